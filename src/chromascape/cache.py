@@ -1,0 +1,171 @@
+"""Lab shards on disk: a few uint8 arrays (N, 3, H, W) a split, opened as memory maps, with an index and checksums.
+
+`index.json` names, for every shard, its split, its SHA-256 and the photos in it, in the order of the array.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from chromascape import lab, photos
+from chromascape.errors import ChromascapeError
+from chromascape.files import atomic_folder, write_json
+
+SPLITS = ("train", "val", "test")
+
+
+def photo_to_lab(
+    path: Path,
+    box: tuple[int, int, int, int],
+    whole: tuple[int, int],
+    size: int,
+    fit: Literal["crop", "squash"],
+) -> NDArray[np.uint8]:
+    """A photo as quantised Lab.
+
+    Args:
+        box: left, top, right, bottom of the picture without black bars, in pixels of the upright photo.
+        whole: width and height of the upright photo.
+        size: side of the result in pixels.
+        fit: "crop" takes the centre square of the box, "squash" all of it.
+    Returns:
+        uint8 (3, size, size), planar.
+    Raises:
+        PhotoError: the photo can no longer be read.
+    """
+    # A JPEG is decoded at the smallest scale at which the box still has `size` pixels a side.
+    inside = min(box[2] - box[0], box[3] - box[1])
+    rgb = photos.load_rgb(path, shorter_side=-(-size * min(whole) // inside))
+    across, down = rgb.width / whole[0], rgb.height / whole[1]
+    left, top, right, bottom = box[0] * across, box[1] * down, box[2] * across, box[3] * down
+    if fit == "crop":
+        side = min(right - left, bottom - top)
+        left, top = (left + right - side) / 2, (top + bottom - side) / 2
+        right, bottom = left + side, top + side
+    square = rgb.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, right, bottom))
+    return np.ascontiguousarray(lab.quantise(lab.rgb_to_lab(np.asarray(square))).transpose(2, 0, 1))
+
+
+def write_shards(
+    folder: Path, photos_dir: Path, manifest: pd.DataFrame, size: int, fit: Literal["crop", "squash"],
+    shard_mb: float, jobs: int,
+) -> None:  # fmt: skip
+    """Write all accepted photos of the manifest as shards into `folder`, which appears whole or not at all.
+
+    Photos are converted in parallel and written in the manifest's order: the same bytes for any number of jobs.
+    Memory is bounded by a shard.
+
+    Raises:
+        ChromascapeError: a photo changed or vanished since validation.
+    """
+    per_shard = max(1, int(shard_mb * 1e6 / (3 * size * size)))
+    accepted = manifest[manifest["verdict"] == "accepted"]
+    pending = Parallel(n_jobs=jobs or -1, return_as="generator", batch_size="auto")(
+        delayed(_convert)(photos_dir, row, size, fit)
+        for split in SPLITS
+        for row in accepted[accepted["split"] == split].to_dict("records")
+    )
+    converted = iter(tqdm(pending, total=len(accepted), desc="preprocess", unit="photo", disable=None))
+    index: dict[str, Any] = {"size": size, "fit": fit, "shards": []}
+    with atomic_folder(folder) as beside:
+        for split in SPLITS:
+            paths = accepted.loc[accepted["split"] == split, "path"].tolist()
+            for start in range(0, len(paths), per_shard):
+                names = paths[start : start + per_shard]
+                file = beside / f"{split}-{start // per_shard:05}.npy"
+                digest = _write_shard(file, converted, len(names), size)
+                index["shards"].append({"file": file.name, "split": split, "sha256": digest, "photos": names})
+        write_json(index, beside / "index.json")
+
+
+def _convert(photos_dir: Path, row: dict[str, Any], size: int, fit: Literal["crop", "squash"]) -> NDArray[np.uint8]:
+    """A manifest row as quantised Lab; runs in worker processes."""
+    left, top, right, bottom, width, height = (
+        int(row[column]) for column in ("left", "top", "right", "bottom", "width", "height")
+    )
+    try:
+        return photo_to_lab(photos_dir / row["path"], (left, top, right, bottom), (width, height), size, fit)
+    except photos.PhotoError as error:
+        raise ChromascapeError(
+            f"{photos_dir / row['path']}: {error}, though it was accepted before: run `dvc repro` to validate again"
+        ) from None
+
+
+def _write_shard(file: Path, converted: Iterable[NDArray[np.uint8]], count: int, size: int) -> str:
+    """Write the next `count` photos as one array; returns its SHA-256."""
+    shard = np.empty((count, 3, size, size), np.uint8)
+    for row, photo in zip(range(count), converted, strict=False):
+        shard[row] = photo
+    with file.open("wb") as stream:
+        np.lib.format.write_array(stream, shard, allow_pickle=False)
+    return _sha256(file)
+
+
+class Shards:
+    """The photos of one or more splits as read-only memory maps, in one numbering.
+
+    Attributes:
+        paths: (N,) names as in the manifest.
+        size: side of the photos in pixels.
+    """
+
+    def __init__(self, folder: Path, splits: Iterable[str], verify: bool = True):
+        """Raises ChromascapeError where the cache is missing, incomplete or altered."""
+        index = _read_index(folder)
+        self.size: int = index["size"]
+        self.paths: list[str] = []
+        self.arrays: list[NDArray[np.uint8]] = []
+        for shard in index["shards"]:
+            if shard["split"] in splits:
+                self.arrays.append(_open_shard(folder / shard["file"], shard, self.size, verify))
+                self.paths += shard["photos"]
+        self.starts = np.cumsum([0, *(len(array) for array in self.arrays)])
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Quantised Lab of some photos, (len(rows), 3, size, size), in the order of `rows`."""
+        photos_read = np.empty((len(rows), 3, self.size, self.size), np.uint8)
+        shard_of = np.searchsorted(self.starts, rows, side="right") - 1
+        for at, (row, shard) in enumerate(zip(rows, shard_of, strict=True)):
+            photos_read[at] = self.arrays[shard][row - self.starts[shard]]
+        return photos_read
+
+
+def _read_index(folder: Path) -> Any:
+    try:
+        return json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ChromascapeError(f"{folder}: no Lab cache here: run `dvc repro`") from None
+    except ValueError:
+        raise ChromascapeError(f"{folder / 'index.json'}: damaged: run `dvc repro -f preprocess`") from None
+
+
+def _open_shard(file: Path, entry: dict[str, Any], size: int, verify: bool) -> NDArray[np.uint8]:
+    way_out = "run `dvc repro -f preprocess`"
+    try:
+        if verify and _sha256(file) != entry["sha256"]:
+            raise ChromascapeError(f"{file}: its checksum is not the one in index.json, it was altered: {way_out}")
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise ChromascapeError(f"{file}: this shard is missing: {way_out}") from None
+    except (ValueError, EOFError):
+        raise ChromascapeError(f"{file}: this shard is damaged: {way_out}") from None
+    if array.shape != (len(entry["photos"]), 3, size, size) or array.dtype != np.uint8:
+        raise ChromascapeError(f"{file}: holds {array.dtype} {array.shape}, not what index.json says: {way_out}")
+    return array
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,162 @@
+"""The `chromascape` command. Heavy modules are imported where they are used, so that --help is quick."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from chromascape import __version__
+from chromascape.errors import ChromascapeError, explain_os_error
+
+WRITABLE = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0, 1 where something failed, 2 for a wrong command line."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except ChromascapeError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        print(f"error: {explain_os_error(error)}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="chromascape", description="Learn to colorize photos, and colorize them.")
+    parser.add_argument("--version", action="version", version=f"chromascape {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    colorize = commands.add_parser("colorize", help="colorize photos", description="Colorize photos of any size.")
+    colorize.add_argument("inputs", nargs="+", type=Path, metavar="IN", help="photos, or folders of photos")
+    colorize.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="OUT",
+        help="a file for one photo, else a folder; made where it is missing",
+    )  # fmt: skip
+    colorize.add_argument(
+        "--model",
+        type=Path,
+        default=Path("models/colorizer"),
+        metavar="DIR",
+        help="trained model (%(default)s)",
+    )
+    colorize.add_argument("--device", default="auto", metavar="D", help="auto, cuda, mps or cpu (%(default)s)")
+    colorize.add_argument("--recursive", action="store_true", help="take folders inside folders too, keeping the tree")
+    colorize.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    colorize.set_defaults(run=_colorize)
+    summary = commands.add_parser("summary", help="figures of the last `dvc repro`, beside gray's")
+    summary.set_defaults(run=_summary)
+    return parser
+
+
+def _colorize(options: argparse.Namespace) -> int:
+    """Colorize every input; a bad one is reported and the rest go on. Returns 1 where any failed."""
+    from tqdm import tqdm
+
+    jobs = _plan(options.inputs, options.output, options.recursive)
+    from chromascape.colorizer import Colorizer
+    from chromascape.photos import PhotoError
+
+    colorizer = Colorizer.load(options.model, options.device)
+    done = skipped = failed = 0
+    for source, target in tqdm(jobs, desc="colorize", unit="photo", disable=None if len(jobs) > 1 else True):
+        if target.exists() and not options.overwrite:
+            skipped += 1
+            continue
+        try:
+            _colorize_one(colorizer, source, target)
+            done += 1
+        except PhotoError as error:
+            tqdm.write(f"error: {source}: {error}", file=sys.stderr)
+            failed += 1
+        except OSError as error:
+            tqdm.write(f"error: {source}: {explain_os_error(error)}", file=sys.stderr)
+            failed += 1
+    parts = [f"{done} colorized into {options.output}"]
+    parts += [f"{skipped} skipped because the output exists (--overwrite replaces it)"] * bool(skipped)
+    parts += [f"{failed} failed"] * bool(failed)
+    print(", ".join(parts))
+    return 1 if failed else 0
+
+
+def _colorize_one(colorizer, source: Path, target: Path) -> None:  # type: ignore[no-untyped-def]
+    from chromascape import photos
+    from chromascape.files import atomic_write
+
+    picture = colorizer.colorize(photos.open_photo(photos.read_bytes(source)))
+    formats = {".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+    with atomic_write(target) as beside:
+        picture.save(beside, formats.get(target.suffix.lower(), "JPEG"), quality=95)
+
+
+def _plan(inputs: list[Path], output: Path, recursive: bool) -> list[tuple[Path, Path]]:
+    """Which file becomes which: inside folders every image by its extension keeps its relative path and stem."""
+    from chromascape.photos import EXTENSIONS, list_files
+
+    known = set().union(*EXTENSIONS.values())
+    one_file = output.suffix.lower() in WRITABLE and not output.is_dir()
+    if one_file and (len(inputs) > 1 or inputs[0].is_dir()):
+        raise ChromascapeError(f"{output}: name a folder for more than one photo")
+    plan: list[tuple[Path, Path]] = []
+    for source in inputs:
+        if source.is_dir():
+            names = [name for name in list_files(source) if recursive or "/" not in name]
+            names = [name for name in names if Path(name).suffix.lower() in known]
+            if not names:
+                more = "" if recursive else "; --recursive looks into its folders"
+                raise ChromascapeError(f"{source}: no photos in this folder{more}")
+            plan += [(source / name, _target(output / name)) for name in names]
+        elif source.exists():
+            plan.append((source, output if one_file else _target(output / source.name)))
+        else:
+            raise ChromascapeError(f"{source}: no such file")
+    return _check_plan(plan)
+
+
+def _check_plan(plan: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+    """No photo may be written over another one or over itself."""
+    taken: dict[Path, Path] = {}
+    for source, target in plan:
+        if target.resolve() == source.resolve():
+            raise ChromascapeError(f"{source}: would be replaced by its own colors: choose another output folder")
+        if target in taken:
+            raise ChromascapeError(
+                f"{source} and {taken[target]} would both become {target}: colorize them into different folders"
+            )
+        taken[target] = source
+    return plan
+
+
+def _target(path: Path) -> Path:
+    """The same name, with an extension that can be written: PNG for those that can't."""
+    return path if path.suffix.lower() in WRITABLE else path.with_suffix(".png")
+
+
+def _summary(options: argparse.Namespace) -> int:
+    try:
+        figures = json.loads(Path("metrics/evaluate.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ChromascapeError("metrics/evaluate.json: no such file: run `dvc repro` first") from None
+    print(f"{'':22}{'PSNR dB':>9}{'SSIM':>9}{'CIEDE2000':>11}{'color':>8}")
+    for key, label in {"model": "model", "gray": "gray input", "mean_ab": "mean training color"}.items():
+        row = figures[key]
+        numbers = f"{row['psnr_db']:9.2f}{row['ssim']:9.4f}{row['ciede2000']:11.2f}{row['colorfulness']:8.1f}"
+        print(f"{label:22}{numbers}")
+    interval = figures["gain_over_gray_ci95_db"]
+    between = f" (95 % interval {interval[0]:+.2f} to {interval[1]:+.2f})" if interval else ""
+    photos = "test photos" if figures["held_out"] else "photos that it was trained on (train.on: all)"
+    print(
+        f"gain over gray {figures['gain_over_gray_db']:+.2f} dB{between} on {figures['n_photos']} {photos}, "
+        f"better than gray on {100 * figures['win_rate_over_gray']:.0f} %"
+    )
+    print(f"report   {Path('reports/index.html').resolve()}\nMLflow   make ui")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""Which device and which precision to compute in."""
+
+from typing import Literal
+
+import torch
+
+from chromascape.errors import ChromascapeError
+
+DEVICES = ("auto", "cuda", "mps", "cpu")
+
+
+def pick_device(wanted: str, key: str) -> str:
+    """cuda, mps or cpu. `auto` takes the first of these that is there.
+
+    Args:
+        key: what to name in the error: a key of params.yaml or a flag.
+    Raises:
+        ChromascapeError: the wanted device is not there, or there is no such device.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(name for name, present in there.items() if present)
+    if wanted not in there:
+        raise ChromascapeError(f"{key}: no device {wanted!r}; choose one of {', '.join(DEVICES)}")
+    if not there[wanted]:
+        usable = ", ".join(name for name, present in there.items() if present)
+        raise ChromascapeError(f"{key}: {wanted} is not available here; choose auto or one of: {usable}")
+    return wanted
+
+
+def pick_precision(wanted: str, device: str) -> Literal["bf16-mixed", "32-true"]:
+    """Lightning Fabric's name of the precision: `auto` takes bf16 autocast where the hardware computes in it."""
+    if wanted == "float32":
+        return "32-true"
+    if wanted == "bf16" or has_bf16(device):
+        return "bf16-mixed"
+    return "32-true"
+
+
+def has_bf16(device: str) -> bool:
+    """Does the device compute in bfloat16, and not only imitate it?"""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False

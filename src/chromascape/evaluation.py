@@ -1,0 +1,121 @@
+"""Figures of a model on test photos, photo by photo, always beside those of gray and of a mean color."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from chromascape import lab, metrics
+from chromascape.cache import Shards
+from chromascape.colorizer import Colorizer
+
+PREDICTIONS = ("model", "gray", "mean_ab")
+METRICS = ("psnr_db", "ssim", "ciede2000", "colorfulness", "loss_mse_l1")
+
+
+def mean_ab(photos: Shards) -> NDArray[np.float32]:
+    """Mean a* and b* over all pixels of all photos, (2,): the best single color to guess."""
+    total = sum(np.asarray(array[:, 1:]).sum(axis=(0, 2, 3), dtype=np.uint64) for array in photos.arrays)
+    pixels = len(photos) * photos.size**2
+    return (np.asarray(total, dtype=np.float64) / pixels - lab.NEUTRAL).astype(np.float32)
+
+
+def evaluate(colorizer: Colorizer, photos: Shards, train_photos: Shards, jobs: int) -> pd.DataFrame:
+    """A row a photo: path, and `prediction.metric` for every prediction and metric, and `truth.colorfulness`.
+
+    Units: psnr_db in dB, ssim -1..1, ciede2000 in color differences, colorfulness as Hasler and Süsstrunk's M3,
+    loss_mse_l1 the assignment's MSE + L1 on ab scaled to 0..1. All but the loss are taken on 8-bit sRGB, after
+    colors were fitted into it.
+    """
+    color = mean_ab(train_photos)
+
+    def tasks() -> Iterator[Any]:
+        for row in range(len(photos)):
+            quantised = photos.read(np.array([row]))[0].transpose(1, 2, 0)
+            lightness = lab.dequantise(quantised)[..., 0]
+            yield delayed(_measure)(quantised, colorizer.predict_ab(lightness), color)
+
+    rows = Parallel(n_jobs=jobs or -1, return_as="generator", pre_dispatch="2*n_jobs")(tasks())
+    progress = tqdm(rows, total=len(photos), desc="evaluate", unit="photo", disable=None)
+    return pd.DataFrame([{"path": path} | row for path, row in zip(photos.paths, progress, strict=True)])
+
+
+def predicted_rgb(lightness: NDArray[np.floating], ab: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """L* (H, W) and predicted ab (H, W, 2) as a picture that sRGB can show, uint8 (H, W, 3)."""
+    return lab.lab_to_rgb(lab.fit_to_srgb(lab.join(lightness, ab)))
+
+
+def _measure(quantised: NDArray[np.uint8], ab: NDArray[np.float32], color: NDArray[np.float32]) -> dict[str, float]:
+    """All metrics of one photo; runs in worker processes.
+
+    Args:
+        quantised: the true photo as quantised Lab (H, W, 3).
+        ab: the model's (H, W, 2).
+        color: the training photos' mean ab (2,).
+    """
+    true_lab = lab.dequantise(quantised)
+    true_rgb, lightness = lab.lab_to_rgb(true_lab), true_lab[..., 0]
+    predictions = {"model": ab, "gray": np.zeros_like(ab), "mean_ab": np.broadcast_to(color, ab.shape)}
+    row: dict[str, float] = {}
+    for name, predicted_ab in predictions.items():
+        rgb = predicted_rgb(lightness, predicted_ab)
+        error = lab.scale_ab(predicted_ab) - lab.scale_ab(true_lab[..., 1:])
+        row |= {
+            f"{name}.psnr_db": metrics.psnr_db(true_rgb, rgb),
+            f"{name}.ssim": metrics.ssim(true_rgb, rgb),
+            f"{name}.ciede2000": metrics.ciede2000(lab.rgb_to_lab(true_rgb), lab.rgb_to_lab(rgb)),
+            f"{name}.colorfulness": metrics.colorfulness(rgb),
+            f"{name}.loss_mse_l1": float(np.mean(error**2) + np.mean(np.abs(error))),
+        }
+    return row | {"truth.colorfulness": metrics.colorfulness(true_rgb)}
+
+
+def summarize(table: pd.DataFrame, resamples: int, seed: int, held_out: bool) -> dict[str, Any]:
+    """Means over photos for `metrics/evaluate.json`, and how much is gained over gray.
+
+    Args:
+        table: what `evaluate` returns.
+        resamples, seed: of the bootstrap.
+        held_out: False where the model was trained on these photos.
+    """
+    gain = (table["model.psnr_db"] - table["gray.psnr_db"]).to_numpy()
+    closer = table["model.ciede2000"] < table["gray.ciede2000"]
+    interval = metrics.bootstrap_ci95(gain, resamples, seed)
+    return {
+        "n_photos": len(table),
+        "held_out": held_out,
+        **{name: {metric: float(table[f"{name}.{metric}"].mean()) for metric in METRICS} for name in PREDICTIONS},
+        "truth": {"colorfulness": float(table["truth.colorfulness"].mean())},
+        "gain_over_gray_db": float(gain.mean()),
+        "gain_over_gray_ci95_db": list(interval) if interval else None,
+        "win_rate_over_gray": float((gain > 0).mean()),
+        "win_rate_over_gray_ciede2000": float(closer.mean()),
+    }
+
+
+def gain_histogram(table: pd.DataFrame, width: float = 0.5) -> pd.DataFrame:
+    """Photos by gain over gray: columns gain_db (middle of a bin `width` dB wide) and photos."""
+    gain = (table["model.psnr_db"] - table["gray.psnr_db"]).to_numpy()
+    low, high = np.floor(gain.min() / width), np.floor(gain.max() / width)
+    bins = np.arange(low, high + 2) * width
+    counts, _ = np.histogram(gain, bins)
+    return pd.DataFrame({"gain_db": bins[:-1] + width / 2, "photos": counts})
+
+
+def pick_rows(table: pd.DataFrame, count: int, seed: int) -> dict[str, list[int]]:
+    """Row numbers of the photos that the report shows: by gain over gray, and a fixed random sample."""
+    gain = (table["model.psnr_db"] - table["gray.psnr_db"]).to_numpy()
+    order = np.argsort(-gain, kind="stable").tolist()
+    count = min(count, len(order))
+    middle = (len(order) - count) // 2
+    chosen = np.random.default_rng(seed).choice(len(order), count, replace=False)
+    return {
+        "Best": order[:count],
+        "Median": order[middle : middle + count],
+        "Worst": order[::-1][:count],
+        "Random": sorted(chosen.tolist()),
+    }

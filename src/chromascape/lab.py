@@ -1,0 +1,117 @@
+"""sRGB ↔ CIE L*a*b* (D65, 2°), its scaling and its quantising: nothing else knows the numbers 100, 128 and 255.
+
+Three forms of a photo occur:
+
+- Lab: float, L* in 0..100, a* and b* in -128..127, as `skimage.color.rgb2lab` gives it;
+- scaled, for networks and losses: L*/100 and (ab + 128)/255, both in 0..1;
+- quantised, for the cache: uint8, round(L* · 255/100) and round(ab + 128), so that quantised/255 is scaled.
+
+Formulas: CIE 15:2004 for Lab, IEC 61966-2-1 for sRGB, with scikit-image's constants.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.floating]
+
+XYZ_FROM_RGB = np.array(
+    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
+)
+RGB_FROM_XYZ = np.linalg.inv(XYZ_FROM_RGB)
+WHITE = np.array([0.95047, 1.0, 1.08883])
+LEVELS = 255  # quantised / LEVELS is scaled
+NEUTRAL = 128  # quantised a or b of a gray pixel
+NEUTRAL_AB = NEUTRAL / LEVELS  # the same, scaled
+
+_LEVELS = np.arange(256) / 255
+_LINEAR = np.where(_LEVELS > 0.04045, ((_LEVELS + 0.055) / 1.055) ** 2.4, _LEVELS / 12.92).astype(np.float32)
+_FROM_LINEAR = (XYZ_FROM_RGB / WHITE[:, None]).astype(np.float32)  # linear RGB to XYZ relative to white
+_TO_LINEAR = (RGB_FROM_XYZ * WHITE).astype(np.float32)
+
+
+def rgb_to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """uint8 sRGB (..., 3) to Lab float32 (..., 3)."""
+    xyz = _LINEAR[rgb] @ _FROM_LINEAR.T
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), xyz * np.float32(7.787) + np.float32(16 / 116))
+    lab = np.empty_like(f)
+    lab[..., 0] = 116 * f[..., 1] - 16
+    lab[..., 1] = 500 * (f[..., 0] - f[..., 1])
+    lab[..., 2] = 200 * (f[..., 1] - f[..., 2])
+    return lab
+
+
+def lab_to_rgb(lab: Float) -> NDArray[np.uint8]:
+    """Lab (..., 3) to uint8 sRGB (..., 3); what sRGB can't show is clipped (see `fit_to_srgb`)."""
+    linear = np.clip(_lab_to_linear(lab), 0, 1)
+    encoded = np.where(linear > 0.0031308, 1.055 * linear ** np.float32(1 / 2.4) - 0.055, 12.92 * linear)
+    return np.rint(encoded * 255).astype(np.uint8)
+
+
+def fit_to_srgb(lab: Float) -> NDArray[np.float32]:
+    """Lab (..., 3) with the chroma of colors outside sRGB lowered until they fit, keeping L* and hue.
+
+    The largest scale of (a, b) that fits is bisected to 1/4096, only for pixels that don't fit as they are. Gray
+    of any L* in 0..100 fits.
+    """
+    fitted = np.array(lab, dtype=np.float32)
+    fitted[..., 0] = np.clip(fitted[..., 0], 0, 100)
+    outside = ~_fits(fitted)
+    pixels = fitted[outside]
+    low, high = np.zeros(len(pixels), np.float32), np.ones(len(pixels), np.float32)
+    for _ in range(12):
+        middle = (low + high) / 2
+        fits = _fits(np.concatenate([pixels[:, :1], pixels[:, 1:] * middle[:, None]], axis=1))
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    pixels[:, 1:] *= low[:, None]
+    fitted[outside] = pixels
+    return fitted
+
+
+def quantise(lab: Float) -> NDArray[np.uint8]:
+    """Lab (..., 3) to the cache's uint8 (..., 3)."""
+    scaled = np.concatenate([lab[..., :1] * (255 / 100), lab[..., 1:] + 128], axis=-1)
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def dequantise(quantised: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The cache's uint8 (..., 3) to Lab float32 (..., 3)."""
+    lab = quantised.astype(np.float32)
+    lab[..., 0] *= 100 / 255
+    lab[..., 1:] -= 128
+    return lab
+
+
+def scale_lightness(lightness: Float) -> NDArray[np.float32]:
+    """L* in 0..100 to 0..1."""
+    return (lightness / np.float32(100)).astype(np.float32)
+
+
+def scale_ab(ab: Float) -> NDArray[np.float32]:
+    """a* and b* to 0..1."""
+    return ((ab + np.float32(128)) / np.float32(255)).astype(np.float32)
+
+
+def unscale_ab(scaled: Float) -> NDArray[np.float32]:
+    """Scaled ab to a* and b*, clamped to -128..127."""
+    return np.clip(scaled * np.float32(255) - np.float32(128), -128, 127).astype(np.float32)
+
+
+def join(lightness: Float, ab: Float) -> NDArray[np.float32]:
+    """L* (..., ) and ab (..., 2) to Lab (..., 3)."""
+    return np.concatenate([lightness[..., None], ab], axis=-1).astype(np.float32)
+
+
+def _lab_to_linear(lab: Float) -> NDArray[np.float32]:
+    """Lab (..., 3) to linear RGB (..., 3), not clipped."""
+    lab = lab.astype(np.float32, copy=False)
+    y = (lab[..., 0] + 16) / 116
+    f = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
+    xyz = np.where(f > 0.2068966, f**3, (f - np.float32(16 / 116)) / np.float32(7.787))
+    return xyz @ _TO_LINEAR.T
+
+
+def _fits(lab: Float) -> NDArray[np.bool_]:
+    """Is Lab (..., 3) within sRGB, but for less than half a level of 8 bits?"""
+    linear = _lab_to_linear(lab)
+    # Half a level is 0.00015 of linear light at black, where the encoding is steepest, and 0.0045 at white.
+    return np.all((linear >= -1e-4) & (linear <= 1 + 2e-3), axis=-1)

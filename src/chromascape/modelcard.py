@@ -1,0 +1,36 @@
+"""The model card that travels with trained weights."""
+
+from typing import Any
+
+from chromascape import __version__
+from chromascape.params import Params
+
+
+def model_card(params: Params, summary: dict[str, Any]) -> str:
+    """Markdown that says what the weights were trained on, how, and how far they came.
+
+    Args:
+        summary: what `metrics/train.json` holds.
+    """
+    train, data = params.train, params.data
+    whole = " All three splits were trained on, so no figure measured on them is a held-out one." * (train.on == "all")
+    return f"""# Model card: Chromascape colorizer
+
+Predicts the color (a* and b* of CIE Lab) of a gray photo from its lightness (L*).
+
+| | |
+|---|---|
+| Network | `{train.network}`, {summary["parameters"]:,} parameters, sees photos at {params.preprocess.size} pixels |
+| Photos | {summary["n_train"]:,} for training, {summary["n_val"]:,} for choosing the epoch, from `{data.dir}` |
+| Split | train {data.split.train:g}, val {data.split.val:g}, test {data.split.test:g}, seed {data.split.seed} |
+| Loss | {train.loss.mse:g} · MSE + {train.loss.l1:g} · L1 + {train.loss.ssim:g} · (1 − SSIM), on ab scaled to 0..1 |
+| Recipe | {train.optimizer}, {train.schedule}, lr {train.lr:g}, batch {train.batch_size}, {train.epochs} epochs |
+| Seed | {train.seed} |
+| Best epoch | {summary["best_epoch"]}: validation loss {summary["val_loss"]:.4f}, gray's {summary["gray_val_loss"]:.4f} |
+| Made with | Chromascape {__version__} |
+
+Test figures beside gray's are in `metrics/evaluate.json` of the run that made these weights.{whole}
+
+The colors are plausible guesses, not a record of what was there. The licence of the photos that a model was trained
+on may limit its use.
+"""

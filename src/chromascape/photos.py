@@ -1,0 +1,257 @@
+"""Opening photos that somebody else made. Nothing else in the project calls Pillow's `open`."""
+
+import hashlib
+import io
+import os
+import stat
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import (  # noqa: F401, for the plugins
+    AvifImagePlugin,
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    ImageCms,
+    ImageOps,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+# Pillow's other decoders are left out: some start programs (EPS), most are never met among photos.
+# Their plugins are imported here because `open` knows only those that are loaded; MPO comes in through JPEG's.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000")
+EXTENSIONS = {
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "MPO": {".jpg", ".jpeg", ".mpo"},  # what some phones and stereo cameras write as .jpg
+    "PNG": {".png"},
+    "WEBP": {".webp"},
+    "TIFF": {".tif", ".tiff"},
+    "GIF": {".gif"},
+    "BMP": {".bmp", ".dib"},
+    "PPM": {".ppm", ".pgm", ".pbm", ".pnm"},
+    "AVIF": {".avif"},
+    "JPEG2000": {".jp2", ".j2k", ".jpx"},
+}
+
+
+class PhotoError(Exception):
+    """A file that can't be used as a photo: `reason` from the closed list of `manifest`, and the detail."""
+
+    def __init__(self, reason: str, detail: str):
+        super().__init__(reason, detail)  # both, so that it survives the way back from a worker process
+        self.reason, self.detail = reason, detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+@dataclass(frozen=True)
+class Limits:
+    max_pixels: int = 178_000_000
+    max_file_bytes: int = 1_000_000_000
+
+
+def list_files(folder: Path) -> list[str]:
+    """Every file below a folder, as sorted paths relative to it with '/' between the parts.
+
+    Links to folders are listed as files (which are then rejected), not followed: they may loop.
+    """
+    found = []
+    for parent, folders, files in os.walk(folder):
+        names = files + [name for name in folders if (Path(parent) / name).is_symlink()]
+        found += [(Path(parent) / name).relative_to(folder).as_posix() for name in names]
+    return sorted(found)
+
+
+def read_bytes(path: Path, limits: Limits = Limits()) -> bytes:
+    """The file's bytes, read once.
+
+    Raises:
+        PhotoError: not a regular file (a pipe would wait for ever), unreadable, empty or too large.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise PhotoError("unreadable", "not a regular file")
+        if status.st_size > limits.max_file_bytes:
+            raise PhotoError("too_large", f"{status.st_size / 1e6:.0f} MB")
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise PhotoError("unreadable", getattr(error, "strerror", None) or str(error)) from None
+    if not data:
+        raise PhotoError("not_an_image", "the file is empty")
+    return data
+
+
+def open_photo(data: bytes, limits: Limits = Limits()) -> Image.Image:
+    """Read a photo's header; pixels are decoded later, by `decode`.
+
+    Raises:
+        PhotoError: not an image in one of `FORMATS`, or more pixels than allowed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns at half of the size that we check ourselves
+        try:
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+        except UnidentifiedImageError:
+            raise PhotoError("not_an_image", f"in none of the formats {', '.join(FORMATS)}") from None
+        except Image.DecompressionBombError:
+            raise PhotoError("too_many_pixels", f"more than {limits.max_pixels:,}") from None
+        except Exception as error:  # a decoder may raise anything on a hostile header
+            raise PhotoError("damaged", _one_line(error)) from None
+    if image.width * image.height > limits.max_pixels:
+        raise PhotoError("too_many_pixels", f"{image.width} × {image.height}")
+    return image
+
+
+def decode(image: Image.Image, shorter_side: int | None = None) -> None:
+    """Decode the pixels of an opened photo in place.
+
+    A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, which is several times faster, as long as its shorter
+    side stays at least `shorter_side` pixels.
+
+    Raises:
+        PhotoError: the file is cut short or damaged.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if shorter_side and image.format in ("JPEG", "MPO"):
+                scale = shorter_side / min(image.size)
+                image.draft(None, (int(image.width * scale), int(image.height * scale)))
+            image.load()
+        except Exception as error:  # a decoder may raise anything on damaged data
+            raise PhotoError("damaged", _one_line(error)) from None
+
+
+def bit_depth(image: Image.Image) -> int:
+    """Bits a channel, as the file stores them; ask before `decode`, which forgets."""
+    if image.mode == "1":
+        return 1
+    if image.mode.startswith("I;16"):
+        return 16
+    if image.mode in ("I", "F"):
+        return 32 if image.format == "TIFF" else 16
+    # Pillow reads 16-bit color as 8-bit "RGB"; only the decoder's raw mode tells.
+    return 16 if any(";16" in str(tile.args) for tile in getattr(image, "tile", [])) else 8
+
+
+def orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 (upright) to 8; 1 where there is none or it can't be read."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # EXIF is as hostile as the rest of the file
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def frames(image: Image.Image) -> int:
+    """Pictures in the file: more than 1 for animations and many-paged TIFFs. Counted up to 2."""
+    if image.format == "MPO":
+        return 1  # the further pictures are previews or the other eye's view
+    try:
+        return 2 if getattr(image, "is_animated", False) else 1
+    except Exception:
+        return 1
+
+
+def to_rgb(image: Image.Image, shorter_side: int | None = None) -> Image.Image:
+    """An opened photo of any mode as upright, 8-bit sRGB; transparent parts are composed on white.
+
+    Args:
+        shorter_side: pixels; where given, a JPEG may come out smaller, but not below this (see `decode`).
+
+    Raises:
+        PhotoError: the file is cut short or damaged, or the mode has no conversion.
+    """
+    decode(image, shorter_side)
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception:  # unreadable EXIF: as if there were none
+        image = image.copy()
+    try:
+        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+            image = _eight_bit_gray(image)
+        if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
+            rgba = _to_srgb(image, "RGBA") if image.mode == "RGBA" else image.convert("RGBA")
+            white = Image.new("RGBA", rgba.size, "white")
+            return Image.alpha_composite(white, rgba).convert("RGB")
+        return _to_srgb(image, "RGB")
+    except Exception as error:  # e.g. Pillow has no way from LAB to RGB
+        raise PhotoError("mode", _one_line(error)) from None
+
+
+def load_rgb(path: Path, limits: Limits = Limits(), shorter_side: int | None = None) -> Image.Image:
+    """A photo of any mode as upright, 8-bit sRGB; arguments and errors as of `read_bytes` and `to_rgb`."""
+    return to_rgb(open_photo(read_bytes(path, limits), limits), shorter_side)
+
+
+def find_letterbox(rgb: np.ndarray, dark: int = 20, least: float = 0.02) -> tuple[int, int, int, int]:
+    """Where the picture lies inside black bars at its edges.
+
+    A row or column belongs to a bar when 99 % of its pixels are nearly black (JPEG leaves some brighter ones
+    where bar and picture meet). Bars come in pairs, left and right or above and below, each at least `least` of
+    the side thick: a dark foreground alone is none.
+
+    Args:
+        rgb: uint8 (H, W, 3).
+    Returns:
+        left, top, right, bottom in pixels; (0, 0, W, H) without bars or where everything is dark.
+    """
+    height, width = rgb.shape[:2]
+    brightest = rgb.max(axis=2)
+    top, bottom = _span(np.percentile(brightest, 99, axis=1) > dark, least)
+    left, right = _span(np.percentile(brightest, 99, axis=0) > dark, least)
+    if bottom - top < 2 or right - left < 2:
+        return 0, 0, width, height
+    return left, top, right, bottom
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _span(lit: np.ndarray, least: float) -> tuple[int, int]:
+    """First and one past the last True; the whole length unless both ends are at least `least` of it away."""
+    where = np.flatnonzero(lit)
+    if where.size == 0:
+        return 0, 0
+    first, last = int(where[0]), int(where[-1]) + 1
+    if min(first, len(lit) - last) < least * len(lit):
+        return 0, len(lit)
+    return first + 1, last - 1  # without the line where JPEG mixed black into the picture
+
+
+def _eight_bit_gray(image: Image.Image) -> Image.Image:
+    """Gray of 16 or 32 bits to 8: the full 16-bit range for integers, 0..1 for floats."""
+    values = np.asarray(image, dtype=np.float64)
+    scaled = values * 255 if image.mode == "F" else values / 257
+    return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+
+
+def _to_srgb(image: Image.Image, mode: str) -> Image.Image:
+    """Convert by the photo's own color profile where it has one that can be used, else as if it were sRGB."""
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in ("RGB", "RGBA", "CMYK"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "sRGB" not in ImageCms.getProfileDescription(source):
+                srgb = ImageCms.createProfile("sRGB")
+                converted = ImageCms.profileToProfile(image, source, srgb, outputMode=mode)
+                return converted if converted is not None else image.convert(mode)
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            pass  # a broken profile: the plain conversion is better than no photo
+    return image.convert(mode)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,130 @@
+"""`reports/index.html`: one file that opens offline, with figures, curves, validation and pictures."""
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import matplotlib
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from chromascape import lab
+from chromascape.cache import Shards
+from chromascape.colorizer import Colorizer
+from chromascape.evaluation import pick_rows, predicted_rgb
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
+
+
+@dataclass
+class Triptych:
+    """One test photo three ways, uint8 (H, W, 3) each, with its figures."""
+
+    path: str
+    gray: NDArray[np.uint8]
+    colorized: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+    figures: dict[str, float]
+
+    def strip(self) -> Image.Image:
+        """gray | colorized | truth side by side."""
+        return Image.fromarray(np.concatenate([self.gray, self.colorized, self.truth], axis=1))
+
+
+def triptychs(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, count: int, seed: int) -> dict[
+    str, list[Triptych]
+]:  # fmt: skip
+    """The report's pictures: best, median and worst photos by gain over gray, and a fixed random sample."""
+    return {
+        title: [_triptych(colorizer, photos, table, row) for row in rows]
+        for title, rows in pick_rows(table, count, seed).items()
+    }
+
+
+def _triptych(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, row: int) -> Triptych:
+    true_lab = lab.dequantise(photos.read(np.array([row]))[0].transpose(1, 2, 0))
+    lightness = true_lab[..., 0]
+    ab = colorizer.predict_ab(lightness)
+    figures = table.drop(columns="path").iloc[row].to_dict()
+    return Triptych(
+        photos.paths[row],
+        predicted_rgb(lightness, np.zeros_like(ab)),
+        predicted_rgb(lightness, ab),
+        lab.lab_to_rgb(true_lab),
+        figures,
+    )
+
+
+def render(
+    figures: dict[str, Any],
+    validation: dict[str, Any],
+    curves: pd.DataFrame,
+    histogram: pd.DataFrame,
+    pictures: dict[str, list[Triptych]],
+    params: dict[str, Any],
+) -> str:
+    """The report as HTML. Without times or paths of this machine: the same input gives the same bytes.
+
+    Args:
+        figures: metrics/evaluate.json.
+        validation: metrics/validate.json.
+        curves: a row an epoch, as `training.Trained.history`.
+        histogram: as `evaluation.gain_histogram`.
+        pictures: as `triptychs`.
+        params: flattened.
+    """
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("chromascape", "."), autoescape=True)
+    return environment.get_template("report.html.j2").render(
+        figures=figures,
+        validation=validation,
+        params=params,
+        curves_svg=_curves_svg(curves),
+        histogram_svg=_histogram_svg(histogram),
+        pictures={
+            title: [(picture, _data_uri(picture.strip())) for picture in group] for title, group in pictures.items()
+        },
+    )
+
+
+def _data_uri(picture: Image.Image) -> str:
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _curves_svg(curves: pd.DataFrame) -> str:
+    figure, axes = plt.subplots(figsize=(5.6, 3.2))
+    axes.plot(curves["epoch"], curves["train_loss"], marker="o", markersize=3, label="train", color="#3b6ea8")
+    axes.plot(curves["epoch"], curves["val_loss"], marker="o", markersize=3, label="validation", color="#c8662b")
+    axes.plot(curves["epoch"], curves["gray_val_loss"], linestyle="--", label="gray, validation", color="#777777")
+    axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False)
+    return _svg(figure)
+
+
+def _histogram_svg(histogram: pd.DataFrame) -> str:
+    figure, axes = plt.subplots(figsize=(5.6, 3.2))
+    colors = ["#c8662b" if gain < 0 else "#3b6ea8" for gain in histogram["gain_db"]]
+    axes.bar(histogram["gain_db"], histogram["photos"], width=0.45, color=colors)
+    axes.axvline(0, color="#777777", linestyle="--")
+    axes.set(xlabel="gain over gray, dB PSNR", ylabel="photos")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    return _svg(figure)
+
+
+def _svg(figure: Any) -> str:
+    axes = figure.axes[0]
+    axes.spines[["top", "right"]].set_visible(False)
+    stream = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "chromascape", "svg.fonttype": "none"}):
+        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
+    plt.close(figure)
+    text = stream.getvalue()
+    return text[text.index("<svg") :]

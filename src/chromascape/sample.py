@@ -1,0 +1,99 @@
+"""The embedded sample: real photos that come inside packages, deliberately mixed, so that validation has work."""
+
+import csv
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+from PIL import Image
+
+from chromascape import photos
+from chromascape.errors import ChromascapeError
+from chromascape.files import atomic_folder, atomic_write
+
+MVTB = (
+    # color photos
+    [f"campus/P10704{n}.png" for n in (91, 93, 94, 95, 96, 97, 98, 99)]
+    + [f"campus/P10705{n:02}.png" for n in (0, 1, 3, 4, 5, 6, 7, 9, 10, 12, 14, 15)]
+    + [f"campus/holdout/P10{n}.png" for n in (70492, 70502, 70508, 70511, 70513)]
+    + ["58060.png", "butterfly.jpg", "church.jpg", "church.png", "eiffel-1.png", "eiffel-2.png", "image3.jpg"]
+    + ["notre-dame.png", "parks.png", "rocks2-l.png", "rocks2-r.png", "roof.png", "greenscreen.png"]
+    + ["lab-scene.png", "mosaic/aerial-08.png", "mosaic/aerial-09.png", "mosaic/aerial-10.png"]
+    + ["tomato_124.png", "tomato_14.png", "tomato_35.png", "tomato_54.png", "yellowtargets.png"]
+    # four channels
+    + [f"flowers{n}.png" for n in range(1, 10)]
+    + ["road.png", "building2-3.png", "monalisa.png", "tags.png", "apriltag12.png"]
+    # gray, binary, gray with alpha, drawings, tiny
+    + ["building2-1.png", "building2-2.png", "castle.png", "castle2.png", "street.png", "penguins.png"]
+    + ["calibration/left01.jpg", "calibration/left02.jpg", "seq/im.001.png", "seq/im.002.png", "lena.png"]
+    + [
+        "mosaic/aerial2-001.png",
+        "multiblobs.png",
+        "multiblobs_edgecase.png",
+        "segmentation.png",
+        "sharks.png",
+    ]
+    + ["adelson.png", "fisheye_target.png", "arucoboard.png", "5points.png", "wally.png"]
+)
+SKIMAGE = (
+    [
+        "astronaut.png",
+        "chelsea.png",
+        "coffee.png",
+        "rocket.jpg",
+        "motorcycle_left.png",
+        "motorcycle_right.png",
+    ]
+    + ["hubble_deep_field.jpg", "retina.jpg", "color.png", "logo.png", "horse.png", "chessboard_RGB.png"]
+    + ["brick.png", "grass.png", "camera.png", "coins.png", "multipage_rgb.tif", "no_time_for_that_tiny.gif"]
+)
+PACKAGES = {
+    "mvtb-data": ("mvtbdata", "images", MVTB, "MIT"),
+    "scikit-image": (
+        "skimage",
+        "data",
+        SKIMAGE,
+        "BSD-3-Clause; each file's own terms in skimage/data/README.txt",
+    ),
+}
+
+
+def write_sample(folder: Path, provenance: Path, max_side: int) -> int:
+    """Lay the sample: every file as its package has it, photos above `max_side` pixels scaled down to it.
+
+    Args:
+        provenance: a CSV that names package, version, licence, the file in the package and ours.
+    Returns:
+        The number of files.
+    Raises:
+        ChromascapeError: a package is missing or does not hold the files that it should.
+    """
+    rows = [("path", "package", "version", "licence", "file")]
+    with atomic_folder(folder) as beside:
+        for package, (module, inside, names, licence) in PACKAGES.items():
+            try:
+                source = Path(str(files(module))) / inside
+            except ModuleNotFoundError:
+                raise ChromascapeError(f"package {package} is missing: pip install 'chromascape[sample]'") from None
+            for name in names:
+                target = beside / package / name
+                _lay(source / name, target, max_side)
+                rows.append((f"{package}/{name}", package, version(package), licence, f"{module}/{inside}/{name}"))
+    with atomic_write(provenance) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    return len(rows) - 1
+
+
+def _lay(source: Path, target: Path, max_side: int) -> None:
+    """Copy one file as it is; only a large color photo is scaled down, in its own format."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    data = source.read_bytes()
+    target.write_bytes(data)
+    try:
+        image = photos.open_photo(data)
+    except photos.PhotoError:
+        return  # such files are part of what validation has to sort out
+    if max(image.size) > max_side and image.mode in ("RGB", "RGBA"):
+        photos.decode(image)
+        image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+        image.save(target, quality=95)

@@ -1,0 +1,200 @@
+"""The training loop: Lab shards in, the weights of the best epoch out."""
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from chromascape import lab
+from chromascape.cache import Shards
+from chromascape.devices import pick_device, pick_precision
+from chromascape.errors import ChromascapeError
+from chromascape.losses import weighted_loss
+from chromascape.networks import build_network, predicts_rgb
+from chromascape.params import Train
+
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+
+History = list[dict[str, float]]
+
+
+@dataclass
+class Trained:
+    """What training gives back.
+
+    Attributes:
+        weights: state of the network after its best epoch, on the CPU.
+        history: a row an epoch: epoch (from 1), train_loss, val_loss, gray_val_loss, lr.
+        best_epoch: the one with the lowest val_loss.
+        images_per_second: over all training steps; depends on the machine's mood, so it goes into no tracked file.
+    """
+
+    weights: dict[str, Tensor]
+    history: History
+    best_epoch: int
+    images_per_second: float
+
+
+def train(
+    train_photos: Shards,
+    val_photos: Shards,
+    knobs: Train,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+) -> Trained:
+    """Train the network that `knobs` names; on a CPU the same input gives the same weights.
+
+    Args:
+        on_epoch: called after each epoch with its row of the history.
+    Raises:
+        ChromascapeError: the device is not there or runs out of memory, or the loss stops being a number.
+    """
+    torch.manual_seed(knobs.seed)
+    device = pick_device(knobs.device, "train.device")
+    fabric = Fabric(accelerator=device, devices=1, precision=pick_precision(knobs.precision, device))
+    network = build_network(knobs.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = _optimizer(network, knobs)
+    schedule = _schedule(optimizer, knobs, _steps_per_epoch(len(train_photos), knobs.batch_size))
+    network, optimizer = fabric.setup(network, optimizer)
+    gray_loss = _gray_loss(val_photos, knobs)
+    history: History = []
+    best: dict[str, Tensor] = {}
+    best_loss, seconds = math.inf, 0.0
+    try:
+        for epoch in range(1, knobs.epochs + 1):
+            train_loss, took = _train_epoch(fabric, network, optimizer, schedule, train_photos, knobs, epoch)
+            seconds += took
+            val_loss = _val_loss(fabric, network, val_photos, knobs)
+            lr = optimizer.param_groups[0]["lr"]
+            row = {
+                "epoch": epoch,
+                "train_loss": train_loss,
+                "val_loss": val_loss,
+                "gray_val_loss": gray_loss,
+                "lr": lr,
+            }
+            _check_finite(row)
+            history.append(row)
+            if val_loss < best_loss:
+                best_loss = val_loss
+                best = {name: value.cpu().clone() for name, value in network.module.state_dict().items()}
+            if on_epoch:
+                on_epoch(row)
+    except RuntimeError as error:  # torch has no one class for this on all devices
+        if "memory" not in str(error).lower():
+            raise
+        raise ChromascapeError(
+            f"train.batch_size: {knobs.batch_size} photos don't fit into the memory of {device}: lower it"
+        ) from None
+    images = knobs.epochs * _steps_per_epoch(len(train_photos), knobs.batch_size) * knobs.batch_size
+    best_epoch = min(history, key=lambda row: row["val_loss"])["epoch"]
+    return Trained(best, history, int(best_epoch), images / max(seconds, 1e-9))
+
+
+def _train_epoch(
+    fabric: Fabric, network: Any, optimizer: Any, schedule: Any, photos: Shards, knobs: Train, epoch: int
+) -> tuple[float, float]:
+    """One pass over the photos in an order that seed and epoch decide; returns the mean loss and the seconds."""
+    network.train()
+    generator = torch.Generator().manual_seed(knobs.seed * 100_003 + epoch)
+    order = torch.randperm(len(photos), generator=generator).numpy()
+    steps = _steps_per_epoch(len(photos), knobs.batch_size)
+    bar = tqdm(total=steps * knobs.batch_size, desc=f"epoch {epoch}/{knobs.epochs}", unit="image", disable=None)
+    losses = []
+    for step in range(steps):
+        rows = order[step * knobs.batch_size : (step + 1) * knobs.batch_size]
+        flips = torch.rand(len(rows), generator=generator) < 0.5 if knobs.flip else None
+        lightness, target = _batch(photos, rows, knobs.network, fabric.device, flips)
+        loss = weighted_loss(network(lightness), target, knobs.loss.model_dump())
+        optimizer.zero_grad(set_to_none=True)
+        fabric.backward(loss)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.detach())
+        bar.update(len(rows))
+        if step % 10 == 0:  # reading the loss waits for the device
+            bar.set_postfix(loss=f"{loss.item():.4f}")
+    bar.close()
+    return float(torch.stack(losses).mean()), float(bar.format_dict["elapsed"])
+
+
+@torch.no_grad()
+def _val_loss(fabric: Fabric, network: Any, photos: Shards, knobs: Train) -> float:
+    """Mean loss over the photos."""
+    network.eval()
+    total = 0.0
+    for rows in _batches(len(photos), knobs.batch_size):
+        lightness, target = _batch(photos, rows, knobs.network, fabric.device)
+        total += float(weighted_loss(network(lightness), target, knobs.loss.model_dump())) * len(rows)
+    return total / len(photos)
+
+
+@torch.no_grad()
+def _gray_loss(photos: Shards, knobs: Train) -> float:
+    """The same loss for the gray photo itself: no val_loss may be read without it."""
+    total = 0.0
+    for rows in _batches(len(photos), knobs.batch_size):
+        quantised = photos.read(rows)
+        quantised[:, 1:] = lab.NEUTRAL
+        gray = _target(quantised, knobs.network)
+        true = _target(photos.read(rows), knobs.network)
+        total += float(weighted_loss(gray, true, knobs.loss.model_dump())) * len(rows)
+    return total / len(photos)
+
+
+def _batch(
+    photos: Shards, rows: NDArray[np.integer], network: str, device: torch.device, flips: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Scaled L* (N, 1, H, W) and the target (N, C, H, W) on the device; `flips` (N,) says which to mirror."""
+    quantised = photos.read(rows)
+    if flips is not None:
+        quantised[flips.numpy()] = quantised[flips.numpy()][..., ::-1]
+    lightness = torch.from_numpy(quantised[:, :1]).to(device).float() / lab.LEVELS
+    return lightness.contiguous(memory_format=torch.channels_last), _target(quantised, network).to(device)
+
+
+def _target(quantised: NDArray[np.uint8], network: str) -> Tensor:
+    """What a network should predict for quantised Lab (N, 3, H, W): scaled ab, or RGB in 0..1."""
+    if predicts_rgb(network):
+        rgb = lab.lab_to_rgb(lab.dequantise(quantised.transpose(0, 2, 3, 1)))
+        return torch.from_numpy(np.ascontiguousarray(rgb.transpose(0, 3, 1, 2))).float() / 255
+    return torch.from_numpy(np.ascontiguousarray(quantised[:, 1:])).float() / lab.LEVELS
+
+
+def _batches(count: int, size: int) -> Iterator[NDArray[np.integer]]:
+    for start in range(0, count, size):
+        yield np.arange(start, min(start + size, count))
+
+
+def _steps_per_epoch(count: int, batch_size: int) -> int:
+    """Full batches only, as batch norm wants them; where there is none, the one there is."""
+    return max(1, count // batch_size)
+
+
+def _optimizer(network: nn.Module, knobs: Train) -> torch.optim.Optimizer:
+    if knobs.optimizer == "adamw":
+        return torch.optim.AdamW(network.parameters(), lr=knobs.lr, weight_decay=knobs.weight_decay)
+    return torch.optim.Adam(network.parameters(), lr=knobs.lr)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, knobs: Train, steps: int) -> Any:
+    """The learning rate over all steps of all epochs; one step a batch."""
+    total = steps * knobs.epochs
+    if knobs.schedule == "onecycle" and total > 1:
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=knobs.lr, total_steps=total + 1, pct_start=0.2)
+    if knobs.schedule == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=total)
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+
+
+def _check_finite(row: dict[str, float]) -> None:
+    if not all(math.isfinite(value) for value in row.values()):
+        raise ChromascapeError(f"train.lr: the loss became infinite in epoch {int(row['epoch'])}: lower train.lr")

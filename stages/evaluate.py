@@ -1,0 +1,47 @@
+"""Stage `evaluate`: measure the model on the test photos, beside gray, and write the report."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from _stage import Params, run
+
+from chromascape import report, tracking
+from chromascape.cache import Shards
+from chromascape.colorizer import Colorizer
+from chromascape.evaluation import evaluate, gain_histogram, summarize
+from chromascape.files import atomic_write, write_json
+from chromascape.manifest import read_manifest
+from chromascape.params import flatten
+
+MODEL = Path("models/colorizer")
+
+
+def evaluate_stage(params: Params) -> None:
+    knobs = params.evaluate
+    colorizer, test = Colorizer.load(MODEL), Shards(Path("data/lab"), ("test",))
+    table = evaluate(colorizer, test, Shards(Path("data/lab"), ("train",)), params.jobs)
+    figures = summarize(table, knobs.bootstrap, knobs.seed, held_out=params.train.on == "train")
+    curves = pd.read_csv("metrics/curves.csv")
+    pictures = report.triptychs(colorizer, test, table, knobs.rows, knobs.seed)
+    validation = json.loads(Path("metrics/validate.json").read_text(encoding="utf-8"))
+    histogram = gain_histogram(table)
+    page = report.render(figures, validation, curves, histogram, pictures, flatten(params))
+    tables = {"reports/per_photo.csv": table, "metrics/gains.csv": histogram}
+    for path, content in tables.items():
+        with atomic_write(Path(path)) as file:
+            content.to_csv(file, index=False, lineterminator="\n")
+    with atomic_write(Path("reports/index.html")) as file:
+        file.write_text(page, encoding="utf-8")
+    write_json(figures, Path("metrics/evaluate.json"))
+    with tracking.continue_run(params, MODEL / "weights.safetensors", curves) as log:
+        log.figures(figures)
+        log.photos(read_manifest(Path("data/manifest.csv")), params.data.dir)
+        log.files([Path("reports/index.html"), Path("reports/per_photo.csv"), Path("params.yaml")])
+        for number, picture in enumerate(pictures["Random"], start=1):
+            log.picture(picture.strip(), f"random-{number}")
+        log.model(MODEL)
+
+
+if __name__ == "__main__":
+    run(evaluate_stage)

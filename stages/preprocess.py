@@ -1,0 +1,18 @@
+"""Stage `preprocess`: cache the accepted photos as Lab shards."""
+
+from pathlib import Path
+
+from _stage import Params, run
+
+from chromascape.cache import write_shards
+from chromascape.manifest import read_manifest
+
+
+def preprocess(params: Params) -> None:
+    knobs = params.preprocess
+    manifest = read_manifest(Path("data/manifest.csv"))
+    write_shards(Path("data/lab"), Path(params.data.dir), manifest, knobs.size, knobs.fit, knobs.shard_mb, params.jobs)
+
+
+if __name__ == "__main__":
+    run(preprocess)

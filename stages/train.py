@@ -1,0 +1,45 @@
+"""Stage `train`: train the network on the Lab shards and keep its best epoch."""
+
+from pathlib import Path
+
+import pandas as pd
+from _stage import Params, run
+
+from chromascape import tracking
+from chromascape.cache import SPLITS, Shards
+from chromascape.colorizer import save
+from chromascape.files import atomic_folder, atomic_write, write_json
+from chromascape.modelcard import model_card
+from chromascape.training import train
+
+
+def train_stage(params: Params) -> None:
+    knobs, cache = params.train, Path("data/lab")
+    photos = Shards(cache, SPLITS if knobs.on == "all" else ("train",))
+    val = Shards(cache, ("val",))
+    with tracking.new_run(params) as run_log:
+        trained = train(photos, val, knobs, on_epoch=run_log.epoch)
+        run_log.images_per_second(trained.images_per_second)
+        best = trained.history[trained.best_epoch - 1]
+        summary = {
+            "best_epoch": trained.best_epoch,
+            "epochs": knobs.epochs,
+            "n_train": len(photos),
+            "n_val": len(val),
+            "train_loss": best["train_loss"],
+            "val_loss": best["val_loss"],
+            "gray_val_loss": best["gray_val_loss"],
+            "parameters": sum(value.numel() for value in trained.weights.values()),
+        }
+        with atomic_folder(Path("models/colorizer")) as folder:
+            save(folder, trained.weights, knobs.network, params.preprocess.size)
+            (folder / "MODEL_CARD.md").write_text(model_card(params, summary), encoding="utf-8")
+        with atomic_write(Path("metrics/curves.csv")) as file:
+            pd.DataFrame(trained.history).to_csv(file, index=False, lineterminator="\n")
+        write_json(summary, Path("metrics/train.json"))
+        run_log.trained(Path("models/colorizer/weights.safetensors"))
+    print(f"best epoch {trained.best_epoch}: val loss {best['val_loss']:.4f}, gray's {best['gray_val_loss']:.4f}")
+
+
+if __name__ == "__main__":
+    run(train_stage)

@@ -1,0 +1,23 @@
+"""Stage `validate`: give every file of data.dir a verdict and every accepted photo a split."""
+
+from pathlib import Path
+
+from _stage import Params, run
+
+from chromascape.files import write_json
+from chromascape.manifest import relative_note, summarize, write_manifest
+from chromascape.validation import counts_line, validate_folder
+
+
+def validate(params: Params) -> None:
+    folder, docs = Path(params.data.dir), Path("reports/data_docs")
+    manifest = validate_folder(folder, params.data, params.validate_, docs, params.jobs)
+    write_manifest(manifest, Path("data/manifest.csv"))
+    write_json(summarize(manifest), Path("metrics/validate.json"))
+    print(counts_line(manifest))
+    print(relative_note(folder), end="")
+    print(f"The verdict on each file is in data/manifest.csv, Data Docs are in {docs}/index.html")
+
+
+if __name__ == "__main__":
+    run(validate)
