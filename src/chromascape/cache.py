@@ -106,7 +106,9 @@ def _write_shard(file: Path, converted: Iterable[NDArray[np.uint8]], count: int,
     for row, photo in zip(range(count), converted, strict=False):
         shard[row] = photo
     with file.open("wb") as stream:
-        np.lib.format.write_array(stream, shard, allow_pickle=False)
+        # What `np.save` writes; but on a full disk it raises an error that has lost its number.
+        np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(shard))
+        stream.write(shard.data)
     return _sha256(file)
 
 

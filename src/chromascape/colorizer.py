@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from chromascape import __version__, lab, photos
@@ -98,7 +99,8 @@ class Colorizer:
 
 def save(folder: Path, weights: dict[str, Tensor], network: str, size: int) -> None:
     """Write weights.safetensors and config.json into an existing folder."""
-    save_file({name: value.contiguous() for name, value in weights.items()}, folder / "weights.safetensors")
+    data = to_bytes({name: value.contiguous() for name, value in weights.items()})
+    (folder / "weights.safetensors").write_bytes(data)
     write_json(
         {"format": FORMAT, "network": network, "size": size, "chromascape": __version__},
         folder / "config.json",

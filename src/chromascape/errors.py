@@ -12,6 +12,7 @@ def explain_os_error(error: OSError) -> str:
     place = f"{error.filename}: " if error.filename else ""
     hints = {
         errno.ENOSPC: "free some space on this disk and run the command again",
+        errno.EFBIG: "this disk takes no file of that size: write to another one",
         errno.EDQUOT: "your disk quota is used up: free some space and run the command again",
         errno.EACCES: "check the permissions of the file and its folder",
         errno.EPERM: "check the permissions of the file and its folder",

@@ -19,6 +19,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
         _sync(beside)
         beside.replace(path)
         _sync(path.parent)
+    except OSError as error:
+        raise _named(error, path) from None
     finally:
         beside.unlink(missing_ok=True)
 
@@ -37,6 +39,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
         beside.replace(path)
         _sync(path.parent)
+    except OSError as error:
+        raise _named(error, path) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -45,6 +49,12 @@ def write_json(values: Any, path: Path) -> None:
     """Write JSON with sorted keys; NaN and infinity are refused, because other tools can't read them."""
     with atomic_write(path) as beside:
         beside.write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """The error with the name of what could not be written; the system leaves it out for a full disk."""
+    error.filename = error.filename or str(path)
+    return error
 
 
 def _sync(path: Path) -> None:

@@ -14,6 +14,9 @@ def model_card(params: Params, summary: dict[str, Any]) -> str:
     """
     train, data = params.train, params.data
     whole = " All three splits were trained on, so no figure measured on them is a held-out one." * (train.on == "all")
+    steps = f"{train.optimizer}, {train.schedule}, lr {train.lr:g}, batch {train.batch_size}, {train.epochs} epochs"
+    losses = f"validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
+    best = f"{summary['best_epoch']}: {losses}"
     return f"""# Model card: Chromascape colorizer
 
 Predicts the color (a* and b* of CIE Lab) of a gray photo from its lightness (L*).
@@ -24,9 +27,9 @@ Predicts the color (a* and b* of CIE Lab) of a gray photo from its lightness (L*
 | Photos | {summary["n_train"]:,} for training, {summary["n_val"]:,} for choosing the epoch, from `{data.dir}` |
 | Split | train {data.split.train:g}, val {data.split.val:g}, test {data.split.test:g}, seed {data.split.seed} |
 | Loss | {train.loss.mse:g} · MSE + {train.loss.l1:g} · L1 + {train.loss.ssim:g} · (1 − SSIM), on ab scaled to 0..1 |
-| Recipe | {train.optimizer}, {train.schedule}, lr {train.lr:g}, batch {train.batch_size}, {train.epochs} epochs |
+| Recipe | {steps} |
 | Seed | {train.seed} |
-| Best epoch | {summary["best_epoch"]}: validation loss {summary["val_loss"]:.4f}, gray's {summary["gray_val_loss"]:.4f} |
+| Best epoch | {best} |
 | Made with | Chromascape {__version__} |
 
 Test figures beside gray's are in `metrics/evaluate.json` of the run that made these weights.{whole}

@@ -17,7 +17,9 @@ class ColorizerModel(PythonModel):
         self.colorizer = Colorizer.load(context.artifacts["colorizer"])
 
     # MLflow reads the model's signature off these type hints.
-    def predict(self, context: PythonModelContext, model_input: list[bytes]) -> list[bytes]:
+    def predict(  # type: ignore[override]
+        self, context: PythonModelContext, model_input: list[bytes]
+    ) -> list[bytes]:
         """Photo files in any format that `photos` opens; returns a PNG for each, of the photo's size."""
         return [self._png(data) for data in model_input]
 

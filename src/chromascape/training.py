@@ -185,14 +185,25 @@ def _optimizer(network: nn.Module, knobs: Train) -> torch.optim.Optimizer:
     return torch.optim.Adam(network.parameters(), lr=knobs.lr)
 
 
-def _schedule(optimizer: torch.optim.Optimizer, knobs: Train, steps: int) -> Any:
-    """The learning rate over all steps of all epochs; one step a batch."""
+def _schedule(optimizer: torch.optim.Optimizer, knobs: Train, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """The learning rate over all steps of all epochs, relative to its peak; one step a batch."""
     total = steps * knobs.epochs
-    if knobs.schedule == "onecycle" and total > 1:
-        return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=knobs.lr, total_steps=total + 1, pct_start=0.2)
-    if knobs.schedule == "cosine":
-        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=total)
-    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(knobs.schedule, step, total))
+
+
+def lr_factor(schedule: str, step: int, total: int, warm_up: float = 0.2, start: float = 0.04) -> float:
+    """Learning rate at a step (from 0) of `total`, relative to its peak, 0..1.
+
+    constant stays at 1; cosine falls from 1 to 0 (Loshchilov and Hutter 2017); onecycle rises from `start` during the
+    first `warm_up` of the steps and then falls to 0, both as half a cosine (Smith and Topin 2018). torch's own
+    OneCycleLR divides by zero on runs of a few steps.
+    """
+    if schedule == "constant":
+        return 1.0
+    peak = warm_up * total if schedule == "onecycle" else 0.0
+    if step < peak:
+        return start + (1 - start) * (1 - math.cos(math.pi * step / peak)) / 2
+    return (1 + math.cos(math.pi * min(1.0, (step - peak) / (total - peak)))) / 2
 
 
 def _check_finite(row: dict[str, float]) -> None:

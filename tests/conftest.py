@@ -1,0 +1,65 @@
+"""Small photos and params that the tests share. Nothing here needs the network or photos from elsewhere."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from chromascape.params import Params, Yaml12Loader
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def make_photo(seed: int, width: int = 160, height: int = 144) -> np.ndarray:
+    """A colorful picture with large shapes, uint8 (H, W, 3); another seed gives another perceptual hash.
+
+    Sky, ground and sun have colors that follow from their brightness, so that there is something to learn.
+    """
+    generator = np.random.default_rng(seed)
+    coarse = generator.uniform(0, 1, (6, 6))
+    light = np.asarray(Image.fromarray((coarse * 255).astype(np.uint8)).resize((width, height), 3)) / 255
+    colors = np.stack([255 * light, 90 + 120 * light**2, 255 - 220 * light], axis=-1)
+    return np.clip(colors + generator.normal(0, 3, colors.shape), 0, 255).astype(np.uint8)
+
+
+def write_photos(folder: Path, count: int, first_seed: int = 0, **size: int) -> list[Path]:
+    """PNG photos photo-000.png and so on; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for seed in range(first_seed, first_seed + count):
+        paths.append(folder / f"photo-{seed:03}.png")
+        Image.fromarray(make_photo(seed, **size)).save(paths[-1])
+    return paths
+
+
+@pytest.fixture
+def photo() -> np.ndarray:
+    return make_photo(0)
+
+
+@pytest.fixture
+def make_params() -> Callable[..., Params]:
+    """Params of the repository's params.yaml with some keys changed: make_params({"train.lr": 0.1})."""
+
+    def make(changes: dict[str, Any] | None = None) -> Params:
+        return Params.model_validate(changed_params(changes or {}))
+
+    return make
+
+
+def changed_params(changes: dict[str, Any]) -> dict[str, Any]:
+    """The repository's params.yaml as a dictionary, with values at dotted keys changed."""
+    values = yaml.load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"), Loader=Yaml12Loader)
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        section = values
+        for name in sections:
+            section = section[name]
+        section[last] = value
+    return values

@@ -1,0 +1,216 @@
+"""The real pipeline in temporary clones: `dvc repro` and `dvc exp run` on small photos, as a user starts them."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+import yaml
+from conftest import REPOSITORY, changed_params, write_photos
+from PIL import Image
+
+from chromascape.params import flatten, load_params
+
+STAGES = ["sample", "validate", "preprocess", "train", "evaluate"]
+SMALL = {
+    "data.split": {"train": 0.6, "val": 0.2, "test": 0.2, "seed": 0},
+    "sample.max_side": 128,
+    "preprocess.size": 64,
+    "train.epochs": 1,
+    "train.batch_size": 4,
+    "evaluate.bootstrap": 200,
+    "evaluate.rows": 2,
+}
+OUTPUTS = [
+    "data/manifest.csv",
+    "data/lab/index.json",
+    "data/lab/train-00000.npy",
+    "models/colorizer/weights.safetensors",
+    "models/colorizer/config.json",
+    "models/colorizer/MODEL_CARD.md",
+    "metrics/validate.json",
+    "metrics/train.json",
+    "metrics/evaluate.json",
+    "metrics/curves.csv",
+    "reports/index.html",
+    "reports/per_photo.csv",
+]
+
+
+def run(folder: Path, *command: str, ok: bool = True) -> str:
+    """Run a command of the environment in the clone; returns everything that it printed."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "DVC_ROOT")}
+    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+    for role in ("AUTHOR", "COMMITTER"):
+        environment |= {f"GIT_{role}_NAME": "test", f"GIT_{role}_EMAIL": "test@example.org"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    assert not ok or done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout
+    return done.stdout
+
+
+def stages_run(output: str) -> list[str]:
+    return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in OUTPUTS}
+
+
+def runs_of(folder: Path) -> list[mlflow.entities.Run]:
+    client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("chromascape")
+    return client.search_runs([experiment.experiment_id], order_by=["start_time DESC"])
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with this working tree as its one commit and small photos beside it; `dvc repro` has run."""
+    base = tmp_path_factory.mktemp("pipeline")
+    folder, photos = base / "clone", base / "photos"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY, capture_output=True, check=True,
+    )  # fmt: skip
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((REPOSITORY / name).read_bytes())
+    write_photos(photos, 24)
+    write_photos(photos / "deeper" / "still", 2, first_seed=100)
+    Image.open(photos / "photo-000.png").convert("L").save(photos / "gray.png")
+    (photos / "copy.png").write_bytes((photos / "photo-001.png").read_bytes())
+    values = changed_params(SMALL | {"data.dir": str(photos)})
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    run(folder, "git", "init", "-q", "-b", "main")
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-q", "-m", "start")
+    output = run(folder, "dvc", "repro")
+    assert stages_run(output) == STAGES
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-q", "-m", "first run")
+    return folder
+
+
+@pytest.fixture
+def clone(first_run: Path) -> Iterator[Path]:
+    """The clone as its first run left it, also for the test after this one."""
+    yield first_run
+    run(first_run, "git", "checkout", "-q", ".")
+    run(first_run, "dvc", "checkout", "-q", "-f")
+
+
+def test_one_repro_makes_every_output(clone: Path) -> None:
+    assert all((clone / name).stat().st_size for name in OUTPUTS)
+    validation = json.loads((clone / "metrics/validate.json").read_text())
+    assert validation["n_files"] == 28
+    assert validation["rejected_by_reason"] == {"channels": 1, "exact_duplicate": 1, "mode": 1}
+    figures = json.loads((clone / "metrics/evaluate.json").read_text())
+    assert figures["n_photos"] == validation["by_split"]["test"]
+    assert figures["held_out"] is True
+    for row in ("model", "gray", "mean_ab"):
+        assert set(figures[row]) == {"psnr_db", "ssim", "ciede2000", "colorfulness", "loss_mse_l1"}
+    assert figures["gain_over_gray_db"] == pytest.approx(figures["model"]["psnr_db"] - figures["gray"]["psnr_db"])
+    low, high = figures["gain_over_gray_ci95_db"]
+    assert low <= figures["gain_over_gray_db"] <= high
+
+
+def test_the_photos_are_neither_copied_nor_touched(clone: Path) -> None:
+    photos = clone.parent / "photos"
+    assert sum(path.is_file() for path in photos.rglob("*")) == 28
+    tracked = run(clone, "git", "ls-files")
+    assert "photo-000" not in tracked
+    cached = [path.stat().st_size for path in (clone / ".dvc/cache").rglob("*") if path.is_file()]
+    assert (photos / "photo-000.png").stat().st_size not in cached
+
+
+def test_a_second_repro_changes_nothing(clone: Path) -> None:
+    output = run(clone, "dvc", "repro")
+    assert stages_run(output) == []
+    assert "Data and pipelines are up to date." in output
+
+
+def test_the_same_photos_and_params_give_the_same_bytes(clone: Path) -> None:
+    before = hashes(clone)
+    # Another number of workers must not change a byte either; only the report names it, among the params.
+    params = (clone / "params.yaml").read_text()
+    (clone / "params.yaml").write_text(params.replace("jobs: 0", "jobs: 1"))
+    output = run(clone, "dvc", "repro", "--force", "--no-run-cache", "--no-commit")
+    assert stages_run(output) == STAGES
+    after = hashes(clone)
+    assert after.pop("reports/index.html") != before.pop("reports/index.html")
+    assert after == before
+
+
+def test_the_mlflow_run_holds_params_metrics_lineage_and_data(clone: Path) -> None:
+    run_ = runs_of(clone)[-1]
+    assert run_.info.status == "FINISHED"
+    assert run_.data.params == {key: str(value) for key, value in flatten(load_params(clone / "params.yaml")).items()}
+    figures = json.loads((clone / "metrics/evaluate.json").read_text())
+    assert run_.data.metrics["gain_over_gray_db"] == pytest.approx(figures["gain_over_gray_db"])
+    assert run_.data.metrics["gray.psnr_db"] == pytest.approx(figures["gray"]["psnr_db"])
+    assert "val_loss" in run_.data.metrics and "gray_val_loss" in run_.data.metrics
+    first = run(clone, "git", "rev-list", "--max-parents=0", "HEAD").strip()
+    lock = yaml.safe_load((clone / "dvc.lock").read_text())["stages"]
+    assert run_.data.tags["git.commit"] == first
+    assert run_.data.tags["dvc.lab_md5"] == lock["preprocess"]["outs"][0]["md5"]
+    assert run_.data.tags["dvc.photos_md5"] == lock["validate"]["deps"][0]["md5"]
+    names = {entry.dataset.name for entry in run_.inputs.dataset_inputs}
+    assert names == {"photos-train", "photos-val", "photos-test"}
+
+
+def test_a_params_change_reruns_only_what_depends_on_it(clone: Path) -> None:
+    before = len(runs_of(clone))
+    assert stages_run(run(clone, "dvc", "exp", "run", "-S", "evaluate.rows=1")) == ["evaluate"]
+    newest = runs_of(clone)[0]
+    assert len(runs_of(clone)) == before + 1
+    assert newest.data.params["evaluate.rows"] == "1"
+    assert "val_loss" in newest.data.metrics  # a run of its own is complete, though nothing was trained
+    output = run(clone, "dvc", "exp", "run", "-S", "train.loss.ssim=0.2", "-S", "train.network=assignment")
+    assert stages_run(output) == ["train", "evaluate"]
+    assert len(runs_of(clone)) == before + 2
+    assert json.loads((clone / "models/colorizer/config.json").read_text())["network"] == "assignment"
+    assert "train.network" in run(clone, "dvc", "params", "diff")
+    assert "gain_over_gray_db" in run(clone, "dvc", "metrics", "diff")
+    assert "gain_over_gray_db" in run(clone, "dvc", "exp", "show", "--csv")
+    run(clone, "dvc", "plots", "show", "-o", "plots")
+    assert "train_loss" in (clone / "plots/index.html").read_text()
+
+
+def test_runs_of_temporary_and_queued_experiments_survive(clone: Path) -> None:
+    before = {run_.info.run_id for run_ in runs_of(clone)}
+    run(clone, "dvc", "exp", "run", "--temp", "-n", "apart", "-S", "train.lr=0.0011")
+    run(clone, "dvc", "exp", "run", "--queue", "-S", "train.lr=0.0012,0.0013")
+    run(clone, "dvc", "exp", "run", "--run-all", "-j", "1")
+    new = [run_ for run_ in runs_of(clone) if run_.info.run_id not in before]
+    assert sorted(run_.data.params["train.lr"] for run_ in new) == ["0.0011", "0.0012", "0.0013"]
+    assert all("gain_over_gray_db" in run_.data.metrics and run_.info.status == "FINISHED" for run_ in new)
+    apart = next(run_ for run_ in new if run_.data.params["train.lr"] == "0.0011")
+    assert apart.data.tags["dvc.experiment"] == "apart"
+    assert apart.data.tags["dvc.baseline"] == run(clone, "git", "rev-parse", "HEAD").strip()
+    artifacts = mlflow.MlflowClient(f"sqlite:///{clone / 'mlflow.db'}").list_artifacts(apart.info.run_id)
+    assert "index.html" in {entry.path for entry in artifacts}
+
+
+def test_a_relative_folder_in_a_temporary_copy_gets_a_clear_line(clone: Path) -> None:
+    output = run(clone, "dvc", "exp", "run", "--temp", "-S", "data.dir=../photos", ok=False)
+    assert f"write data.dir: {clone.parent / 'photos'}" in output
+
+
+def test_a_missing_folder_names_the_key(clone: Path) -> None:
+    output = run(clone, "dvc", "exp", "run", "--temp", "-S", "data.dir=/nowhere/at/all", ok=False)
+    assert "error: data.dir: /nowhere/at/all does not exist: write the path of your photos" in output
+
+
+def test_the_trained_model_colorizes_from_the_command_line(clone: Path, tmp_path: Path) -> None:
+    Image.effect_noise((201, 133), 60).save(tmp_path / "old.png")
+    run(clone, "chromascape", "colorize", str(tmp_path / "old.png"), "-o", str(tmp_path / "out"))
+    assert Image.open(tmp_path / "out/old.png").size == (201, 133)
+    assert "gray input" in run(clone, "chromascape", "summary")
