@@ -4,14 +4,14 @@ from pathlib import Path
 
 from _stage import Params, run
 
-from chromascape.manifest import check_folder
+from chromascape.manifest import check_folder, check_trackable
 from chromascape.sample import write_sample
 
 
 def sample(params: Params) -> None:
     folder = Path("data/sample")
     if Path(params.data.dir) != folder:
-        check_folder(Path(params.data.dir))
+        check_trackable(check_folder(Path(params.data.dir)))
     count = write_sample(folder, Path("data/sample-provenance.csv"), params.sample.max_side)
     print(f"{count} files of the sample laid in {folder}")
 

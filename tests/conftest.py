@@ -10,6 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from chromascape import photos
 from chromascape.params import Params, Yaml12Loader
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -36,6 +37,11 @@ def write_photos(folder: Path, count: int, first_seed: int = 0, **size: int) -> 
         paths.append(folder / f"photo-{seed:03}.png")
         Image.fromarray(make_photo(seed, **size)).save(paths[-1])
     return paths
+
+
+def load_rgb(path: Path, *limits: photos.Limits) -> Image.Image:
+    """A photo file as upright 8-bit RGB, by the three steps that the project takes."""
+    return photos.to_rgb(photos.open_photo(photos.read_bytes(path, *limits), *limits))
 
 
 @pytest.fixture

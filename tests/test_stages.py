@@ -69,6 +69,16 @@ def test_the_first_stage_stops_at_wrong_params(project: Path, changes: dict[str,
     assert not (project / "data").exists()
 
 
+def test_files_that_dvc_can_not_track_are_named_before_dvc_meets_them(project: Path) -> None:
+    os.mkfifo(project / "photos" / "pipe")  # DVC would wait for it for ever
+    (project / "photos" / "broken.jpg").symlink_to("nowhere.jpg")
+    (project / os.fsdecode(b"photos/\xff.jpg")).write_bytes(b"x")
+    (project / "photos" / "folder").symlink_to(".")  # neither DVC nor we follow it
+    done = run_stage(project, "sample")
+    assert_one_line(done, "data.dir: DVC can't track 3 of the files in photos", "'broken.jpg' (broken link)")
+    assert "'pipe' (not a regular file)" in done.stderr and "not UTF-8" in done.stderr
+
+
 def test_validate_stops_at_an_empty_folder(project: Path) -> None:
     shutil.rmtree(project / "photos")
     (project / "photos").mkdir()

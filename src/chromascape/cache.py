@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -24,15 +25,16 @@ SPLITS = ("train", "val", "test")
 
 
 def photo_to_lab(
-    path: Path,
+    data: bytes,
     box: tuple[int, int, int, int],
     whole: tuple[int, int],
     size: int,
     fit: Literal["crop", "squash"],
 ) -> NDArray[np.uint8]:
-    """A photo as quantised Lab.
+    """A photo file as quantised Lab.
 
     Args:
+        data: the file's bytes.
         box: left, top, right, bottom of the picture without black bars, in pixels of the upright photo.
         whole: width and height of the upright photo.
         size: side of the result in pixels.
@@ -40,19 +42,19 @@ def photo_to_lab(
     Returns:
         uint8 (3, size, size), planar.
     Raises:
-        PhotoError: the photo can no longer be read.
+        PhotoError: the photo can't be decoded.
     """
     # A JPEG is decoded at the smallest scale at which the box still has `size` pixels a side.
     inside = min(box[2] - box[0], box[3] - box[1])
-    rgb = photos.load_rgb(path, shorter_side=-(-size * min(whole) // inside))
+    rgb = photos.to_rgb(photos.open_photo(data), shorter_side=-(-size * min(whole) // inside))
     across, down = rgb.width / whole[0], rgb.height / whole[1]
-    left, top, right, bottom = box[0] * across, box[1] * down, box[2] * across, box[3] * down
-    if fit == "crop":
-        side = min(right - left, bottom - top)
-        left, top = (left + right - side) / 2, (top + bottom - side) / 2
-        right, bottom = left + side, top + side
-    square = rgb.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, right, bottom))
-    return np.ascontiguousarray(lab.quantise(lab.rgb_to_lab(np.asarray(square))).transpose(2, 0, 1))
+    # Cut before it is resized, inwards: the filter would mix the bars in.
+    picture = rgb.crop((math.ceil(box[0] * across), math.ceil(box[1] * down), int(box[2] * across), int(box[3] * down)))
+    side = min(picture.size)
+    left, top = (picture.width - side) / 2, (picture.height - side) / 2
+    square = (left, top, left + side, top + side) if fit == "crop" else None
+    small = picture.resize((size, size), Image.Resampling.LANCZOS, box=square)
+    return np.ascontiguousarray(lab.quantise(lab.rgb_to_lab(np.asarray(small))).transpose(2, 0, 1))
 
 
 def write_shards(
@@ -92,11 +94,15 @@ def _convert(photos_dir: Path, row: dict[str, Any], size: int, fit: Literal["cro
     left, top, right, bottom, width, height = (
         int(row[column]) for column in ("left", "top", "right", "bottom", "width", "height")
     )
+    path = photos_dir / row["path"]
     try:
-        return photo_to_lab(photos_dir / row["path"], (left, top, right, bottom), (width, height), size, fit)
+        data = photos.read_bytes(path)
+        if photos.sha256(data) != row["sha256"]:
+            raise photos.PhotoError("unreadable", "changed since it was validated")
+        return photo_to_lab(data, (left, top, right, bottom), (width, height), size, fit)
     except photos.PhotoError as error:
         raise ChromascapeError(
-            f"{photos_dir / row['path']}: {error}, though it was accepted before: run `dvc repro` to validate again"
+            f"{path}: {error}, though it was accepted before: run `dvc repro` to validate again"
         ) from None
 
 
@@ -146,10 +152,15 @@ class Shards:
 
 def _read_index(folder: Path) -> Any:
     try:
-        return json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        size, shards = index["size"], index["shards"]
+        known = all({"file", "split", "sha256", "photos"} <= shard.keys() for shard in shards)
+        if not isinstance(size, int) or not known:
+            raise ValueError
+        return index
     except FileNotFoundError:
         raise ChromascapeError(f"{folder}: no Lab cache here: run `dvc repro`") from None
-    except ValueError:
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ChromascapeError(f"{folder / 'index.json'}: damaged: run `dvc repro -f preprocess`") from None
 
 

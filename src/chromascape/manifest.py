@@ -1,8 +1,10 @@
 """The manifest: one row for every file of the folder, with what it is, its verdict, its group and its split."""
 
+import csv
 import hashlib
 import itertools
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,11 @@ def inspect(folder: Path, name: str, limits: photos.Limits) -> dict[str, Any]:
         image = photos.open_photo(data, limits)
         row |= _header(image, name)
         photos.decode(image, MEASURING_SIDE)
+        if image.format != "TIFF":
+            # Only now: asking a PNG for its EXIF decodes it, and what is wrong with it would go unnoticed.
+            row["orientation"] = photos.orientation(image)
+            if row["orientation"] >= 5:  # 5 to 8 lie on their side
+                row["width"], row["height"] = row["height"], row["width"]
         row |= _measures(image, row)
     except photos.PhotoError as error:
         # A mode that can't be converted is no damage: the expectation on modes rejects the file.
@@ -73,17 +80,16 @@ def inspect(folder: Path, name: str, limits: photos.Limits) -> dict[str, Any]:
 
 
 def _header(image: Image.Image, name: str) -> dict[str, Any]:
-    turned = photos.orientation(image) >= 5  # 5 to 8 lie on their side
-    width, height = image.size[::-1] if turned else image.size
     return {
         "format": image.format,
         "mode": image.mode,
         "channels": 1 if image.mode == "P" else len(image.getbands()),
         "bit_depth": photos.bit_depth(image),
         "frames": photos.frames(image),
-        "width": width,
-        "height": height,
-        "orientation": photos.orientation(image),
+        "width": image.width,
+        "height": image.height,
+        # Pillow turns TIFFs upright by itself, and forgets that they were not.
+        "orientation": photos.orientation(image) if image.format == "TIFF" else None,
         "extension_matches": Path(name).suffix.lower() in photos.EXTENSIONS[image.format or ""],
     }
 
@@ -121,7 +127,7 @@ def inspect_folder(folder: Path, validate: Validate, jobs: int) -> pd.DataFrame:
         delayed(inspect)(folder, name, limits) for name in names
     )
     rows = list(tqdm(rows, total=len(names), desc="validate", unit="photo", disable=None))
-    return pd.DataFrame(rows).reindex(columns=COLUMNS).astype(TYPES)
+    return pd.DataFrame(rows, dtype=object).reindex(columns=COLUMNS).astype(TYPES)
 
 
 def check_folder(folder: Path) -> Path:
@@ -134,6 +140,31 @@ def check_folder(folder: Path) -> Path:
     if not os.access(folder, os.R_OK | os.X_OK):
         raise ChromascapeError(f"data.dir: {folder} can't be read: check its permissions")
     return folder
+
+
+def check_trackable(folder: Path) -> None:
+    """Raises ChromascapeError where the folder holds what DVC, which hashes every file, stops or waits for ever at."""
+    found = [(name, problem) for name in photos.list_files(folder) if (problem := _untrackable(folder / name))]
+    if found:
+        shown = ", ".join(f"{name!r} ({problem})" for name, problem in found[:3])
+        raise ChromascapeError(
+            f"data.dir: DVC can't track {len(found)} of the files in {folder}: {shown}: remove, rename or repair them"
+        )
+
+
+def _untrackable(path: Path) -> str | None:
+    try:
+        status = path.stat()
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return "its name is not UTF-8"
+    except OSError as error:
+        return "broken link" if path.is_symlink() else str(error.strerror)
+    if stat.S_ISDIR(status.st_mode):
+        return None if path.is_symlink() else "folder that can't be listed"  # neither DVC nor we follow links
+    if not stat.S_ISREG(status.st_mode):
+        return "not a regular file"
+    return None if os.access(path, os.R_OK) else "no permission to read it"
 
 
 def _other_place(folder: Path) -> str:
@@ -196,7 +227,9 @@ def add_groups(manifest: pd.DataFrame, bits: int) -> None:
     # Files that can't be decoded have no perceptual hash; equal ones still belong together.
     content = manifest["sha256"].where(manifest["sha256"].notna(), manifest["path"])
     keys = content.where(manifest["phash"].isna(), pd.Series(groups, index=manifest.index).map("near {}".format))
-    manifest["group"] = content.groupby(keys).transform(lambda members: _digest(min(members))[:12])
+    # By number, because pandas can't group by names that are not UTF-8.
+    numbers = pd.factorize(keys)[0]
+    manifest["group"] = content.groupby(numbers).transform(lambda members: _digest(min(members))[:12])
 
 
 def split_of(sha256: str, split: Split) -> str:
@@ -269,7 +302,9 @@ def _kept_area(manifest: pd.DataFrame) -> pd.Series:
 def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
     """Write the CSV; names that are not UTF-8 keep their bytes."""
     with atomic_write(path) as beside:
-        manifest[COLUMNS].to_csv(beside, index=False, lineterminator="\n", errors="surrogateescape")
+        # Python before 3.13 does not see that a carriage return must be quoted.
+        quoting = csv.QUOTE_ALL if any("\r" in path for path in manifest["path"]) else csv.QUOTE_MINIMAL
+        manifest[COLUMNS].to_csv(beside, index=False, lineterminator="\n", errors="surrogateescape", quoting=quoting)
 
 
 def read_manifest(path: Path) -> pd.DataFrame:

@@ -16,7 +16,6 @@ from PIL import (  # noqa: F401, for the plugins
     GifImagePlugin,
     Image,
     ImageCms,
-    ImageOps,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
@@ -37,9 +36,19 @@ EXTENSIONS = {
     "TIFF": {".tif", ".tiff"},
     "GIF": {".gif"},
     "BMP": {".bmp", ".dib"},
-    "PPM": {".ppm", ".pgm", ".pbm", ".pnm"},
+    "PPM": {".ppm", ".pgm", ".pbm", ".pnm", ".pfm"},
     "AVIF": {".avif"},
     "JPEG2000": {".jp2", ".j2k", ".jpx"},
+}
+# How to turn a photo upright by its EXIF orientation; Pillow has done so with TIFFs by itself.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
 
 
@@ -63,10 +72,15 @@ class Limits:
 def list_files(folder: Path) -> list[str]:
     """Every file below a folder, as sorted paths relative to it with '/' between the parts.
 
-    Links to folders are listed as files (which are then rejected), not followed: they may loop.
+    Links to folders, and folders that can't be listed, are named as if they were files, which are then rejected.
+    Links are not followed: they may loop.
     """
-    found = []
-    for parent, folders, files in os.walk(folder):
+    found: list[str] = []
+
+    def keep(error: OSError) -> None:
+        found.append(Path(error.filename).relative_to(folder).as_posix())
+
+    for parent, folders, files in os.walk(folder, onerror=keep):
         names = files + [name for name in folders if (Path(parent) / name).is_symlink()]
         found += [(Path(parent) / name).relative_to(folder).as_posix() for name in names]
     return sorted(found)
@@ -126,8 +140,8 @@ def decode(image: Image.Image, shorter_side: int | None = None) -> None:
         warnings.simplefilter("ignore")
         try:
             if shorter_side and image.format in ("JPEG", "MPO"):
-                scale = shorter_side / min(image.size)
-                image.draft(None, (int(image.width * scale), int(image.height * scale)))
+                shortest = min(image.size)
+                image.draft(None, tuple(-(-side * shorter_side // shortest) for side in image.size))  # type: ignore[arg-type]
             image.load()
         except Exception as error:  # a decoder may raise anything on damaged data
             raise PhotoError("damaged", _one_line(error)) from None
@@ -141,16 +155,21 @@ def bit_depth(image: Image.Image) -> int:
         return 16
     if image.mode in ("I", "F"):
         return 32 if image.format == "TIFF" else 16
-    # Pillow reads 16-bit color as 8-bit "RGB"; only the decoder's raw mode tells.
-    return 16 if any(";16" in str(tile.args) for tile in getattr(image, "tile", [])) else 8
+    # Pillow reads 16-bit color as 8-bit "RGB"; only the decoder's arguments tell: the raw mode, and PPM's maximum.
+    arguments = [tile.args for tile in getattr(image, "tile", [])]
+    if image.format == "PPM" and any(isinstance(last[-1], int) and last[-1] > 255 for last in arguments if last):
+        return 16
+    return 16 if any(";16" in str(argument) for argument in arguments) else 8
 
 
 def orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 (upright) to 8; 1 where there is none or it can't be read."""
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # EXIF is as hostile as the rest of the file
-        return 1
+    """EXIF orientation, 1 (upright) to 8; 1 where there is none or it can't be read. Ask after `decode`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        except Exception:  # EXIF is as hostile as the rest of the file
+            return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
@@ -158,10 +177,12 @@ def frames(image: Image.Image) -> int:
     """Pictures in the file: more than 1 for animations and many-paged TIFFs. Counted up to 2."""
     if image.format == "MPO":
         return 1  # the further pictures are previews or the other eye's view
-    try:
-        return 2 if getattr(image, "is_animated", False) else 1
-    except Exception:
-        return 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return 2 if getattr(image, "is_animated", False) else 1
+        except Exception:
+            return 1
 
 
 def to_rgb(image: Image.Image, shorter_side: int | None = None) -> Image.Image:
@@ -175,10 +196,9 @@ def to_rgb(image: Image.Image, shorter_side: int | None = None) -> Image.Image:
     """
     decode(image, shorter_side)
     try:
-        image = ImageOps.exif_transpose(image)
-    except Exception:  # unreadable EXIF: as if there were none
-        image = image.copy()
-    try:
+        # Not by ImageOps.exif_transpose, which writes the EXIF anew and gives up where the rest of it is odd.
+        turn = UPRIGHT.get(orientation(image))
+        image = image.copy() if turn is None else image.transpose(turn)
         if image.mode in ("I", "F") or image.mode.startswith("I;16"):
             image = _eight_bit_gray(image)
         if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
@@ -188,11 +208,6 @@ def to_rgb(image: Image.Image, shorter_side: int | None = None) -> Image.Image:
         return _to_srgb(image, "RGB")
     except Exception as error:  # e.g. Pillow has no way from LAB to RGB
         raise PhotoError("mode", _one_line(error)) from None
-
-
-def load_rgb(path: Path, limits: Limits = Limits(), shorter_side: int | None = None) -> Image.Image:
-    """A photo of any mode as upright, 8-bit sRGB; arguments and errors as of `read_bytes` and `to_rgb`."""
-    return to_rgb(open_photo(read_bytes(path, limits), limits), shorter_side)
 
 
 def find_letterbox(rgb: np.ndarray, dark: int = 20, least: float = 0.02) -> tuple[int, int, int, int]:

@@ -77,17 +77,20 @@ def write_sample(folder: Path, provenance: Path, max_side: int) -> int:
                 raise ChromascapeError(f"package {package} is missing: pip install 'chromascape[sample]'") from None
             for name in names:
                 target = beside / package / name
-                _lay(source / name, target, max_side)
+                _lay(package, source / name, target, max_side)
                 rows.append((f"{package}/{name}", package, version(package), licence, f"{module}/{inside}/{name}"))
     with atomic_write(provenance) as beside, beside.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
     return len(rows) - 1
 
 
-def _lay(source: Path, target: Path, max_side: int) -> None:
+def _lay(package: str, source: Path, target: Path, max_side: int) -> None:
     """Copy one file as it is; only a large color photo is scaled down, in its own format."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    data = source.read_bytes()
+    try:
+        data = source.read_bytes()
+    except FileNotFoundError:
+        raise ChromascapeError(f"{source}: package {package} lacks this file: install the pinned version") from None
     target.write_bytes(data)
     try:
         image = photos.open_photo(data)

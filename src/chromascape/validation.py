@@ -8,6 +8,8 @@ can't disagree.
 """
 
 import logging
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -177,16 +179,17 @@ def after_policy(manifest: pd.DataFrame, policy: Policy, validate: Validate) -> 
     whole = manifest[["width", "height"]].min(axis=1)
     inside = pd.concat([width, height], axis=1).min(axis=1)
     table["shorter_side"] = inside.where(trimmed, whole)
-    # Names that are not UTF-8 can't be shown in Data Docs as they are.
-    table["file"] = [str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-                     for path in manifest["path"]]  # fmt: skip
-    return table
+    table["row"] = range(len(table))
+    # Data Docs can't show names that are not UTF-8 as they are.
+    table["file"] = [os.fsencode(path).decode("utf-8", "backslashreplace") for path in manifest["path"]]
+    return table.drop(columns="path")
 
 
 class Suites:
     """The two suites, run one after the other in one Great Expectations context, and their Data Docs."""
 
     def __init__(self, docs: Path):
+        self.docs = docs
         self.context = gx.get_context(mode="ephemeral")
         self.context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
         source = self.context.data_sources.add_pandas("manifest")
@@ -212,20 +215,19 @@ class Suites:
         )
         result = definition.run(
             batch_parameters={"dataframe": table},
-            result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["file"]},
+            result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["row", "file"]},
         )
         found: dict[str, list[int] | bool] = {}
-        position = {file: row for row, file in enumerate(table["file"])}
         for outcome in result.results:
             reason = outcome.expectation_config.meta["reason"]  # type: ignore[union-attr]
-            if outcome.exception_info.get("raised_exception"):
-                raise RuntimeError(f"expectation {reason}: {outcome.exception_info.get('exception_message')}")
+            _raise_failure(reason, outcome.exception_info)
             rows = outcome.result.get("unexpected_index_list")
-            found[reason] = bool(outcome.success) if rows is None else [position[row["file"]] for row in rows]
+            found[reason] = bool(outcome.success) if rows is None else [row["row"] for row in rows]
         return found
 
     def write_docs(self) -> None:
         """Write Data Docs. Their paths and pages carry the time, so they stay out of DVC's outputs."""
+        shutil.rmtree(self.docs, ignore_errors=True)  # pages of older validations
         self.context.build_data_docs()
 
 
@@ -264,6 +266,16 @@ def counts_line(manifest: pd.DataFrame) -> str:
     return f"{summary['n_accepted']:,} of {summary['n_files']:,} files accepted" + (
         f"; rejected {summary['n_rejected']:,}: {reasons}" if reasons else ""
     )
+
+
+def _raise_failure(reason: str, info: dict[str, Any]) -> None:
+    """An expectation that could not be computed must stop us: else its files would pass.
+
+    Great Expectations tells of one failure as it is, and of several by the metric that failed.
+    """
+    for failure in [info, *(value for value in info.values() if isinstance(value, dict))]:
+        if failure.get("raised_exception"):
+            raise RuntimeError(f"expectation {reason}: {failure.get('exception_message')}")
 
 
 def _note(reasons: list[list[str]], broken: dict[str, list[int] | bool]) -> None:

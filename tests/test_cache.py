@@ -1,0 +1,364 @@
+"""The Lab cache: what a photo becomes, the shards on disk, and what happens when they are touched."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import changed_params, make_photo, write_photos
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from chromascape import cache, lab, photos
+from chromascape.errors import ChromascapeError
+from chromascape.manifest import inspect_folder
+from chromascape.params import Params
+
+SIZE = 64
+PER_SHARD = 2
+SHARD_MB = 2.5 * 3 * SIZE * SIZE / 1e6  # two photos and a half
+SPLITS = ["train"] * 5 + ["val"] * 2 + ["test"] * 1
+
+
+def quantised(rgb: np.ndarray) -> np.ndarray:
+    """Planar quantised Lab of an RGB picture."""
+    return lab.quantise(lab.rgb_to_lab(rgb)).transpose(2, 0, 1)
+
+
+def colors_of(photo: np.ndarray) -> np.ndarray:
+    """RGB of what photo_to_lab returns, (size, size, 3)."""
+    return lab.lab_to_rgb(lab.dequantise(photo.transpose(1, 2, 0)))
+
+
+def manifest_of(folder: Path, splits: list[str] = SPLITS) -> pd.DataFrame:
+    """The manifest of a folder of photos, all accepted but the last, with the given splits."""
+    table = inspect_folder(folder, Params.model_validate(changed_params({})).validate_, 1)
+    table["verdict"] = ["accepted"] * len(splits) + ["rejected"] * (len(table) - len(splits))
+    table["split"] = splits + [None] * (len(table) - len(splits))
+    return table
+
+
+def write(folder: Path, photos_dir: Path, manifest: pd.DataFrame, jobs: int = 1) -> None:
+    cache.write_shards(folder, photos_dir, manifest, SIZE, "crop", SHARD_MB, jobs)
+
+
+@pytest.fixture
+def photos_dir(tmp_path: Path) -> Path:
+    write_photos(tmp_path / "photos", len(SPLITS) + 1)
+    return tmp_path / "photos"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that tests must not change; its photos lie beside it."""
+    folder = tmp_path_factory.mktemp("cache")
+    write_photos(folder / "photos", len(SPLITS) + 1)
+    write(folder / "lab", folder / "photos", manifest_of(folder / "photos"))
+    return folder / "lab"
+
+
+@pytest.fixture
+def lab_dir(tmp_path: Path, written: Path) -> Path:
+    """A copy of the cache that a test may break."""
+    (tmp_path / "lab").mkdir()
+    for file in written.iterdir():
+        (tmp_path / "lab" / file.name).write_bytes(file.read_bytes())
+    return tmp_path / "lab"
+
+
+# One photo
+
+
+def test_crop_takes_the_centre_square_and_squash_the_whole_photo(tmp_path: Path) -> None:
+    picture = np.zeros((100, 300, 3), np.uint8)
+    picture[:, :100], picture[:, 100:200], picture[:, 200:] = (200, 0, 0), (0, 200, 0), (0, 0, 200)
+    Image.fromarray(picture).save(tmp_path / "x.png")
+    whole = (0, 0, 300, 100)
+    crop = cache.photo_to_lab((tmp_path / "x.png").read_bytes(), whole, (300, 100), SIZE, "crop")
+    assert (crop.shape, crop.dtype, crop.flags.c_contiguous) == ((3, SIZE, SIZE), np.uint8, True)
+    assert np.abs(colors_of(crop)[:, 5:-5].astype(int) - (0, 200, 0)).max() <= 1
+    squash = colors_of(cache.photo_to_lab((tmp_path / "x.png").read_bytes(), whole, (300, 100), SIZE, "squash"))
+    for column, color in ((10, (200, 0, 0)), (32, (0, 200, 0)), (54, (0, 0, 200))):
+        assert np.abs(squash[:, column].astype(int) - color).max() <= 2
+
+
+def test_a_tall_photo_is_cropped_to_its_middle(tmp_path: Path) -> None:
+    picture = np.full((300, 100, 3), (200, 0, 0), np.uint8)
+    picture[100:200] = (0, 200, 0)
+    Image.fromarray(picture).save(tmp_path / "x.png")
+    crop = cache.photo_to_lab((tmp_path / "x.png").read_bytes(), (0, 0, 100, 300), (100, 300), SIZE, "crop")
+    assert np.abs(colors_of(crop)[5:-5].astype(int) - (0, 200, 0)).max() <= 1
+
+
+def test_a_square_photo_of_just_the_size_is_its_own_lab(tmp_path: Path) -> None:
+    picture = make_photo(0, SIZE, SIZE)
+    Image.fromarray(picture).save(tmp_path / "x.png")
+    for fit in ("crop", "squash"):
+        photo = cache.photo_to_lab((tmp_path / "x.png").read_bytes(), (0, 0, SIZE, SIZE), (SIZE, SIZE), SIZE, fit)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(photo, quantised(picture))
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash"])
+def test_the_box_leaves_the_bars_out(tmp_path: Path, fit: Any) -> None:
+    picture = np.zeros((200, 300, 3), np.uint8)
+    picture[50:130, 40:240] = (0, 150, 200)
+    Image.fromarray(picture).save(tmp_path / "x.png")
+    photo = cache.photo_to_lab((tmp_path / "x.png").read_bytes(), (40, 50, 240, 130), (300, 200), SIZE, fit)
+    expected = quantised(np.full((SIZE, SIZE, 3), (0, 150, 200), np.uint8))
+    np.testing.assert_array_equal(photo, expected)
+
+
+def test_the_crop_is_the_centre_of_the_box_not_of_the_photo(tmp_path: Path) -> None:
+    picture = np.zeros((100, 400, 3), np.uint8)
+    picture[:, 250:350] = (0, 150, 200)
+    Image.fromarray(picture).save(tmp_path / "x.png")
+    photo = cache.photo_to_lab((tmp_path / "x.png").read_bytes(), (200, 0, 400, 100), (400, 100), SIZE, "crop")
+    assert np.abs(colors_of(photo)[:, 5:-5].astype(int) - (0, 150, 200)).max() <= 5
+
+
+@pytest.mark.parametrize("box", [(0, 0, 1600, 1200), (0, 500, 1600, 700), (300, 100, 500, 1100)])
+def test_a_jpeg_decoded_at_a_fraction_has_enough_pixels_and_looks_the_same(
+    tmp_path: Path, box: tuple[int, int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = Image.fromarray(make_photo(3, 160, 120)).resize((1600, 1200), Image.Resampling.BICUBIC)
+    picture.save(tmp_path / "x.jpg", quality=95)
+    picture.save(tmp_path / "x.png")
+    sizes = []
+    to_rgb = photos.to_rgb
+
+    def watched(*arguments: Any, **options: Any) -> Image.Image:
+        rgb = to_rgb(*arguments, **options)
+        sizes.append(rgb.size)
+        return rgb
+
+    monkeypatch.setattr(photos, "to_rgb", watched)
+    small = cache.photo_to_lab((tmp_path / "x.jpg").read_bytes(), box, (1600, 1200), SIZE, "crop")
+    full = cache.photo_to_lab((tmp_path / "x.png").read_bytes(), box, (1600, 1200), SIZE, "crop")
+    (width, height), whole = sizes
+    assert whole == (1600, 1200)
+    assert width < 1600  # the point of it
+    assert min((box[2] - box[0]) * width / 1600, (box[3] - box[1]) * height / 1200) >= SIZE
+    difference = np.abs(small.astype(int) - full)
+    assert difference.mean() < 2
+
+
+def test_a_photo_on_its_side_is_cached_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = make_photo(2, 160, 200)
+    Image.fromarray(upright).save(tmp_path / "upright.png")
+    turned = Image.fromarray(np.ascontiguousarray(np.rot90(upright)))
+    box, whole = (10, 20, 150, 190), (160, 200)
+    expected = cache.photo_to_lab((tmp_path / "upright.png").read_bytes(), box, whole, SIZE, "crop")
+    for name in ("turned.png", "turned.tif"):
+        turned.save(tmp_path / name, exif=exif)
+        np.testing.assert_array_equal(
+            cache.photo_to_lab((tmp_path / name).read_bytes(), box, whole, SIZE, "crop"), expected
+        )
+
+
+# Shards
+
+
+def test_shards_hold_every_accepted_photo_in_the_manifest_s_order(written: Path) -> None:
+    index = json.loads((written / "index.json").read_text())
+    assert (index["size"], index["fit"]) == (SIZE, "crop")
+    shards = [(shard["file"], shard["split"], shard["photos"]) for shard in index["shards"]]
+    names = [f"photo-{number:03}.png" for number in range(len(SPLITS))]
+    assert shards == [
+        ("train-00000.npy", "train", names[0:2]),
+        ("train-00001.npy", "train", names[2:4]),
+        ("train-00002.npy", "train", names[4:5]),
+        ("val-00000.npy", "val", names[5:7]),
+        ("test-00000.npy", "test", names[7:8]),
+    ]
+    files = {file.name for file in written.iterdir()}
+    assert files == {"index.json"} | {name for name, _, _ in shards}
+    for shard in index["shards"]:
+        assert shard["sha256"] == hashlib.sha256((written / shard["file"]).read_bytes()).hexdigest()
+        array = np.load(written / shard["file"])
+        for photo, name in zip(array, shard["photos"], strict=True):
+            path = written.parent / "photos" / name
+            expected = cache.photo_to_lab(path.read_bytes(), (0, 0, 160, 144), (160, 144), SIZE, "crop")
+            np.testing.assert_array_equal(photo, expected, err_msg=name)
+
+
+@pytest.mark.parametrize(("shard_mb", "shards"), [(1e-6, 8), (48, 3)])
+def test_shards_are_of_about_the_wanted_size(tmp_path: Path, written: Path, shard_mb: float, shards: int) -> None:
+    photos_dir = written.parent / "photos"
+    cache.write_shards(tmp_path / "lab", photos_dir, manifest_of(photos_dir), SIZE, "crop", shard_mb, 1)
+    assert len(list((tmp_path / "lab").glob("*.npy"))) == shards
+
+
+def test_splits_of_photos_in_any_order_are_kept_apart(tmp_path: Path, photos_dir: Path) -> None:
+    splits = ["test", "train", "val", "train", "test", "val", "train", "test"]
+    write(tmp_path / "lab", photos_dir, manifest_of(photos_dir, splits))
+    for split in ("train", "val", "test"):
+        shards = cache.Shards(tmp_path / "lab", [split])
+        expected = [f"photo-{number:03}.png" for number, name in enumerate(splits) if name == split]
+        assert shards.paths == expected
+        for row, name in enumerate(expected):
+            picture = cache.photo_to_lab((photos_dir / name).read_bytes(), (0, 0, 160, 144), (160, 144), SIZE, "crop")
+            np.testing.assert_array_equal(shards.read(np.array([row]))[0], picture)
+
+
+@pytest.mark.scale
+def test_manifest_and_shards_are_the_same_bytes_for_any_number_of_jobs(
+    tmp_path: Path, photos_dir: Path, written: Path
+) -> None:
+    validate = Params.model_validate(changed_params({})).validate_
+    one, two = (inspect_folder(photos_dir, validate, jobs) for jobs in (1, 2))
+    pd.testing.assert_frame_equal(one, two)
+    write(tmp_path / "lab", photos_dir, manifest_of(photos_dir), jobs=2)
+    assert sorted(file.name for file in (tmp_path / "lab").iterdir()) == sorted(file.name for file in written.iterdir())
+    for file in written.iterdir():
+        assert (tmp_path / "lab" / file.name).read_bytes() == file.read_bytes(), file.name
+
+
+def test_writing_again_replaces_the_old_cache_whole(tmp_path: Path, photos_dir: Path) -> None:
+    write(tmp_path / "lab", photos_dir, manifest_of(photos_dir))
+    (tmp_path / "lab" / "stale.npy").write_text("x")
+    write(tmp_path / "lab", photos_dir, manifest_of(photos_dir, ["train", "val", "test"]))
+    names = sorted(file.name for file in (tmp_path / "lab").iterdir())
+    assert names == ["index.json", "test-00000.npy", "train-00000.npy", "val-00000.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lab", "photos"]
+
+
+def test_a_photo_that_vanished_is_named_and_leaves_no_folder(tmp_path: Path, photos_dir: Path) -> None:
+    manifest = manifest_of(photos_dir)
+    (photos_dir / "photo-003.png").unlink()
+    with pytest.raises(ChromascapeError) as caught:
+        write(tmp_path / "lab", photos_dir, manifest)
+    expected = f"{photos_dir / 'photo-003.png'}: No such file or directory, though it was accepted before: "
+    assert str(caught.value) == expected + "run `dvc repro` to validate again"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos"]
+
+
+def test_a_photo_that_was_cut_short_is_named_and_the_old_cache_stays(tmp_path: Path, photos_dir: Path) -> None:
+    manifest = manifest_of(photos_dir)
+    write(tmp_path / "lab", photos_dir, manifest)
+    before = (tmp_path / "lab" / "index.json").read_bytes()
+    path = photos_dir / "photo-006.png"
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(
+        ChromascapeError, match=r"photo-006\.png: changed since it was validated, though it was accepted before"
+    ):
+        write(tmp_path / "lab", photos_dir, manifest)
+    assert (tmp_path / "lab" / "index.json").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lab", "photos"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(160, 144), (300, 150)])
+def test_a_photo_that_was_exchanged_for_another_is_named(
+    tmp_path: Path, photos_dir: Path, width: int, height: int
+) -> None:
+    manifest = manifest_of(photos_dir)
+    Image.fromarray(make_photo(99, width, height)).save(photos_dir / "photo-002.png")
+    with pytest.raises(ChromascapeError, match=r"photo-002\.png: .*run `dvc repro` to validate again"):
+        write(tmp_path / "lab", photos_dir, manifest)
+    assert not (tmp_path / "lab").exists()
+
+
+# Reading
+
+
+def test_shards_of_several_splits_are_numbered_through(written: Path) -> None:
+    shards = cache.Shards(written, ["train", "val"])
+    assert len(shards) == 7
+    assert shards.size == SIZE
+    assert shards.paths == [f"photo-{number:03}.png" for number in range(7)]
+    assert len(cache.Shards(written, ["test"])) == 1
+    assert len(cache.Shards(written, [])) == 0
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, database=None,
+          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@given(st.lists(st.integers(0, 7), max_size=12))
+def test_photos_are_read_in_the_order_asked_for(written: Path, rows: list[int]) -> None:
+    shards = cache.Shards(written, ["train", "val", "test"], verify=False)
+    everything = np.concatenate([np.load(written / entry["file"]) for entry in shards_in(written)])
+    photos_read = shards.read(np.array(rows, dtype=np.int64))
+    assert photos_read.shape == (len(rows), 3, SIZE, SIZE)
+    assert photos_read.dtype == np.uint8
+    np.testing.assert_array_equal(photos_read, everything[rows])
+
+
+def shards_in(folder: Path) -> list[dict[str, Any]]:
+    return json.loads((folder / "index.json").read_text())["shards"]
+
+
+def test_what_is_read_may_be_changed_and_what_is_mapped_not(written: Path) -> None:
+    shards = cache.Shards(written, ["val"])
+    photos_read = shards.read(np.array([0]))
+    photos_read[:] = 0
+    assert shards.read(np.array([0])).any()
+    with pytest.raises(ValueError, match="read-only"):
+        shards.arrays[0][:] = 0
+
+
+def test_a_missing_cache_is_told_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ChromascapeError) as caught:
+        cache.Shards(tmp_path / "lab", ["train"])
+    assert str(caught.value) == f"{tmp_path / 'lab'}: no Lab cache here: run `dvc repro`"
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"\xff\xfe", b"{}", b"[]", b'{"size": 64}', b'{"size": 64, "shards": [{}]}']
+)
+def test_a_damaged_index_is_named(lab_dir: Path, text: bytes) -> None:
+    (lab_dir / "index.json").write_bytes(text)
+    with pytest.raises(ChromascapeError) as caught:
+        cache.Shards(lab_dir, ["train"])
+    assert str(caught.value) == f"{lab_dir / 'index.json'}: damaged: run `dvc repro -f preprocess`"
+
+
+def test_an_altered_shard_is_named(lab_dir: Path) -> None:
+    data = bytearray((lab_dir / "train-00001.npy").read_bytes())
+    data[-1] ^= 1
+    (lab_dir / "train-00001.npy").write_bytes(data)
+    with pytest.raises(ChromascapeError) as caught:
+        cache.Shards(lab_dir, ["train"])
+    expected = f"{lab_dir / 'train-00001.npy'}: its checksum is not the one in index.json, it was altered: "
+    assert str(caught.value) == expected + "run `dvc repro -f preprocess`"
+    assert len(cache.Shards(lab_dir, ["val"])) == 2  # the others are still good
+    assert len(cache.Shards(lab_dir, ["train"], verify=False)) == 5
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_missing_shard_is_named(lab_dir: Path, verify: bool) -> None:
+    (lab_dir / "val-00000.npy").unlink()
+    with pytest.raises(ChromascapeError) as caught:
+        cache.Shards(lab_dir, ["val"], verify)
+    assert str(caught.value) == f"{lab_dir / 'val-00000.npy'}: this shard is missing: run `dvc repro -f preprocess`"
+
+
+@pytest.mark.parametrize("length", [0, 5, 100, 5000])
+def test_a_shard_cut_short_is_named_also_without_checksums(lab_dir: Path, length: int) -> None:
+    path = lab_dir / "val-00000.npy"
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(ChromascapeError) as caught:
+        cache.Shards(lab_dir, ["val"], verify=False)
+    assert str(caught.value) == f"{path}: this shard is damaged: run `dvc repro -f preprocess`"
+    with pytest.raises(ChromascapeError, match="checksum"):
+        cache.Shards(lab_dir, ["val"])
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((3, 3, SIZE, SIZE), np.uint8), np.zeros((2, 3, SIZE, SIZE), np.float32), np.zeros(5, np.uint8)]
+)
+def test_a_shard_of_another_shape_or_type_is_named(lab_dir: Path, array: np.ndarray) -> None:
+    np.save(lab_dir / "val-00000.npy", array)
+    with pytest.raises(ChromascapeError) as caught:
+        cache.Shards(lab_dir, ["val"], verify=False)
+    expected = f"{lab_dir / 'val-00000.npy'}: holds {array.dtype} {array.shape}, not what index.json says: "
+    assert str(caught.value) == expected + "run `dvc repro -f preprocess`"
+
+
+def test_a_shard_with_pickled_objects_is_refused(lab_dir: Path) -> None:
+    np.save(lab_dir / "val-00000.npy", np.array([{"x": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(ChromascapeError, match="this shard is damaged"):
+        cache.Shards(lab_dir, ["val"], verify=False)

@@ -1,0 +1,289 @@
+"""params.yaml: what is accepted, and that every error names the key and what it may be."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import REPOSITORY, changed_params
+from pydantic import ValidationError
+
+from chromascape.errors import ChromascapeError
+from chromascape.params import Params, flatten, load_params
+
+
+def load_changed(folder: Path, changes: dict[str, Any]) -> Params:
+    """What load_params makes of the repository's params.yaml with some keys changed."""
+    return load_values(folder, changed_params(changes))
+
+
+def load_values(folder: Path, values: Any) -> Params:
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return load_params(path)
+
+
+def load_with_line(folder: Path, old: str, new: str) -> Params:
+    """What load_params makes of the repository's params.yaml with the text `old` replaced."""
+    text = (REPOSITORY / "params.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (folder / "params.yaml").write_text(text.replace(old, new), encoding="utf-8")
+    return load_params(folder / "params.yaml")
+
+
+def test_the_repository_s_own_params_load() -> None:
+    params = load_params(REPOSITORY / "params.yaml")
+    assert params.train.on in ("train", "all")
+    assert params.data.split.train + params.data.split.val + params.data.split.test == pytest.approx(1)
+
+
+def test_params_are_read_from_the_current_folder_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_changed(tmp_path, {"train.epochs": 77})
+    monkeypatch.chdir(tmp_path)
+    assert load_params().train.epochs == 77
+
+
+def test_params_cannot_be_changed_after_loading(make_params: Callable[..., Params]) -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        make_params().train.lr = 1.0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("train.epoch", 3, "train.epoch: unknown key; did you mean train.epochs?"),
+        ("trian", {}, "trian: unknown key; did you mean train?"),
+        ("validat", {}, "validat: unknown key; did you mean validate?"),
+        ("validate.policy.cymk", "reject", "validate.policy.cymk: unknown key; did you mean validate.policy.cmyk?"),
+        ("data.split.tests", 0.1, "data.split.tests: unknown key; did you mean data.split.test?"),
+        ("train.loss.ssmi", 0.1, "train.loss.ssmi: unknown key; did you mean train.loss.ssim?"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_key_that_was_meant(
+    tmp_path: Path, key: str, value: Any, expected: str
+) -> None:
+    with pytest.raises(ChromascapeError) as caught:
+        load_changed(tmp_path, {key: value})
+    assert str(caught.value) == f"{tmp_path / 'params.yaml'}: {expected}"
+
+
+def test_an_unknown_key_like_no_other_gets_no_suggestion(tmp_path: Path) -> None:
+    with pytest.raises(ChromascapeError) as caught:
+        load_changed(tmp_path, {"data.zzzzzzzz": 1})
+    assert str(caught.value) == f"{tmp_path / 'params.yaml'}: data.zzzzzzzz: unknown key"
+
+
+@pytest.mark.parametrize(
+    "key", ["train", "train.lr", "train.loss.ssim", "validate", "validate.policy.alpha", "data.split.test", "jobs"]
+)
+def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
+    values = changed_params({})
+    *sections, last = key.split(".")
+    section = values
+    for name in sections:
+        section = section[name]
+    del section[last]
+    with pytest.raises(ChromascapeError) as caught:
+        load_values(tmp_path, values)
+    assert str(caught.value) == f"{tmp_path / 'params.yaml'}: {key}: this key is missing"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "limit"),
+    [
+        ("train.lr", -0.1, "must be greater than 0"),
+        ("train.lr", 0, "must be greater than 0"),
+        ("train.lr", "fast", "must be a valid number"),
+        ("train.network", "resnet", "must be 'unet', 'assignment' or 'assignment_rgb'"),
+        ("train.optimizer", "sgd", "must be 'adam' or 'adamw'"),
+        ("train.schedule", "linear", "must be 'constant', 'onecycle' or 'cosine'"),
+        ("train.on", "test", "must be 'train' or 'all'"),
+        ("train.device", "tpu", "must be 'auto', 'cuda', 'mps' or 'cpu'"),
+        ("train.precision", "fp16", "must be 'auto', 'bf16' or 'float32'"),
+        ("train.epochs", 0, "must be greater than or equal to 1"),
+        ("train.epochs", 1.5, "must be a valid integer"),
+        ("train.batch_size", 0, "must be greater than or equal to 1"),
+        ("train.weight_decay", -1, "must be greater than or equal to 0"),
+        ("train.seed", -1, "must be greater than or equal to 0"),
+        ("train.seed", 2**32, "must be less than 4294967296"),
+        ("train.flip", "sideways", "must be a valid boolean"),
+        ("train.loss.mse", -1, "must be greater than or equal to 0"),
+        ("data.dir", "", "at least 1 character"),
+        ("data.split.val", 0, "must be greater than 0"),
+        ("data.split.val", 1, "must be less than 1"),
+        ("sample.max_side", 127, "must be greater than or equal to 128"),
+        ("validate.min_side", 0, "must be greater than or equal to 1"),
+        ("validate.max_pixels", 178_000_001, "must be less than or equal to 178000000"),
+        ("validate.max_file_mb", 0, "must be greater than 0"),
+        ("validate.min_colorfulness", -1, "must be greater than or equal to 0"),
+        ("validate.near_duplicate_bits", 9, "must be less than or equal to 8"),
+        ("validate.near_duplicate_bits", -1, "must be greater than or equal to 0"),
+        ("validate.min_accepted", 2, "must be greater than or equal to 3"),
+        ("validate.max_rejected_share", 1.1, "must be less than or equal to 1"),
+        ("validate.policy.cmyk", "maybe", "must be 'reject' or 'convert'"),
+        ("validate.policy.wrong_extension", "convert", "must be 'reject' or 'accept'"),
+        ("validate.policy.letterbox", "convert", "must be 'reject', 'trim' or 'keep'"),
+        ("preprocess.size", 100, "must be a multiple of 32"),
+        ("preprocess.size", 32, "must be greater than or equal to 64"),
+        ("preprocess.fit", "stretch", "must be 'crop' or 'squash'"),
+        ("preprocess.shard_mb", 0, "must be greater than 0"),
+        ("evaluate.bootstrap", 99, "must be greater than or equal to 100"),
+        ("evaluate.rows", 51, "must be less than or equal to 50"),
+        ("track.experiment", "", "at least 1 character"),
+        ("jobs", -1, "must be greater than or equal to 0"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_limit(tmp_path: Path, key: str, value: Any, limit: str) -> None:
+    with pytest.raises(ChromascapeError) as caught:
+        load_changed(tmp_path, {key: value})
+    line = str(caught.value)
+    assert line.startswith(f"{tmp_path / 'params.yaml'}: {key}: ")
+    assert limit in line
+    assert line.endswith(f"(it is {value!r})")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("written", [".inf", "-.inf", ".nan", "inf", "nan"])
+@pytest.mark.parametrize("key", ["train.lr", "validate.min_colorfulness", "validate.max_rejected_share"])
+def test_what_is_no_finite_number_is_refused(tmp_path: Path, key: str, written: str) -> None:
+    text = yaml.safe_dump(changed_params({key: "HERE"})).replace("HERE", written)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ChromascapeError) as caught:
+        load_params(tmp_path / "params.yaml")
+    assert str(caught.value).startswith(f"{tmp_path / 'params.yaml'}: {key}: must be ")
+    shown = written.replace(".", "")  # as Python shows the number
+    assert f"it is {shown}" in str(caught.value).replace("'", "")
+
+
+def test_splits_that_do_not_sum_to_one_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ChromascapeError) as caught:
+        load_changed(tmp_path, {"data.split.train": 0.7, "data.split.val": 0.1, "data.split.test": 0.1})
+    assert str(caught.value) == f"{tmp_path / 'params.yaml'}: data.split: train + val + test must be 1, but is 0.9"
+
+
+def test_splits_of_a_third_each_are_close_enough_to_one(make_params: Callable[..., Params]) -> None:
+    third = 0.3333333
+    params = make_params({"data.split.train": third, "data.split.val": third, "data.split.test": third})
+    assert params.data.split.val == third
+
+
+def test_losses_that_are_all_zero_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ChromascapeError) as caught:
+        load_changed(tmp_path, {"train.loss.mse": 0, "train.loss.l1": 0, "train.loss.ssim": 0})
+    expected = "train.loss: at least one of mse, l1 and ssim must be above 0"
+    assert str(caught.value) == f"{tmp_path / 'params.yaml'}: {expected}"
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ChromascapeError) as caught:
+        load_changed(tmp_path, {"train.lr": -1, "jobs": -1, "data.dri": "x"})
+    line = str(caught.value)
+    assert line.count("; ") >= 2
+    assert all(key in line for key in ("train.lr: ", "jobs: ", "data.dri: unknown key; did you mean data.dir?"))
+
+
+def test_an_empty_section_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ChromascapeError, match=r"params\.yaml: train: .*\(it is None\)"):
+        load_changed(tmp_path, {"train": None})
+
+
+def test_the_key_on_stays_a_text(tmp_path: Path) -> None:
+    assert load_with_line(tmp_path, "  on: train ", "  on: all ").train.on == "all"
+
+
+@pytest.mark.parametrize("written", ["on", "off", "yes", "no", "y", "n"])
+def test_words_that_yaml_1_1_reads_as_booleans_stay_texts(tmp_path: Path, written: str) -> None:
+    params = load_with_line(tmp_path, "experiment: chromascape", f"experiment: {written}")
+    assert params.track.experiment == written
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("1e-3", 1e-3),
+        ("1E-3", 1e-3),
+        ("2.5e+1", 25.0),
+        ("5.", 5.0),
+        (".5", 0.5),
+        ("3", 3.0),
+        ("+1e1", 10.0),
+        ("010", 10.0),
+    ],
+)
+def test_numbers_are_read_as_yaml_1_2_reads_them(tmp_path: Path, written: str, value: float) -> None:
+    loaded = load_with_line(tmp_path, "lr: 0.002", f"lr: {written}").train.lr
+    assert isinstance(loaded, float)
+    assert loaded == value
+
+
+def test_a_time_of_yaml_1_1_is_no_number(tmp_path: Path) -> None:
+    with pytest.raises(ChromascapeError, match=r"train\.batch_size: must be a valid integer.*'1:30'"):
+        load_with_line(tmp_path, "batch_size: 16", "batch_size: 1:30")
+
+
+@pytest.mark.parametrize(("written", "value"), [("true", True), ("False", False), ("TRUE", True)])
+def test_booleans_are_read(tmp_path: Path, written: str, value: bool) -> None:
+    assert load_with_line(tmp_path, "flip: true", f"flip: {written}").train.flip is value
+
+
+@pytest.mark.parametrize("text", ["train: [1, 2", "a: b: c", "\tx: 1", "x: !!python/object/apply:os.getcwd []"])
+def test_text_that_is_not_yaml_is_one_clear_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ChromascapeError) as caught:
+        load_params(path)
+    assert str(caught.value).startswith(f"{path}: not valid YAML: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_bytes_that_are_not_utf8_are_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(b"data: \xff\xfe")
+    with pytest.raises(ChromascapeError) as caught:
+        load_params(path)
+    assert str(caught.value).startswith(f"{path}: not valid YAML: ")
+
+
+def test_a_missing_file_is_named_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    with pytest.raises(ChromascapeError) as caught:
+        load_params(path)
+    assert str(caught.value) == f"{path}: no such file; run this in the project's folder"
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- data\n- train\n", "42"])
+def test_a_file_without_sections_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ChromascapeError) as caught:
+        load_params(path)
+    assert str(caught.value) == f"{path}: expected sections such as 'data:' and 'train:'"
+
+
+def test_a_key_that_is_no_text_is_one_clear_line(tmp_path: Path) -> None:
+    values = changed_params({})
+    values["train"][7] = "x"
+    with pytest.raises(ChromascapeError, match=r"params\.yaml: train\.7"):
+        load_values(tmp_path, values)
+
+
+def test_flatten_names_every_value_by_its_dotted_key(make_params: Callable[..., Params]) -> None:
+    params = make_params({"train.lr": 0.25, "validate.policy.cmyk": "convert", "jobs": 3})
+    flat = flatten(params)
+    assert flat["train.lr"] == 0.25
+    assert flat["validate.policy.cmyk"] == "convert"
+    assert flat["jobs"] == 3
+    assert not any(isinstance(value, dict) for value in flat.values())
+    assert not any(key.startswith("validate_") for key in flat)
+
+
+def test_flatten_works_on_one_section_and_loses_no_key(make_params: Callable[..., Params]) -> None:
+    params = make_params()
+    assert flatten(params.train.loss) == {"mse": 1.0, "l1": 1.0, "ssim": 0.0} | params.train.loss.model_dump()
+    values = changed_params({})
+
+    def count(node: Any) -> int:
+        return sum(map(count, node.values())) if isinstance(node, dict) else 1
+
+    assert len(flatten(params)) == count(values)

@@ -1,0 +1,402 @@
+"""The verdict on every file: each reason by a file made for it, each policy both ways, and the gates."""
+
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import changed_params, make_photo, write_photos
+from PIL import Image, PngImagePlugin
+
+from chromascape import manifest as rows
+from chromascape import photos, validation
+from chromascape.errors import ChromascapeError
+from chromascape.params import Params, Split
+
+SPLIT = {"train": 0.4, "val": 0.3, "test": 0.3, "seed": 1}
+LENIENT = {"validate.min_accepted": 3, "validate.max_rejected_share": 1.0, "data.split": SPLIT}
+PLAIN = 24  # photos without fault, seeds 0 to 23
+# The other way of every policy.
+OPPOSITE = {f"validate.policy.{name}": "convert" for name in ("cmyk", "palette", "alpha", "sixteen_bit")}
+OPPOSITE |= {"validate.policy.rotated": "reject", "validate.policy.wrong_extension": "accept"}
+OPPOSITE |= {"validate.policy.letterbox": "reject"}
+
+# What each file of the zoo is rejected for: by the policies of params.yaml, and by the opposite ones.
+EXPECTED = {
+    "gone.png": ("unreadable", "unreadable"),
+    "pipe.png": ("unreadable", "unreadable"),
+    "linked": ("unreadable", "unreadable"),
+    "large.jpg": ("too_large", "too_large"),
+    "text.jpg": ("not_an_image", "not_an_image"),
+    "empty.png": ("not_an_image", "not_an_image"),
+    "bomb.png": ("too_many_pixels", "too_many_pixels"),
+    "cut.jpg": ("damaged", "damaged"),
+    "cut.png": ("damaged", "damaged"),
+    "broken.png": ("damaged", "damaged"),
+    "l.png": ("channels;mode", "channels;mode"),
+    "la.png": ("channels;mode", "channels;mode"),
+    "one.png": ("channels;mode;bit_depth", "channels;mode;bit_depth"),
+    "i16.png": ("channels;mode;bit_depth", "channels;mode"),
+    "f.tif": ("channels;mode;bit_depth", "channels;mode;bit_depth"),
+    "lab.tif": ("mode", "mode"),
+    "ycbcr.tif": ("mode", "mode"),
+    "cmyk.jpg": ("channels;mode", ""),
+    "p.png": ("channels;mode", ""),
+    "rgba.png": ("channels;mode", ""),
+    "rgb16.png": ("bit_depth", ""),
+    "rgba16.png": ("channels;mode;bit_depth", ""),
+    "moving.gif": ("channels;mode;animated", "animated"),
+    "moving.webp": ("animated", "animated"),
+    "turned.jpg": ("", "rotated"),
+    "turned.tif": ("", "rotated"),
+    "png.jpg": ("wrong_extension", ""),
+    "small.png": ("too_small", "too_small"),
+    "boxed.png": ("", "letterbox"),
+    "boxed-small.png": ("too_small", "letterbox"),
+    "gray.png": ("gray", "gray"),
+    "sepia.png": ("gray", "gray"),
+    "a-copy-of-000.png": ("", ""),
+    "photo-000.png": ("exact_duplicate", "exact_duplicate"),
+    "z-copy-of-001.png": ("exact_duplicate", "exact_duplicate"),
+    "near-kept.png": ("", ""),
+    "near-left-out.png": ("near_duplicate", "near_duplicate"),
+}
+
+
+def params_with(changes: dict[str, Any] | None = None) -> Params:
+    return Params.model_validate(changed_params(LENIENT | (changes or {})))
+
+
+def validate(folder: Path, params: Params, docs: Path) -> pd.DataFrame:
+    return validation.validate_folder(folder, params.data, params.validate_, docs, 1)
+
+
+def reasons_of(manifest: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(manifest["path"], manifest["reasons"], strict=True))
+
+
+def png(width: int, height: int, depth: int, color: int, pixels: bytes) -> bytes:
+    """A PNG by hand: Pillow writes no 16-bit color, and no header that lies."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+
+
+def png_16_bit(picture: np.ndarray) -> bytes:
+    deep = (picture.astype(np.uint16) * 257).astype(">u2")
+    pixels = b"".join(b"\0" + row.tobytes() for row in deep)
+    return png(picture.shape[1], picture.shape[0], 16, 2 if picture.shape[2] == 3 else 6, pixels)
+
+
+def save_into_split(image: Image.Image, path: Path, split: str) -> None:
+    """Save a PNG whose SHA-256 puts it into a split, by trying comments."""
+    for number in range(1000):
+        note = PngImagePlugin.PngInfo()
+        note.add_text("Comment", str(number))
+        image.save(path, pnginfo=note)
+        if rows.split_of(photos.sha256(path.read_bytes()), Split(**SPLIT)) == split:
+            return
+    raise AssertionError(f"no comment puts {path.name} into {split}")
+
+
+def write_zoo(folder: Path) -> None:
+    write_photos(folder, PLAIN)
+    seeds = iter(range(100, 200))
+
+    def image(width: int = 160, height: int = 144) -> Image.Image:
+        return Image.fromarray(make_photo(next(seeds), width, height))
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (folder / "gone.png").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe.png")
+    (folder / "linked").symlink_to(".", target_is_directory=True)
+    (folder / "large.jpg").write_bytes(bytes(500_001))
+    (folder / "text.jpg").write_text("not an image")
+    (folder / "empty.png").touch()
+    (folder / "bomb.png").write_bytes(png(100_000, 100_000, 8, 2, bytes(100)))
+    image().save(folder / "cut.jpg")
+    image().save(folder / "cut.png")
+    for name in ("cut.jpg", "cut.png"):
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[: len(data) // 2])
+    image().save(folder / "broken.png")
+    data = (folder / "broken.png").read_bytes()
+    (folder / "broken.png").write_bytes(data[: len(data) // 2] + bytes(50) + data[len(data) // 2 + 50 :])
+    image().convert("L").save(folder / "l.png")
+    image().convert("LA").save(folder / "la.png")
+    image().convert("1").save(folder / "one.png")
+    Image.fromarray(make_photo(next(seeds))[..., 0].astype(np.uint16) * 257).save(folder / "i16.png")
+    Image.fromarray(make_photo(next(seeds))[..., 0].astype(np.float32) / 255).save(folder / "f.tif")
+    image().convert("LAB").save(folder / "lab.tif")
+    image().convert("YCbCr").save(folder / "ycbcr.tif")
+    image().convert("CMYK").save(folder / "cmyk.jpg")
+    image().quantize(128).save(folder / "p.png")
+    image().convert("RGBA").save(folder / "rgba.png")
+    (folder / "rgb16.png").write_bytes(png_16_bit(make_photo(next(seeds))))
+    with_alpha = np.dstack([make_photo(next(seeds)), np.full((144, 160), 255, np.uint8)])
+    (folder / "rgba16.png").write_bytes(png_16_bit(with_alpha))
+    image().save(folder / "moving.gif", save_all=True, append_images=[image()])
+    image().save(folder / "moving.webp", save_all=True, append_images=[image()])
+    image(160, 200).save(folder / "turned.jpg", exif=exif)
+    image(160, 200).save(folder / "turned.tif", exif=exif)
+    image().save(folder / "png.jpg", format="PNG")
+    image(160, 127).save(folder / "small.png")
+    for name, height in (("boxed.png", 140), ("boxed-small.png", 100)):
+        boxed = Image.new("RGB", (160, height + 60))
+        boxed.paste(image(160, height), (0, 30))
+        boxed.save(folder / name)
+    image().convert("L").convert("RGB").save(folder / "gray.png")
+    gray = make_photo(next(seeds))[..., :1].astype(float)
+    tinted = np.clip(gray * 0.2 + (100, 98, 96), 0, 255).astype(np.uint8)
+    Image.fromarray(tinted).save(folder / "sepia.png")
+    # Of equal files the first in the alphabet is kept.
+    (folder / "a-copy-of-000.png").write_bytes((folder / "photo-000.png").read_bytes())
+    (folder / "z-copy-of-001.png").write_bytes((folder / "photo-001.png").read_bytes())
+    near = image()
+    save_into_split(near, folder / "near-kept.png", "test")
+    save_into_split(near.resize((170, 150)), folder / "near-left-out.png", "train")
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("zoo") / "photos"
+    write_zoo(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("docs")
+
+
+@pytest.fixture(scope="module")
+def manifest(zoo: Path, docs: Path) -> pd.DataFrame:
+    """The zoo by the policies of params.yaml."""
+    return validate(zoo, params_with({"validate.max_file_mb": 0.5}), docs)
+
+
+@pytest.fixture(scope="module")
+def opposite(zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """The zoo by the opposite of every policy."""
+    changes = OPPOSITE | {"validate.max_file_mb": 0.5}
+    return validate(zoo, params_with(changes), tmp_path_factory.mktemp("docs-opposite"))
+
+
+def expected_reasons(way: int) -> dict[str, str]:
+    expected = {name: reasons[way] for name, reasons in EXPECTED.items()}
+    return {f"photo-{seed:03}.png": "" for seed in range(PLAIN)} | expected
+
+
+def test_every_file_gets_just_the_reasons_made_for_it(zoo: Path, manifest: pd.DataFrame) -> None:
+    found = reasons_of(manifest)
+    assert list(found) == photos.list_files(zoo)
+    assert found == expected_reasons(0)
+
+
+def test_the_opposite_policies_turn_the_verdicts_around(opposite: pd.DataFrame) -> None:
+    assert reasons_of(opposite) == expected_reasons(1)
+
+
+def test_the_zoo_shows_every_reason_of_the_closed_list(manifest: pd.DataFrame, opposite: pd.DataFrame) -> None:
+    named = ";".join([*manifest["reasons"], *opposite["reasons"]]).split(";")
+    assert set(named) - {""} == set(validation.REASONS)
+
+
+@pytest.mark.parametrize("name", ["manifest", "opposite"])
+def test_verdicts_follow_from_reasons_and_accepted_photos_have_all_they_need(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    table = request.getfixturevalue(name)
+    accepted = table["verdict"] == "accepted"
+    assert ((table["reasons"] == "") == accepted).all()
+    assert set(table["verdict"]) == {"accepted", "rejected"}
+    assert table["group"].notna().all()
+    needed = ["width", "height", "left", "top", "right", "bottom", "sha256", "phash", "split", "colorfulness"]
+    assert table.loc[accepted, needed].notna().all(axis=None)
+    assert table.loc[accepted, "problem"].isna().all()
+    assert (table.loc[accepted].groupby("group")["split"].nunique() == 1).all()
+
+
+def test_problems_keep_their_detail(manifest: pd.DataFrame) -> None:
+    detail = manifest.set_index("path")["detail"]
+    assert detail["empty.png"] == "the file is empty"
+    assert detail["pipe.png"] == detail["linked"] == "not a regular file"
+    assert detail["gone.png"] == "No such file or directory"
+    assert "truncated" in detail["cut.jpg"]
+
+
+def test_trimmed_bars_are_left_out_of_the_box(manifest: pd.DataFrame) -> None:
+    boxed = manifest.set_index("path").loc["boxed.png"]
+    assert (boxed["left"], boxed["top"], boxed["right"], boxed["bottom"]) == (0, 31, 160, 169)
+    assert rows.summarize(manifest)["n_letterboxed"] == 2
+
+
+def test_without_trimming_the_box_is_the_whole_photo(opposite: pd.DataFrame) -> None:
+    known = opposite[opposite["left"].notna()]
+    assert (known["left"] == 0).all() and (known["top"] == 0).all()
+    assert (known["right"] == known["width"]).all() and (known["bottom"] == known["height"]).all()
+    assert rows.summarize(opposite)["n_letterboxed"] == 0
+
+
+def test_a_near_copy_shares_a_group_and_the_held_out_one_is_kept(manifest: pd.DataFrame) -> None:
+    table = manifest.set_index("path")
+    assert table.loc["near-kept.png", "group"] == table.loc["near-left-out.png", "group"]
+    assert table.loc["near-kept.png", "split"] == "test"
+    assert pd.isna(table.loc["near-left-out.png", "split"])
+
+
+def test_summary_and_line_count_the_same(manifest: pd.DataFrame) -> None:
+    summary = rows.summarize(manifest)
+    assert summary["n_files"] == len(manifest)
+    assert summary["n_accepted"] + summary["n_rejected"] == summary["n_files"]
+    assert sum(summary["by_split"].values()) == summary["n_accepted"]
+    assert summary["rejected_by_reason"]["damaged"] == 3
+    assert summary["rejected_by_reason"]["exact_duplicate"] == 2
+    line = validation.counts_line(manifest)
+    start = f"{summary['n_accepted']} of {summary['n_files']} files accepted; rejected {summary['n_rejected']}: "
+    assert line.startswith(start)
+    assert "damaged 3" in line and "\n" not in line
+
+
+def test_counts_line_without_rejections_is_short(manifest: pd.DataFrame) -> None:
+    accepted = manifest[manifest["verdict"] == "accepted"]
+    assert validation.counts_line(accepted) == f"{len(accepted)} of {len(accepted)} files accepted"
+
+
+def test_data_docs_name_the_expectations_and_the_files(manifest: pd.DataFrame, docs: Path) -> None:
+    assert (docs / "index.html").is_file()
+    pages = "".join(page.read_text(encoding="utf-8") for page in docs.rglob("*.html"))
+    for text in (*validation.PROBLEMS.values(), "No photo is there twice", "sepia.png", "near-left-out.png"):
+        assert text in pages, text
+
+
+def test_a_second_run_gives_the_same_manifest(zoo: Path, manifest: pd.DataFrame, tmp_path: Path) -> None:
+    again = validate(zoo, params_with({"validate.max_file_mb": 0.5}), tmp_path / "docs")
+    rows.write_manifest(manifest, tmp_path / "1.csv")
+    rows.write_manifest(again, tmp_path / "2.csv")
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
+
+
+# Policies one by one, on what the manifest knows
+
+
+def kept(policy: dict[str, str], **row: Any) -> dict[str, Any]:
+    """One row after the policies of params.yaml with some changed."""
+    params = params_with({f"validate.policy.{name}": value for name, value in policy.items()})
+    known: dict[str, Any] = {"path": "x.png", "mode": "RGB", "channels": 3, "bit_depth": 8, "orientation": 1}
+    known |= {"extension_matches": True, "width": 200, "height": 100, "left": 0, "top": 0, "right": 200, "bottom": 100}
+    table = pd.DataFrame([known | row]).reindex(columns=rows.COLUMNS).astype(rows.TYPES)
+    return validation.after_policy(table, params.validate_.policy, params.validate_).iloc[0].to_dict()
+
+
+@pytest.mark.parametrize(
+    ("policy", "mode", "channels"),
+    [("cmyk", "CMYK", 4), ("palette", "P", 1), ("palette", "PA", 2), ("alpha", "RGBA", 4), ("alpha", "RGBX", 4)],
+)
+def test_each_policy_converts_its_own_mode_alone(policy: str, mode: str, channels: int) -> None:
+    others = {"cmyk", "palette", "alpha", "sixteen_bit"} - {policy}
+    row = kept({policy: "convert"}, mode=mode, channels=channels)
+    assert (row["mode_kept"], row["channels_kept"]) == ("RGB", 3)
+    row = kept(dict.fromkeys(others, "convert"), mode=mode, channels=channels)
+    assert (row["mode_kept"], row["channels_kept"]) == (mode, channels)
+
+
+@pytest.mark.parametrize(("depth", "converted"), [(8, 8), (16, 8), (1, 1), (32, 32)])
+def test_sixteen_bits_alone_are_converted(depth: int, converted: int) -> None:
+    assert kept({"sixteen_bit": "convert"}, bit_depth=depth)["bit_depth_kept"] == converted
+    assert kept({"sixteen_bit": "reject"}, bit_depth=depth)["bit_depth_kept"] == depth
+
+
+@pytest.mark.parametrize(
+    ("policy", "boxed_kept", "shorter"), [("reject", True, 100), ("trim", False, 60), ("keep", False, 100)]
+)
+def test_bars_are_rejected_trimmed_or_kept(policy: str, boxed_kept: bool, shorter: int) -> None:
+    row = kept({"letterbox": policy}, top=20, bottom=80)
+    assert (bool(row["letterboxed_kept"]), row["shorter_side"]) == (boxed_kept, shorter)
+
+
+def test_orientation_and_extension_are_accepted_or_not() -> None:
+    assert kept({"rotated": "convert"}, orientation=6)["orientation_kept"] == 1
+    assert kept({"rotated": "reject"}, orientation=6)["orientation_kept"] == 6
+    assert kept({"wrong_extension": "accept"}, extension_matches=False)["extension_kept"]
+    assert not kept({"wrong_extension": "reject"}, extension_matches=False)["extension_kept"]
+    assert pd.isna(kept({"wrong_extension": "accept"}, extension_matches=None)["extension_kept"])
+
+
+# Gates
+
+
+def test_too_few_photos_stop_with_counts_and_the_way_out(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", 5)
+    (tmp_path / "photos" / "notes.txt").write_text("x")
+    with pytest.raises(ChromascapeError) as caught:
+        validate(tmp_path / "photos", params_with({"validate.min_accepted": 6}), tmp_path / "docs")
+    expected = f"data.dir: {tmp_path / 'photos'}: 5 of 6 files accepted; rejected 1: not_an_image 1. At least "
+    expected += "validate.min_accepted = 6 are needed: add color photos, or allow more by validate.policy"
+    assert str(caught.value) == expected
+    assert (tmp_path / "docs" / "index.html").is_file()  # to see why
+
+
+def test_too_many_rejected_files_stop_with_counts_and_the_way_out(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", 5)
+    for number in range(15):
+        (tmp_path / "photos" / f"{number}.txt").write_text(str(number))
+    with pytest.raises(ChromascapeError) as caught:
+        validate(tmp_path / "photos", params_with({"validate.max_rejected_share": 0.7}), tmp_path / "docs")
+    line = str(caught.value)
+    assert line.startswith(f"data.dir: {tmp_path / 'photos'}: 5 of 20 files accepted; rejected 15: not_an_image 15.")
+    assert "More than validate.max_rejected_share = 0.7 of the files are rejected" in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo], ids=["not images", "not files"])
+def test_a_folder_without_any_photo_stops_with_a_clear_line(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    (tmp_path / "photos").mkdir()
+    make(tmp_path / "photos" / "a.jpg")
+    with pytest.raises(ChromascapeError, match=r": 0 of 1 files accepted; rejected 1: \w+ 1\. At least validate\.min"):
+        validate(tmp_path / "photos", params_with(), tmp_path / "docs")
+
+
+def test_a_share_of_rejected_files_at_just_the_limit_passes_and_an_empty_split_stops(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for seed in range(4):
+        save_into_split(Image.fromarray(make_photo(seed)), folder / f"{seed}.png", "train")
+    for number in range(4):
+        (folder / f"{number}.txt").write_text(str(number))
+    with pytest.raises(ChromascapeError) as caught:
+        validate(folder, params_with({"validate.max_rejected_share": 0.5}), tmp_path / "docs")
+    expected = "data.split: no photo fell into val and test (4 accepted): add photos, raise data.split.val (now 0.3) "
+    assert str(caught.value) == expected + "or try another data.split.seed"
+
+
+def test_names_that_are_not_utf8_and_names_that_look_like_them_get_their_own_verdicts(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write_photos(folder, 20)
+    try:
+        (folder / "photo-000.png").rename(folder / os.fsdecode(b"\xff.png"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    (folder / "\\udcff.png").write_text("a text whose name is what Data Docs show for the photo's")
+    (folder / "new\nline, comma.png").write_text("x")
+    found = reasons_of(validate(folder, params_with(), tmp_path / "docs"))
+    assert found[os.fsdecode(b"\xff.png")] == ""
+    assert found["\\udcff.png"] == "not_an_image"
+    assert found["new\nline, comma.png"] == "not_an_image"
+    assert len(found) == 22
+
+
+def test_an_expectation_that_fails_to_run_is_no_verdict(tmp_path: Path) -> None:
+    suites = validation.Suites(tmp_path / "docs")
+    table = pd.DataFrame({"file": ["x.png"], "frames": [1]})
+    with pytest.raises(RuntimeError, match=r"expectation channels: .*channels_kept"):
+        suites.run("files", {"channels": validation.ExpectThreeChannels()}, table)
