@@ -86,6 +86,11 @@ def list_files(folder: Path) -> list[str]:
     return sorted(found)
 
 
+def shown_name(name: str) -> str:
+    """A file's name as text that any tool can write: bytes that are not UTF-8 as escapes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def read_bytes(path: Path, limits: Limits = Limits()) -> bytes:
     """The file's bytes, read once.
 

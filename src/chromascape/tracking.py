@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params, flatten
+from chromascape.photos import shown_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -103,8 +104,7 @@ class RunLog:
         accepted = manifest[manifest["verdict"] == "accepted"]
         for split, context in {"train": "training", "val": "validation", "test": "test"}.items():
             rows = accepted.loc[accepted["split"] == split, ["path", "sha256", "width", "height", "colorfulness"]]
-            rows = rows.astype({"path": str, "width": float, "height": float}).reset_index(drop=True)
-            rows["path"] = rows["path"].map(lambda name: name.encode("utf-8", "backslashreplace").decode())
+            rows = rows.assign(path=rows["path"].map(shown_name)).astype({"width": float, "height": float})
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of two ways to read a local path that are the same
                 data = mlflow.data.from_pandas(rows, source=folder, name=f"photos-{split}")  # type: ignore[attr-defined]

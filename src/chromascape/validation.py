@@ -8,7 +8,6 @@ can't disagree.
 """
 
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import pandas as pd
 from chromascape import manifest as rows
 from chromascape.errors import ChromascapeError
 from chromascape.params import Data, Policy, Validate
+from chromascape.photos import shown_name
 
 logging.getLogger("great_expectations").setLevel(logging.ERROR)
 
@@ -181,7 +181,7 @@ def after_policy(manifest: pd.DataFrame, policy: Policy, validate: Validate) -> 
     table["shorter_side"] = inside.where(trimmed, whole)
     table["row"] = range(len(table))
     # Data Docs can't show names that are not UTF-8 as they are.
-    table["file"] = [os.fsencode(path).decode("utf-8", "backslashreplace") for path in manifest["path"]]
+    table["file"] = [shown_name(path) for path in manifest["path"]]
     return table.drop(columns="path")
 
 
