@@ -115,7 +115,7 @@ def _read_config(file: Path) -> Any:
                 f"{file}: format {config['format']}, but this version of Chromascape reads format {FORMAT}"
             )
         build_network(config["network"])
-        if not 64 <= int(config["size"]) <= 2048:
+        if type(config["size"]) is not int or not 64 <= config["size"] <= 2048:
             raise ValueError("size")
     except FileNotFoundError:
         raise ChromascapeError(f"{file}: no such file: name a folder with a trained model, or train one") from None
@@ -140,6 +140,7 @@ def _strips(height: int, width: int) -> list[slice]:
 
 def _rgb_array(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W) or (H, W, 3) uint8 as (H, W, 3)."""
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+    shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+    if image.dtype != np.uint8 or not shaped or not image.size:
         raise ChromascapeError(f"expected uint8 (H, W) or (H, W, 3), got {image.dtype} {image.shape}")
     return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image

@@ -2,7 +2,9 @@
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,51 +66,56 @@ def train(
     optimizer = _optimizer(network, knobs)
     schedule = _schedule(optimizer, knobs, _steps_per_epoch(len(train_photos), knobs.batch_size))
     network, optimizer = fabric.setup(network, optimizer)
-    gray_loss = _gray_loss(val_photos, knobs)
     history: History = []
     best: dict[str, Tensor] = {}
-    best_loss, seconds = math.inf, 0.0
-    try:
+    images, seconds = 0, 0.0
+    with _memory_errors_explained(knobs, device):
+        gray_loss = _gray_loss(val_photos, knobs)
         for epoch in range(1, knobs.epochs + 1):
-            train_loss, took = _train_epoch(fabric, network, optimizer, schedule, train_photos, knobs, epoch)
-            seconds += took
-            val_loss = _val_loss(fabric, network, val_photos, knobs)
-            lr = optimizer.param_groups[0]["lr"]
+            start = time.perf_counter()
+            train_loss, seen = _train_epoch(fabric, network, optimizer, schedule, train_photos, knobs, epoch)
+            images, seconds = images + seen, seconds + time.perf_counter() - start
             row = {
                 "epoch": epoch,
                 "train_loss": train_loss,
-                "val_loss": val_loss,
+                "val_loss": _val_loss(fabric, network, val_photos, knobs),
                 "gray_val_loss": gray_loss,
-                "lr": lr,
+                "lr": optimizer.param_groups[0]["lr"],
             }
             _check_finite(row)
-            history.append(row)
-            if val_loss < best_loss:
-                best_loss = val_loss
+            if all(row["val_loss"] < earlier["val_loss"] for earlier in history):
                 best = {name: value.cpu().clone() for name, value in network.module.state_dict().items()}
+            history.append(row)
             if on_epoch:
                 on_epoch(row)
-    except RuntimeError as error:  # torch has no one class for this on all devices
-        if "memory" not in str(error).lower():
+    best_epoch = min(history, key=lambda row: row["val_loss"])["epoch"]
+    return Trained(best, history, int(best_epoch), images / seconds)
+
+
+@contextmanager
+def _memory_errors_explained(knobs: Train, device: str) -> Iterator[None]:
+    """Turn a lack of memory into a line with the way out; torch has a class of its own for it only on GPUs."""
+    try:
+        yield
+    except RuntimeError as error:
+        lacking = ("out of memory", "can't allocate memory", "not enough memory")
+        if not isinstance(error, torch.OutOfMemoryError) and not any(text in str(error) for text in lacking):
             raise
         raise ChromascapeError(
             f"train.batch_size: {knobs.batch_size} photos don't fit into the memory of {device}: lower it"
         ) from None
-    images = knobs.epochs * _steps_per_epoch(len(train_photos), knobs.batch_size) * knobs.batch_size
-    best_epoch = min(history, key=lambda row: row["val_loss"])["epoch"]
-    return Trained(best, history, int(best_epoch), images / max(seconds, 1e-9))
 
 
 def _train_epoch(
     fabric: Fabric, network: Any, optimizer: Any, schedule: Any, photos: Shards, knobs: Train, epoch: int
-) -> tuple[float, float]:
-    """One pass over the photos in an order that seed and epoch decide; returns the mean loss and the seconds."""
+) -> tuple[float, int]:
+    """One pass over the photos in an order that seed and epoch decide; returns the mean loss and the photos seen."""
     network.train()
     generator = torch.Generator().manual_seed(knobs.seed * 100_003 + epoch)
     order = torch.randperm(len(photos), generator=generator).numpy()
     steps = _steps_per_epoch(len(photos), knobs.batch_size)
     bar = tqdm(total=steps * knobs.batch_size, desc=f"epoch {epoch}/{knobs.epochs}", unit="image", disable=None)
-    losses = []
+    losses, seen = [], 0
     for step in range(steps):
         rows = order[step * knobs.batch_size : (step + 1) * knobs.batch_size]
         flips = torch.rand(len(rows), generator=generator) < 0.5 if knobs.flip else None
@@ -119,11 +126,12 @@ def _train_epoch(
         optimizer.step()
         schedule.step()
         losses.append(loss.detach())
+        seen += len(rows)
         bar.update(len(rows))
         if step % 10 == 0:  # reading the loss waits for the device
             bar.set_postfix(loss=f"{loss.item():.4f}")
     bar.close()
-    return float(torch.stack(losses).mean()), float(bar.format_dict["elapsed"])
+    return float(torch.stack(losses).mean()), seen
 
 
 @torch.no_grad()
