@@ -30,7 +30,7 @@ def evaluate_stage(params: Params) -> None:
     tables = {"reports/per_photo.csv": table, "metrics/gains.csv": histogram}
     for path, content in tables.items():
         with atomic_write(Path(path)) as file:
-            content.to_csv(file, index=False, lineterminator="\n")
+            content.to_csv(file, index=False, lineterminator="\n", errors="surrogateescape")
     with atomic_write(Path("reports/index.html")) as file:
         file.write_text(page, encoding="utf-8")
     write_json(figures, Path("metrics/evaluate.json"))

@@ -1,28 +1,57 @@
-"""The card that travels with the weights."""
+"""The model card."""
 
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from chromascape.modelcard import model_card
 from chromascape.params import Params
 
 SUMMARY = {
-    "parameters": 3_244_173,
-    "n_train": 47,
-    "n_val": 5,
+    "parameters": 3_240_834,
+    "n_train": 1_647,
+    "n_val": 20,
     "best_epoch": 7,
-    "val_loss": 0.0421,
-    "gray_val_loss": 0.0469,
+    "epochs": 10,
+    "train_loss": 0.04,
+    "val_loss": 0.03456,
+    "gray_val_loss": 0.05678,
 }
 
 
-def test_the_card_states_recipe_data_and_grays_loss(make_params: Callable[..., Params]) -> None:
-    card = model_card(make_params({"train.lr": 0.003, "data.split.seed": 9, "train.seed": 5}), SUMMARY)
-    assert "`unet`, 3,244,173 parameters" in card
-    assert "train 0.8, val 0.1, test 0.1, seed 9" in card
-    assert "lr 0.003" in card and "| Seed | 5 |" in card
-    assert "7: validation loss 0.0421, gray's 0.0469" in card
-    assert "held-out" not in card
+def test_card_states_what_the_weights_come_from(make_params: Callable[..., Params]) -> None:
+    changes: dict[str, Any] = {
+        "train.network": "assignment",
+        "train.seed": 17,
+        "train.loss.l1": 0.1,
+        "train.loss.ssim": 0.25,
+        "train.optimizer": "adam",
+        "train.schedule": "cosine",
+        "train.lr": 0.003,
+        "train.batch_size": 12,
+        "train.epochs": 10,
+        "preprocess.size": 128,
+        "data.dir": "my/photos",
+        "data.split.seed": 5,
+    }
+    rows = {}
+    for line in model_card(make_params(changes), SUMMARY).splitlines():
+        if line.startswith("| "):
+            name, _, value = line.strip("| ").partition(" | ")
+            rows[name] = value
+    assert rows["Network"] == "`assignment`, 3,240,834 parameters, sees photos at 128 pixels"
+    assert rows["Photos"] == "1,647 for training, 20 for choosing the epoch, from `my/photos`"
+    assert rows["Split"] == "train 0.8, val 0.1, test 0.1, seed 5"
+    assert rows["Loss"] == "1 · MSE + 0.1 · L1 + 0.25 · (1 − SSIM), on ab scaled to 0..1"
+    assert rows["Recipe"] == "adam, cosine, lr 0.003, batch 12, 10 epochs"
+    assert rows["Seed"] == "17"
+    assert rows["Best epoch"] == "7: validation loss 0.0346, gray's 0.0568"
+    assert rows["Made with"] == "Chromascape 0.1.0"
 
 
-def test_the_card_says_so_where_nothing_was_held_out(make_params: Callable[..., Params]) -> None:
-    assert "no figure measured on them is a held-out one" in model_card(make_params({"train.on": "all"}), SUMMARY)
+@pytest.mark.parametrize(("on", "said"), [("train", False), ("all", True)])
+def test_card_says_when_all_photos_were_trained_on(make_params: Callable[..., Params], on: str, said: bool) -> None:
+    card = model_card(make_params({"train.on": on}), SUMMARY)
+    assert ("All three splits were trained on, so no figure measured on them is a held-out one." in card) is said
+    assert "not a record of what was there" in card

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from chromascape import __version__
 from chromascape.errors import ChromascapeError, explain_os_error
@@ -71,11 +72,9 @@ def _colorize(options: argparse.Namespace) -> int:
         try:
             _colorize_one(colorizer, source, target)
             done += 1
-        except PhotoError as error:
-            tqdm.write(f"error: {source}: {error}", file=sys.stderr)
-            failed += 1
-        except OSError as error:
-            tqdm.write(f"error: {source}: {explain_os_error(error)}", file=sys.stderr)
+        except (PhotoError, OSError, ValueError) as error:  # ValueError: a picture that the format can't hold
+            reason = explain_os_error(error) if isinstance(error, OSError) else str(error)
+            tqdm.write(f"error: {source}: {reason}", file=sys.stderr)
             failed += 1
     parts = [f"{done} colorized into {options.output}"]
     parts += [f"{skipped} skipped because the output exists (--overwrite replaces it)"] * bool(skipped)
@@ -107,6 +106,8 @@ def _plan(inputs: list[Path], output: Path, recursive: bool) -> list[tuple[Path,
         if source.is_dir():
             names = [name for name in list_files(source) if recursive or "/" not in name]
             names = [name for name in names if Path(name).suffix.lower() in known]
+            # Where the outputs lie inside the inputs, they are not colorized again.
+            names = [name for name in names if not _inside(source / name, output) or _inside(source, output)]
             if not names:
                 more = "" if recursive else "; --recursive looks into its folders"
                 raise ChromascapeError(f"{source}: no photos in this folder{more}")
@@ -121,9 +122,12 @@ def _plan(inputs: list[Path], output: Path, recursive: bool) -> list[tuple[Path,
 def _check_plan(plan: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
     """No photo may be written over another one or over itself."""
     taken: dict[Path, Path] = {}
+    inputs = {source.resolve(): source for source, _ in plan}
     for source, target in plan:
-        if target.resolve() == source.resolve():
-            raise ChromascapeError(f"{source}: would be replaced by its own colors: choose another output folder")
+        replaced = inputs.get(target.resolve())
+        if replaced is not None:
+            whose = "its own colors" if replaced == source else f"those of {source}"
+            raise ChromascapeError(f"{replaced}: would be replaced by {whose}: choose another output folder")
         if target in taken:
             raise ChromascapeError(
                 f"{source} and {taken[target]} would both become {target}: colorize them into different folders"
@@ -132,30 +136,42 @@ def _check_plan(plan: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
     return plan
 
 
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
 def _target(path: Path) -> Path:
     """The same name, with an extension that can be written: PNG for those that can't."""
     return path if path.suffix.lower() in WRITABLE else path.with_suffix(".png")
 
 
 def _summary(options: argparse.Namespace) -> int:
+    file = Path("metrics/evaluate.json")
     try:
-        figures = json.loads(Path("metrics/evaluate.json").read_text(encoding="utf-8"))
+        lines = _summary_lines(json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise ChromascapeError("metrics/evaluate.json: no such file: run `dvc repro` first") from None
-    print(f"{'':22}{'PSNR dB':>9}{'SSIM':>9}{'CIEDE2000':>11}{'color':>8}")
+        raise ChromascapeError(f"{file}: no such file: run `dvc repro` first") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ChromascapeError(f"{file}: damaged: run `dvc repro -f evaluate`") from None
+    print("\n".join([*lines, f"report   {Path('reports/index.html').resolve()}", "MLflow   make ui"]))
+    return 0
+
+
+def _summary_lines(figures: dict[str, Any]) -> list[str]:
+    """A table of the model beside gray, and the gain in a sentence; `figures` as in metrics/evaluate.json."""
+    lines = [f"{'':22}{'PSNR dB':>9}{'SSIM':>9}{'CIEDE2000':>11}{'color':>8}"]
     for key, label in {"model": "model", "gray": "gray input", "mean_ab": "mean training color"}.items():
         row = figures[key]
         numbers = f"{row['psnr_db']:9.2f}{row['ssim']:9.4f}{row['ciede2000']:11.2f}{row['colorfulness']:8.1f}"
-        print(f"{label:22}{numbers}")
+        lines.append(f"{label:22}{numbers}")
     interval = figures["gain_over_gray_ci95_db"]
     between = f" (95 % interval {interval[0]:+.2f} to {interval[1]:+.2f})" if interval else ""
     photos = "test photos" if figures["held_out"] else "photos that it was trained on (train.on: all)"
-    print(
+    lines.append(
         f"gain over gray {figures['gain_over_gray_db']:+.2f} dB{between} on {figures['n_photos']} {photos}, "
         f"better than gray on {100 * figures['win_rate_over_gray']:.0f} %"
     )
-    print(f"report   {Path('reports/index.html').resolve()}\nMLflow   make ui")
-    return 0
+    return lines
 
 
 if __name__ == "__main__":

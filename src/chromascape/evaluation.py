@@ -41,7 +41,9 @@ def evaluate(colorizer: Colorizer, photos: Shards, train_photos: Shards, jobs: i
 
     rows = Parallel(n_jobs=jobs or -1, return_as="generator", pre_dispatch="2*n_jobs")(tasks())
     progress = tqdm(rows, total=len(photos), desc="evaluate", unit="photo", disable=None)
-    return pd.DataFrame([{"path": path} | row for path, row in zip(photos.paths, progress, strict=True)])
+    table = pd.DataFrame(list(progress))
+    table.insert(0, "path", pd.Series(photos.paths, dtype=object))  # names may hold bytes that are not UTF-8
+    return table
 
 
 def predicted_rgb(lightness: NDArray[np.floating], ab: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -100,10 +102,9 @@ def summarize(table: pd.DataFrame, resamples: int, seed: int, held_out: bool) ->
 def gain_histogram(table: pd.DataFrame, width: float = 0.5) -> pd.DataFrame:
     """Photos by gain over gray: columns gain_db (middle of a bin `width` dB wide) and photos."""
     gain = (table["model.psnr_db"] - table["gray.psnr_db"]).to_numpy()
-    low, high = np.floor(gain.min() / width), np.floor(gain.max() / width)
-    bins = np.arange(low, high + 2) * width
-    counts, _ = np.histogram(gain, bins)
-    return pd.DataFrame({"gain_db": bins[:-1] + width / 2, "photos": counts})
+    bins = np.floor(gain / width).astype(int)
+    numbers = np.arange(bins.min(), bins.max() + 1)
+    return pd.DataFrame({"gain_db": (numbers + 0.5) * width, "photos": np.bincount(bins - bins.min())})
 
 
 def pick_rows(table: pd.DataFrame, count: int, seed: int) -> dict[str, list[int]]:

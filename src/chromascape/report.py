@@ -16,6 +16,7 @@ from chromascape import lab
 from chromascape.cache import Shards
 from chromascape.colorizer import Colorizer
 from chromascape.evaluation import pick_rows, predicted_rgb
+from chromascape.photos import shown_name
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
@@ -53,7 +54,7 @@ def _triptych(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, row: in
     ab = colorizer.predict_ab(lightness)
     figures = table.drop(columns="path").iloc[row].to_dict()
     return Triptych(
-        photos.paths[row],
+        shown_name(photos.paths[row]),
         predicted_rgb(lightness, np.zeros_like(ab)),
         predicted_rgb(lightness, ab),
         lab.lab_to_rgb(true_lab),

@@ -1,0 +1,479 @@
+"""The `chromascape` command, called in process on small photos."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_photo
+from PIL import Image
+from torch import nn
+
+from chromascape import __version__
+from chromascape.cli import main
+from chromascape.colorizer import Colorizer, save
+from chromascape.metrics import colorfulness
+from chromascape.networks import build_network
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks on pictures this small lose a lot by threads where another program has the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that gives every place some color."""
+    torch.manual_seed(0)
+    network = build_network("unet")
+    nn.init.normal_(network.head.weight, std=0.3)
+    nn.init.constant_(network.head.bias, 0.1)
+    folder = tmp_path_factory.mktemp("model")
+    save(folder, network.state_dict(), "unet", 64)
+    return folder
+
+
+@pytest.fixture
+def colorize(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Run `chromascape colorize ... --model MODEL` in an empty folder; returns the exit code."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: main(["colorize", *map(str, arguments), "--model", str(model)])
+
+
+def gray_photo(path: Path | str, seed: int = 0, width: int = 60, height: int = 50) -> Path:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(make_photo(seed, width=width, height=height)).convert("L").save(path)
+    return path
+
+
+def files_in(folder: Path | str) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
+
+
+def is_colored(path: Path | str, size: tuple[int, int] = (60, 50), kind: str = "PNG") -> bool:
+    picture = Image.open(path)
+    assert (picture.mode, picture.size, picture.format) == ("RGB", size, kind)
+    return colorfulness(np.asarray(picture)) > 5
+
+
+def test_one_photo_into_a_file(colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    gray_photo("gray.png")
+    assert colorize("gray.png", "-o", "new/color.png") == 0
+    assert is_colored("new/color.png")
+    assert files_in(".") == ["gray.png", "new/color.png"]
+    assert capsys.readouterr().out == "1 colorized into new/color.png\n"
+
+
+def test_one_photo_into_a_folder_keeps_its_name(colorize: Callable[..., int]) -> None:
+    gray_photo("gray.png", width=67, height=31)
+    assert colorize("gray.png", "-o", "out") == 0
+    assert files_in("out") == ["gray.png"]
+    assert is_colored("out/gray.png", (67, 31))
+
+
+def test_several_photos_keep_their_stems_and_formats(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    kinds = {"a.png": "PNG", "b.jpg": "JPEG", "c.webp": "WEBP", "d.tiff": "TIFF", "e.JPEG": "JPEG", "f.tif": "TIFF"}
+    for name in kinds:
+        gray_photo(f"in/{name}")
+    assert colorize(*(f"in/{name}" for name in kinds), "-o", "out") == 0
+    assert files_in("out") == sorted(kinds)
+    assert all(is_colored(f"out/{name}", kind=kind) for name, kind in kinds.items())
+    assert capsys.readouterr().out == "6 colorized into out\n"
+
+
+@pytest.mark.parametrize("name", ["a.bmp", "a.gif", "a.ppm", "a.jp2"])
+def test_formats_that_are_not_written_become_png(colorize: Callable[..., int], name: str) -> None:
+    gray_photo(name)
+    assert colorize(name, "-o", "out") == 0
+    assert files_in("out") == ["a.png"]
+    assert is_colored("out/a.png")
+
+
+def test_a_folder_takes_its_photos_and_leaves_the_rest(colorize: Callable[..., int]) -> None:
+    for name in ("a.png", "b.jpg", "sub/c.png"):
+        gray_photo(f"in/{name}")
+    Path("in/notes.txt").write_text("no photo")
+    assert colorize("in", "-o", "out") == 0
+    assert files_in("out") == ["a.png", "b.jpg"]
+
+
+def test_recursive_keeps_the_tree(colorize: Callable[..., int]) -> None:
+    for name in ("a.png", "x/a.png", "x/y/b.bmp"):
+        gray_photo(f"in/{name}")
+    assert colorize("in", "-o", "out", "--recursive") == 0
+    assert files_in("out") == ["a.png", "x/a.png", "x/y/b.png"]
+    assert is_colored("out/x/y/b.png")
+
+
+def test_folders_and_files_together(colorize: Callable[..., int]) -> None:
+    gray_photo("in/a.png")
+    gray_photo("b.png")
+    assert colorize("in", "b.png", "-o", "out") == 0
+    assert files_in("out") == ["a.png", "b.png"]
+
+
+def test_a_folder_named_like_a_photo_is_a_folder(colorize: Callable[..., int]) -> None:
+    gray_photo("a.png")
+    gray_photo("b.png")
+    Path("out.png").mkdir()
+    assert colorize("a.png", "b.png", "-o", "out.png") == 0
+    assert files_in("out.png") == ["a.png", "b.png"]
+
+
+def test_outputs_that_exist_are_skipped_and_overwrite_replaces_them(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "b.png"):
+        gray_photo(f"in/{name}")
+    Path("out").mkdir()
+    Path("out/a.png").write_text("mine")
+    assert colorize("in", "-o", "out") == 0
+    said = "1 colorized into out, 1 skipped because the output exists (--overwrite replaces it)\n"
+    assert capsys.readouterr().out == said
+    assert Path("out/a.png").read_text() == "mine"
+    assert colorize("in", "-o", "out", "--overwrite") == 0
+    assert capsys.readouterr().out == "2 colorized into out\n"
+    assert is_colored("out/a.png")
+
+
+def test_colorizing_again_gives_the_same_bytes(colorize: Callable[..., int]) -> None:
+    gray_photo("a.png")
+    for output in ("one.png", "two.png"):
+        assert colorize("a.png", "-o", output) == 0
+    assert Path("one.png").read_bytes() == Path("two.png").read_bytes()
+
+
+def test_bad_photos_are_reported_and_the_rest_go_on(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "z.png"):
+        gray_photo(f"in/{name}")
+    whole = gray_photo("whole.png").read_bytes()
+    Path("in/cut.png").write_bytes(whole[: len(whole) // 2])
+    Path("in/empty.jpg").write_bytes(b"")
+    Path("in/text.png").write_text("no photo")
+    assert colorize("in", "-o", "out") == 1
+    said = capsys.readouterr()
+    assert files_in("out") == ["a.png", "z.png"]
+    assert said.out == "2 colorized into out, 3 failed\n"
+    lines = [line for line in said.err.splitlines() if line.startswith("error: ")]
+    assert [line.split(": ")[1] for line in lines] == ["in/cut.png", "in/empty.jpg", "in/text.png"]
+    assert lines[1] == "error: in/empty.jpg: the file is empty"
+    assert "in none of the formats" in lines[2]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_reported_and_not_waited_for(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo("pipe.png")
+    assert colorize("pipe.png", "-o", "out") == 1
+    assert "error: pipe.png: not a regular file" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_piece(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gray_photo("a.png")
+
+    def full(self: Image.Image, path: Path, *_: Any, **__: Any) -> None:
+        Path(path).write_bytes(b"half a pho")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    assert colorize("a.png", "-o", "out") == 1
+    said = capsys.readouterr()
+    assert "error: a.png: " in said.err and "No space left on device; free some space on this disk" in said.err
+    assert said.out == "0 colorized into out, 1 failed\n"
+    assert files_in("out") == []
+
+
+def test_a_photo_that_its_format_cannot_hold_is_reported(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """WebP ends at 16,383 pixels; Pillow then raises no OSError."""
+    gray_photo("wide.png", width=16_500, height=2)
+    assert colorize("wide.png", "-o", "wide.webp") == 1
+    assert "error: wide.png: " in capsys.readouterr().err
+    assert files_in(".") == ["wide.png"]
+
+
+def errors(capsys: pytest.CaptureFixture[str]) -> str:
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err
+
+
+def test_a_missing_input_is_named_before_anything_is_done(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gray_photo("a.png")
+    assert colorize("a.png", "nowhere.png", "-o", "out") == 1
+    assert errors(capsys) == "error: nowhere.png: no such file\n"
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "hint"), [([], "; --recursive looks into its folders"), (["--recursive"], "")], ids=["flat", "recursive"]
+)
+def test_a_folder_without_photos_is_named(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], flags: list[str], hint: str
+) -> None:
+    Path("in/sub").mkdir(parents=True)
+    Path("in/notes.txt").write_text("no photo")
+    assert colorize("in", "-o", "out", *flags) == 1
+    assert errors(capsys) == f"error: in: no photos in this folder{hint}\n"
+
+
+def test_two_inputs_that_would_become_one_file_are_refused(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("x/a.png", "y/a.png", "z/b.bmp", "z/b.png"):
+        gray_photo(name)
+    assert colorize("x/a.png", "y/a.png", "-o", "out") == 1
+    said = "error: y/a.png and x/a.png would both become out/a.png: colorize them into different folders\n"
+    assert errors(capsys) == said
+    assert colorize("z", "-o", "out") == 1
+    assert "z/b.png and z/b.bmp would both become out/b.png" in errors(capsys)
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["in/a.png", "-o", "in"],
+        ["in/a.png", "-o", "in/a.png"],
+        ["in", "-o", "in"],
+        ["in/a.png", "-o", "in/../in/a.png"],
+        ["in/a.png", "-o", "link"],
+    ],
+    ids=" ".join,
+)
+def test_a_photo_is_never_replaced_by_its_own_colors(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    before = gray_photo("in/a.png").read_bytes()
+    Path("link").symlink_to("in")
+    assert colorize(*arguments, "--overwrite") == 1
+    said = "error: in/a.png: would be replaced by its own colors: choose another output folder\n"
+    assert errors(capsys) == said
+    assert Path("in/a.png").read_bytes() == before
+
+
+def test_a_photo_is_never_replaced_by_the_colors_of_another_input(colorize: Callable[..., int]) -> None:
+    before = gray_photo("out/sub/a.png", seed=1).read_bytes()
+    gray_photo("in/sub/a.png", seed=2)
+    assert colorize("in", "out/sub/a.png", "-o", "out", "--recursive", "--overwrite") == 1
+    assert Path("out/sub/a.png").read_bytes() == before
+
+
+def test_outputs_inside_the_input_folder_are_not_taken_as_photos(colorize: Callable[..., int]) -> None:
+    gray_photo("in/a.png")
+    for _ in range(2):
+        assert colorize("in", "-o", "in/out", "--recursive") == 0
+    assert files_in("in") == ["a.png", "out/a.png"]
+
+
+@pytest.mark.parametrize("inputs", [["a.png", "b.png"], ["in"]], ids=["photos", "folder"])
+def test_a_file_is_no_place_for_several_photos(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], inputs: list[str]
+) -> None:
+    for name in ("a.png", "b.png", "in/c.png"):
+        gray_photo(name)
+    assert colorize(*inputs, "-o", "out.png") == 1
+    assert errors(capsys) == "error: out.png: name a folder for more than one photo\n"
+
+
+def test_a_missing_model_names_the_file_and_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gray_photo("a.png")
+    assert main(["colorize", "a.png", "-o", "out"]) == 1
+    place = Path("models/colorizer/config.json")
+    said = f"error: {place}: no such file: name a folder with a trained model, or train one\n"
+    assert errors(capsys) == said
+    assert not Path("out").exists()
+
+
+def test_a_missing_device_is_named(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    gray_photo("a.png")
+    assert colorize("a.png", "-o", "out", "--device", "cuda") == 1
+    assert "device: cuda is not available here" in errors(capsys)
+    assert colorize("a.png", "-o", "out", "--device", "tpu") == 1
+    assert "device: no device 'tpu'; choose one of auto, cuda, mps, cpu" in errors(capsys)
+    assert colorize("a.png", "-o", "out", "--device", "cpu") == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "x"), "error: x: Permission denied; check the permissions"),
+        (KeyboardInterrupt(), "stopped"),
+    ],
+    ids=["permission", "interrupt"],
+)
+def test_what_goes_wrong_outside_is_one_line(
+    colorize: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    said: str,
+) -> None:
+    def fail(*_: Any) -> Colorizer:
+        raise error
+
+    gray_photo("a.png")
+    monkeypatch.setattr(Colorizer, "load", fail)
+    assert colorize("a.png", "-o", "out") == 1
+    err = errors(capsys)
+    assert err.startswith(said) and err.count("\n") == 1
+
+
+def test_errors_of_the_program_itself_are_not_hidden(
+    colorize: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Colorizer:
+        raise OSError("a message without a number")
+
+    gray_photo("a.png")
+    monkeypatch.setattr(Colorizer, "load", fail)
+    with pytest.raises(OSError, match="a message without a number"):
+        colorize("a.png", "-o", "out")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "COMMAND"),
+        (["colorize"], "IN, -o/--output"),
+        (["colorize", "a.png"], "-o/--output"),
+        (["paint"], "'paint'"),
+        (["colorize", "a.png", "-o", "out", "--fast"], "--fast"),
+    ],
+    ids=["none", "no input", "no output", "unknown command", "unknown flag"],
+)
+def test_a_wrong_command_line_is_exit_code_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--version"], f"chromascape {__version__}\n"),
+        (["--help"], "usage: chromascape [-h] [--version] COMMAND"),
+        (["colorize", "--help"], "a file for one photo, else a folder; made where it is missing"),
+    ],
+    ids=" ".join,
+)
+def test_version_and_help_import_nothing_heavy(tmp_path: Path, arguments: list[str], said: str) -> None:
+    code = f"""
+import sys
+from chromascape.cli import main
+try:
+    main({arguments!r})
+except SystemExit as end:
+    heavy = {{"torch", "numpy", "PIL", "mlflow", "pandas", "tqdm"}} & set(sys.modules)
+    print(sorted(heavy), end.code, file=sys.stderr)
+"""
+    environment = os.environ | {"COLUMNS": "120"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=True
+    )
+    assert said in done.stdout
+    assert done.stderr == "[] 0\n"
+
+
+def test_run_as_a_module_it_is_the_same_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "chromascape.cli", "summary"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == "error: metrics/evaluate.json: no such file: run `dvc repro` first\n"
+
+
+FIGURES = {
+    "n_photos": 7,
+    "held_out": True,
+    "model": {"psnr_db": 23.951, "ssim": 0.91842, "ciede2000": 10.342, "colorfulness": 6.72},
+    "gray": {"psnr_db": 23.827, "ssim": 0.91227, "ciede2000": 10.286, "colorfulness": 0.03},
+    "mean_ab": {"psnr_db": 24.236, "ssim": 0.91196, "ciede2000": 10.374, "colorfulness": 7.07},
+    "gain_over_gray_db": 0.123,
+    "gain_over_gray_ci95_db": [-0.9026, 0.9329],
+    "win_rate_over_gray": 4 / 7,
+}
+
+
+@pytest.fixture
+def summary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., list[str]]:
+    """The lines of `chromascape summary` for these figures with some keys changed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(**changes: Any) -> list[str]:
+        Path("metrics").mkdir(exist_ok=True)
+        Path("metrics/evaluate.json").write_text(json.dumps(FIGURES | changes), encoding="utf-8")
+        assert main(["summary"]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def test_summary_shows_the_model_beside_gray(summary: Callable[..., list[str]], tmp_path: Path) -> None:
+    lines = summary()
+    assert lines[0].split() == ["PSNR", "dB", "SSIM", "CIEDE2000", "color"]
+    assert lines[1].split() == ["model", "23.95", "0.9184", "10.34", "6.7"]
+    assert lines[2].split() == ["gray", "input", "23.83", "0.9123", "10.29", "0.0"]
+    assert lines[3].split() == ["mean", "training", "color", "24.24", "0.9120", "10.37", "7.1"]
+    assert len({len(line) for line in lines[:4]}) == 1
+    interval = "(95 % interval -0.90 to +0.93)"
+    assert lines[4] == f"gain over gray +0.12 dB {interval} on 7 test photos, better than gray on 57 %"
+    assert lines[5:] == [f"report   {tmp_path.resolve() / 'reports' / 'index.html'}", "MLflow   make ui"]
+
+
+def test_summary_without_an_interval_or_held_out_photos_says_so(summary: Callable[..., list[str]]) -> None:
+    line = summary(gain_over_gray_ci95_db=None, held_out=False, gain_over_gray_db=-0.5)[4]
+    photos = "7 photos that it was trained on (train.on: all)"
+    assert line == f"gain over gray -0.50 dB on {photos}, better than gray on 57 %"
+
+
+def test_summary_without_figures_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["summary"]) == 1
+    assert errors(capsys) == "error: metrics/evaluate.json: no such file: run `dvc repro` first\n"
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[]"], ids=["empty", "cut", "no figures", "a list"])
+def test_summary_of_damaged_figures_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("metrics").mkdir()
+    Path("metrics/evaluate.json").write_text(content, encoding="utf-8")
+    assert main(["summary"]) == 1
+    assert errors(capsys).startswith("error: metrics/evaluate.json: ")

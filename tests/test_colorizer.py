@@ -1,0 +1,371 @@
+"""Weights saved and loaded, and photos of every size and mode colorized."""
+
+import io
+import json
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_photo
+from PIL import Image
+from torch import Tensor, nn
+
+from chromascape import colorizer as module
+from chromascape import lab, photos
+from chromascape.colorizer import Colorizer, save
+from chromascape.errors import ChromascapeError
+from chromascape.metrics import colorfulness
+from chromascape.networks import build_network
+
+SIZE = 64
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks on pictures this small lose a lot by threads where another program has the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Constant(nn.Module):
+    """Predicts the same scaled color everywhere, and remembers what it saw."""
+
+    def __init__(self, *color: float):
+        super().__init__()
+        self.color, self.seen = torch.tensor(color), []
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        self.seen.append(lightness)
+        return self.color[None, :, None, None].expand(-1, -1, *lightness.shape[2:])
+
+
+def lively_network(name: str = "unet") -> nn.Module:
+    """A network with random weights that predicts different colors at different places."""
+    torch.manual_seed(0)
+    network = build_network(name)
+    if name == "unet":
+        nn.init.normal_(network.head.weight, std=0.3)
+    return network
+
+
+@pytest.fixture
+def lively() -> Colorizer:
+    return Colorizer(lively_network(), "unet", SIZE)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    save(folder, lively_network().state_dict(), "unet", SIZE)
+    return folder
+
+
+def gray_levels(picture: Image.Image | np.ndarray) -> np.ndarray:
+    """L* of a picture, 0..100."""
+    return lab.rgb_to_lab(np.asarray(picture))[..., 0]
+
+
+@pytest.mark.parametrize("name", ["unet", "assignment", "assignment_rgb"])
+def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path, photo: np.ndarray, name: str) -> None:
+    network = lively_network(name)
+    save(tmp_path, network.state_dict(), name, SIZE)
+    loaded = Colorizer.load(tmp_path, "cpu")
+    assert (loaded.name, loaded.size, loaded.device) == (name, SIZE, "cpu")
+    before = Colorizer(network, name, SIZE).predict_ab(gray_levels(photo))
+    np.testing.assert_array_equal(loaded.predict_ab(gray_levels(photo)), before)
+    assert before.std() > 0
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert config == {"chromascape": "0.1.0", "format": 1, "network": name, "size": SIZE}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "weights.safetensors"]
+
+
+def test_the_same_weights_are_saved_as_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        save(tmp_path / name, lively_network().state_dict(), "unet", SIZE)
+    for file in ("weights.safetensors", "config.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+@pytest.mark.parametrize("size", [(160, 144), (67, 131), (20, 30), (1, 1), (1, 40), (300, 9)])
+def test_output_has_the_inputs_size_and_is_rgb(lively: Colorizer, size: tuple[int, int]) -> None:
+    picture = Image.fromarray(make_photo(1, width=160, height=144)).resize(size)
+    colored = lively.colorize(picture)
+    assert colored.mode == "RGB" and colored.size == size
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "I;16", "1", "CMYK"])
+def test_photos_of_every_mode_keep_their_size_and_lightness(lively: Colorizer, photo: np.ndarray, mode: str) -> None:
+    gray = Image.fromarray(photo).convert("L")
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(gray).astype(np.uint16) * 257)
+    elif mode in ("L", "1"):
+        picture = gray.convert(mode)
+    else:
+        picture = Image.fromarray(photo).convert(mode)
+    assert picture.mode == mode
+    colored = lively.colorize(picture)
+    assert colored.mode == "RGB" and colored.size == gray.size
+    expected = np.asarray(photos.to_rgb(picture.copy()))
+    assert np.abs(gray_levels(colored) - gray_levels(expected)).max() < 1
+    if mode != "1":  # black and white have no color
+        assert colorfulness(np.asarray(colored)) > 5
+
+
+def test_transparent_parts_become_white(lively: Colorizer, photo: np.ndarray) -> None:
+    picture = Image.fromarray(photo).convert("RGBA")
+    picture.paste((0, 0, 0, 0), (0, 0, 40, 40))
+    colored = np.asarray(lively.colorize(picture))
+    assert colored[:40, :40].min() >= 250
+    assert colored[50:].mean() < 240
+
+
+def test_gray_and_color_arrays_of_both_shapes(lively: Colorizer, photo: np.ndarray) -> None:
+    gray = np.asarray(Image.fromarray(photo).convert("L"))
+    from_gray, from_rgb = lively.colorize(gray), lively.colorize(np.stack([gray] * 3, axis=-1))
+    np.testing.assert_array_equal(np.asarray(from_gray), np.asarray(from_rgb))
+    np.testing.assert_array_equal(np.asarray(from_gray), np.asarray(lively.colorize(Image.fromarray(gray))))
+    assert from_gray.size == (160, 144)
+
+
+def test_of_color_input_only_the_lightness_is_used(lively: Colorizer) -> None:
+    """Two colors of about the same L* (53.2) come out about the same."""
+    red, gray = (np.full((40, 40, 3), color, np.uint8) for color in ((255, 0, 0), (127, 127, 127)))
+    difference = np.asarray(lively.colorize(red)).astype(int) - np.asarray(lively.colorize(gray))
+    assert np.abs(difference).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("array", "named"),
+    [
+        (np.zeros((4, 4, 3), np.float32), r"float32 \(4, 4, 3\)"),
+        (np.zeros((4, 4), np.uint16), r"uint16 \(4, 4\)"),
+        (np.zeros((4, 4, 4), np.uint8), r"uint8 \(4, 4, 4\)"),
+        (np.zeros((1, 4, 4, 3), np.uint8), r"uint8 \(1, 4, 4, 3\)"),
+        (np.zeros(4, np.uint8), r"uint8 \(4,\)"),
+    ],
+)
+def test_other_arrays_are_refused_with_what_they_are(lively: Colorizer, array: np.ndarray, named: str) -> None:
+    with pytest.raises(ChromascapeError, match=r"^expected uint8 \(H, W\) or \(H, W, 3\), got " + named):
+        lively.colorize(array)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0, 3)])
+def test_empty_arrays_are_refused(lively: Colorizer, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ChromascapeError, match="uint8"):
+        lively.colorize(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("color", [(1.0, 1.0), (0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.6, 0.4)])
+def test_lightness_is_kept_for_colors_that_srgb_does_not_have(photo: np.ndarray, color: tuple[float, float]) -> None:
+    """Clipping a color outside of sRGB would change its L* by up to tens of units."""
+    gradient = np.repeat(np.arange(256, dtype=np.uint8)[None], 8, axis=0)
+    colorizer = Colorizer(Constant(*color), "unet", SIZE)
+    for picture in (photo, gradient):
+        colored = colorizer.colorize(picture)
+        true = gray_levels(picture if picture.ndim == 3 else np.stack([picture] * 3, axis=-1))
+        assert np.abs(gray_levels(colored) - true).max() < 1
+        assert colorfulness(np.asarray(colored)) > 5
+
+
+def test_hue_is_the_predicted_one() -> None:
+    colored = Colorizer(Constant(0.7, 0.7), "unet", SIZE).colorize(np.full((30, 30), 120, np.uint8))
+    _, a, b = lab.rgb_to_lab(np.asarray(colored))[15, 15]
+    assert np.degrees(np.arctan2(b, a)) == pytest.approx(45, abs=2)
+    assert a == pytest.approx(0.7 * 255 - 128, abs=1)
+
+
+def test_gray_prediction_gives_the_gray_photo(photo: np.ndarray) -> None:
+    gray = np.asarray(Image.fromarray(photo).convert("L"))
+    colored = np.asarray(Colorizer(build_network("unet"), "unet", SIZE).colorize(gray))
+    assert np.abs(colored.astype(int) - gray[..., None]).max() <= 1
+
+
+def test_rgb_network_gives_the_ab_of_its_colors() -> None:
+    orange = np.array([255, 128, 0], np.uint8)
+    colorizer = Colorizer(Constant(*orange / 255), "assignment_rgb", SIZE)
+    ab = colorizer.predict_ab(np.full((30, 50), 60.0))
+    assert ab.shape == (30, 50, 2)
+    np.testing.assert_allclose(ab, np.broadcast_to(lab.rgb_to_lab(orange)[1:], ab.shape), atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "seen"),
+    [
+        (100, 200, (64, 128)),
+        (32, 48, (64, 96)),
+        (64, 64, (64, 64)),
+        (10, 1000, (3, 256)),  # not more than four times the working size
+        (5000, 1, (256, 1)),
+    ],
+)
+def test_the_network_sees_the_photo_at_its_working_size(height: int, width: int, seen: tuple[int, int]) -> None:
+    network = Constant(0.5, 0.5)
+    ab = Colorizer(network, "unet", SIZE).predict_ab(np.full((height, width), 50.0))
+    assert network.seen[0].shape == (1, 1, *seen)
+    assert float(network.seen[0].mean()) == pytest.approx(0.5)
+    assert ab.shape == (height, width, 2) and ab.dtype == np.float32
+
+
+@pytest.mark.parametrize(("value", "expected"), [(1.0, 127.0), (0.0, -128.0), (128 / 255, 0.0)])
+def test_predicted_ab_is_clamped(value: float, expected: float) -> None:
+    ab = Colorizer(Constant(value, value), "unet", SIZE).predict_ab(np.full((20, 20), 50.0))
+    np.testing.assert_allclose(ab, expected, atol=1e-5)
+
+
+def test_a_photo_turned_by_exif_comes_out_upright(lively: Colorizer, photo: np.ndarray) -> None:
+    upright = Image.fromarray(photo)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side: turn it clockwise to see it
+    stream = io.BytesIO()
+    upright.transpose(Image.Transpose.ROTATE_90).save(stream, "PNG", exif=exif)
+    colored = lively.colorize(photos.open_photo(stream.getvalue()))
+    assert colored.size == upright.size
+    np.testing.assert_array_equal(np.asarray(colored), np.asarray(lively.colorize(upright)))
+
+
+def test_a_photo_that_is_cut_short_is_a_photo_error(lively: Colorizer, photo: np.ndarray) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(photo).save(stream, "PNG")
+    with pytest.raises(photos.PhotoError) as caught:
+        lively.colorize(photos.open_photo(stream.getvalue()[:3000]))
+    assert caught.value.reason == "damaged"
+
+
+@pytest.mark.parametrize("pixels", [1, 1000, 160 * 143])
+def test_strips_give_the_same_picture_as_one_piece(
+    monkeypatch: pytest.MonkeyPatch, lively: Colorizer, photo: np.ndarray, pixels: int
+) -> None:
+    whole = np.asarray(lively.colorize(photo))
+    pieces: list[int] = []
+    convert = lab.rgb_to_lab
+    monkeypatch.setattr(lab, "rgb_to_lab", lambda rgb: (pieces.append(len(rgb)), convert(rgb))[1])
+    monkeypatch.setattr(module, "STRIP_PIXELS", pixels)
+    np.testing.assert_array_equal(np.asarray(lively.colorize(photo)), whole)
+    assert len(pieces) > 1 and sum(pieces) == len(photo)
+
+
+def test_colorizing_twice_gives_the_same_bytes(lively: Colorizer, photo: np.ndarray) -> None:
+    assert lively.colorize(photo).tobytes() == lively.colorize(photo).tobytes()
+
+
+def test_a_missing_folder_names_the_file_and_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ChromascapeError) as caught:
+        Colorizer.load(tmp_path / "nowhere")
+    file = tmp_path / "nowhere" / "config.json"
+    assert str(caught.value) == f"{file}: no such file: name a folder with a trained model, or train one"
+
+
+def test_missing_weights_name_the_file_and_the_way_out(model: Path) -> None:
+    (model / "weights.safetensors").unlink()
+    with pytest.raises(ChromascapeError) as caught:
+        Colorizer.load(str(model))
+    assert str(caught.value) == f"{model / 'weights.safetensors'}: no such file: run `dvc repro` to train a model"
+
+
+GOOD = {"format": 1, "network": "unet", "size": SIZE}
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("{", "not the configuration"),
+        ("[1, 2]", "not the configuration"),
+        ("null", "not the configuration"),
+        (b"\xff\xfe\x00", "not the configuration"),
+        ({}, "format"),
+        ({"format": 1, "network": "unet"}, "size"),
+        ({"format": 1, "size": SIZE}, "network"),
+        (GOOD | {"network": "resnet"}, "unknown network 'resnet'"),
+        (GOOD | {"network": ["unet"]}, "unknown network"),
+        (GOOD | {"size": 0}, "size"),
+        (GOOD | {"size": 100_000}, "size"),
+        (GOOD | {"size": "large"}, "not the configuration"),
+        (GOOD | {"size": "64"}, "not the configuration"),
+        (GOOD | {"size": None}, "not the configuration"),
+        (GOOD | {"size": float("nan")}, "not the configuration"),
+        (GOOD | {"size": float("inf")}, "not the configuration"),
+    ],
+    ids=str,
+)
+def test_a_wrong_config_is_one_line_that_names_the_file(model: Path, content: Any, named: str) -> None:
+    data = content if isinstance(content, bytes) else (
+        content if isinstance(content, str) else json.dumps(content)
+    ).encode()  # fmt: skip
+    (model / "config.json").write_bytes(data)
+    with pytest.raises(ChromascapeError) as caught:
+        Colorizer.load(model)
+    assert str(caught.value).startswith(f"{model / 'config.json'}: ")
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [2, 0, "1", None])
+def test_another_format_number_is_named(model: Path, number: Any) -> None:
+    (model / "config.json").write_text(json.dumps(GOOD | {"format": number}), encoding="utf-8")
+    with pytest.raises(ChromascapeError) as caught:
+        Colorizer.load(model)
+    expected = f"format {number}, but this version of Chromascape reads format 1"
+    assert str(caught.value) == f"{model / 'config.json'}: {expected}"
+
+
+class Trap:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [cut, lambda data: b"", lambda data: b"\0" * 100, lambda data: data[:100], lambda data: b"\xff" * 8 + data[8:]],
+    ids=["cut", "empty", "zeros", "header", "length"],
+)
+def test_corrupt_weights_name_the_file(model: Path, damage: Callable[[bytes], bytes]) -> None:
+    file = model / "weights.safetensors"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(ChromascapeError) as caught:
+        Colorizer.load(model)
+    assert str(caught.value).startswith(f"{file}: no weights for network unet: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pickle_named_as_weights_is_refused_and_not_run(model: Path, tmp_path: Path) -> None:
+    sprung = tmp_path / "sprung"
+    file = model / "weights.safetensors"
+    file.write_bytes(pickle.dumps(Trap(sprung)))
+    with pytest.raises(ChromascapeError, match="no weights for network unet"):
+        Colorizer.load(model)
+    torch.save({"trap": Trap(sprung)}, file)
+    with pytest.raises(ChromascapeError, match="no weights for network unet"):
+        Colorizer.load(model)
+    assert not sprung.exists()
+    pickle.loads(pickle.dumps(Trap(sprung)))  # noqa: S301, shows that the trap works
+    assert sprung.exists()
+
+
+def test_weights_of_another_network_are_refused(model: Path) -> None:
+    (model / "config.json").write_text(json.dumps(GOOD | {"network": "assignment"}), encoding="utf-8")
+    with pytest.raises(ChromascapeError) as caught:
+        Colorizer.load(model)
+    assert str(caught.value).startswith(f"{model / 'weights.safetensors'}: no weights for network assignment: ")
+
+
+def test_a_missing_device_is_named(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ChromascapeError, match="device: cuda is not available here"):
+        Colorizer.load(model, "cuda")

@@ -1,0 +1,236 @@
+"""Figures of doubles that predict the truth or nothing, and the sums over photos computed by hand."""
+
+import copy
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import write_photos
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chromascape import lab
+from chromascape.cache import Shards, write_shards
+from chromascape.evaluation import (
+    METRICS,
+    PREDICTIONS,
+    evaluate,
+    gain_histogram,
+    mean_ab,
+    pick_rows,
+    predicted_rgb,
+    summarize,
+)
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shards, Shards]:
+    """Five training photos in three files and four test photos."""
+    folder = tmp_path_factory.mktemp("shards")
+    paths = write_photos(folder / "photos", 9, width=80, height=72)
+    manifest = pd.DataFrame({"path": [path.name for path in paths], "verdict": "accepted"})
+    manifest["sha256"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    manifest["split"] = ["train"] * 5 + ["test"] * 4
+    manifest[["left", "top", "right", "bottom", "width", "height"]] = 0, 0, 80, 72, 80, 72
+    write_shards(folder / "lab", folder / "photos", manifest, SIZE, "crop", 2 * 3 * SIZE**2 / 1e6, jobs=1)
+    train = Shards(folder / "lab", ["train"])
+    assert len(train.arrays) == 3
+    return train, Shards(folder / "lab", ["test"])
+
+
+class Perfect:
+    """A 'colorizer' that knows the photos: it answers L* with the true ab."""
+
+    def __init__(self, photos: Shards):
+        self.known = lab.dequantise(photos.read(np.arange(len(photos))).transpose(0, 2, 3, 1))
+
+    def predict_ab(self, lightness: np.ndarray) -> np.ndarray:
+        (row,) = [row for row, photo in enumerate(self.known) if np.array_equal(photo[..., 0], lightness)]
+        return self.known[row, ..., 1:]
+
+
+class Gray:
+    def predict_ab(self, lightness: np.ndarray) -> np.ndarray:
+        return np.zeros((*lightness.shape, 2), np.float32)
+
+
+def table_of(gains: list[float], **columns: Any) -> pd.DataFrame:
+    """A table as `evaluate` makes it, with these gains over gray and 1, 2, 3 and so on for the rest."""
+    rows = len(gains)
+    table = pd.DataFrame({"path": [f"{row}.png" for row in range(rows)]})
+    for number, name in enumerate(PREDICTIONS, start=1):
+        for more, metric in enumerate(METRICS):
+            table[f"{name}.{metric}"] = [100.0 * number + 10 * more + row for row in range(rows)]
+    table["gray.psnr_db"] = [20.0 + row for row in range(rows)]
+    table["model.psnr_db"] = table["gray.psnr_db"] + gains
+    table["truth.colorfulness"] = [40.0 + row for row in range(rows)]
+    return table.assign(**columns)
+
+
+def test_perfect_colors_win_on_all_photos(shards: tuple[Shards, Shards]) -> None:
+    train, test = shards
+    table = evaluate(Perfect(test), test, train, jobs=1)
+    assert table["path"].tolist() == ["photo-005.png", "photo-006.png", "photo-007.png", "photo-008.png"]
+    assert (table["model.loss_mse_l1"] == 0).all()
+    assert (table["model.psnr_db"] > 45).all()
+    assert (table["model.ssim"] > 0.995).all()
+    assert (table["model.ciede2000"] < 0.5).all()
+    np.testing.assert_allclose(table["model.colorfulness"], table["truth.colorfulness"], rtol=0.02)
+    figures = summarize(table, 200, seed=0, held_out=True)
+    assert figures["win_rate_over_gray"] == figures["win_rate_over_gray_ciede2000"] == 1.0
+    assert figures["gain_over_gray_db"] > 20
+    assert figures["gain_over_gray_ci95_db"][0] > 20
+
+
+def test_gray_gains_exactly_nothing_and_wins_on_no_photo(shards: tuple[Shards, Shards]) -> None:
+    train, test = shards
+    table = evaluate(Gray(), test, train, jobs=1)
+    figures = summarize(table, 200, seed=0, held_out=True)
+    assert figures["gain_over_gray_db"] == 0.0
+    assert figures["gain_over_gray_ci95_db"] == [0.0, 0.0]
+    assert figures["win_rate_over_gray"] == figures["win_rate_over_gray_ciede2000"] == 0.0
+    assert figures["model"] == figures["gray"]
+    assert figures["gray"]["colorfulness"] < 1 < 30 < figures["truth"]["colorfulness"]
+
+
+def test_the_loss_of_gray_is_the_assignments(shards: tuple[Shards, Shards]) -> None:
+    train, test = shards
+    table = evaluate(Gray(), test, train, jobs=1)
+    error = test.read(np.arange(len(test)))[:, 1:] / 255 - 128 / 255
+    by_hand = (error**2).mean(axis=(1, 2, 3)) + np.abs(error).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(table["gray.loss_mse_l1"], by_hand, rtol=1e-5)
+
+
+def test_mean_color_is_that_of_the_training_photos(shards: tuple[Shards, Shards]) -> None:
+    train, test = shards
+    ab = train.read(np.arange(len(train)))[:, 1:].astype(np.float64) - 128
+    np.testing.assert_allclose(mean_ab(train), ab.mean(axis=(0, 2, 3)), rtol=1e-6)
+    table = evaluate(Gray(), test, train, jobs=1)
+    error = test.read(np.arange(len(test)))[:, 1:] / 255 - (ab.mean(axis=(0, 2, 3))[:, None, None] + 128) / 255
+    by_hand = (error**2).mean(axis=(1, 2, 3)) + np.abs(error).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(table["mean_ab.loss_mse_l1"], by_hand, rtol=1e-4)
+
+
+def test_names_of_photos_that_are_not_utf8_are_kept(shards: tuple[Shards, Shards]) -> None:
+    train, test = shards
+    names = [b"caf\xe9.png".decode("utf-8", "surrogateescape"), *test.paths[1:]]
+    renamed = copy.copy(test)
+    renamed.paths = names
+    assert evaluate(Gray(), renamed, train, jobs=1)["path"].tolist() == names
+
+
+@pytest.mark.scale
+def test_worker_processes_change_no_figure(shards: tuple[Shards, Shards]) -> None:
+    train, test = shards
+    alone = evaluate(Perfect(test), test, train, jobs=1)
+    pd.testing.assert_frame_equal(evaluate(Perfect(test), test, train, jobs=2), alone, check_exact=True)
+
+
+def test_table_has_every_prediction_and_metric(shards: tuple[Shards, Shards]) -> None:
+    train, test = shards
+    table = evaluate(Gray(), test, train, jobs=1)
+    expected = [f"{name}.{metric}" for name in PREDICTIONS for metric in METRICS]
+    assert list(table.columns) == ["path", *expected, "truth.colorfulness"]
+    assert np.isfinite(table.drop(columns="path").to_numpy()).all()
+
+
+def test_predicted_rgb_fits_srgb_and_keeps_lightness() -> None:
+    lightness = np.tile(np.linspace(2, 98, 50, dtype=np.float32), (3, 1))
+    ab = np.full((3, 50, 2), 120, np.float32)
+    rgb = predicted_rgb(lightness, ab)
+    assert rgb.dtype == np.uint8 and rgb.shape == (3, 50, 3)
+    assert np.abs(lab.rgb_to_lab(rgb)[..., 0] - lightness).max() < 1
+
+
+def test_summary_has_exactly_the_keys_that_other_tools_rely_on() -> None:
+    figures = summarize(table_of([1.0, -1.0]), 100, seed=0, held_out=True)
+    named = {"n_photos", "model", "gray", "mean_ab", "truth", "gain_over_gray_db", "gain_over_gray_ci95_db"}
+    named |= {"win_rate_over_gray", "win_rate_over_gray_ciede2000", "held_out"}
+    assert set(figures) == named
+    for name in ("model", "gray", "mean_ab"):
+        assert set(figures[name]) == {"psnr_db", "ssim", "ciede2000", "colorfulness", "loss_mse_l1"}
+    assert set(figures["truth"]) == {"colorfulness"}
+
+
+def test_summary_computed_by_hand() -> None:
+    table = table_of([3.0, 0.0, -1.0, 2.0])
+    table["gray.ciede2000"] = [5.0, 5.0, 5.0, 5.0]
+    table["model.ciede2000"] = [4.0, 5.0, 6.0, 7.0]
+    figures = summarize(table, 500, seed=0, held_out=False)
+    assert figures["n_photos"] == 4 and figures["held_out"] is False
+    assert figures["gain_over_gray_db"] == pytest.approx(1.0)
+    assert figures["win_rate_over_gray"] == 0.5  # a tie is no win
+    assert figures["win_rate_over_gray_ciede2000"] == 0.25
+    assert figures["gray"]["psnr_db"] == pytest.approx(21.5)
+    assert figures["model"]["psnr_db"] == pytest.approx(22.5)
+    assert figures["model"]["ciede2000"] == pytest.approx(5.5)
+    assert figures["mean_ab"]["ssim"] == pytest.approx(311.5)
+    assert figures["truth"]["colorfulness"] == pytest.approx(41.5)
+    low, high = figures["gain_over_gray_ci95_db"]
+    assert -1 <= low < 1 < high <= 3
+    assert isinstance(figures["n_photos"], int) and isinstance(figures["gain_over_gray_ci95_db"], list)
+
+
+def test_one_photo_has_no_interval() -> None:
+    assert summarize(table_of([1.0]), 100, seed=0, held_out=True)["gain_over_gray_ci95_db"] is None
+
+
+def test_histogram_computed_by_hand() -> None:
+    histogram = gain_histogram(table_of([-0.75, -0.5, -0.1, 0.0, 0.49, 0.5, 1.2]))
+    expected = pd.DataFrame({"gain_db": [-0.75, -0.25, 0.25, 0.75, 1.25], "photos": [1, 2, 2, 1, 1]})
+    pd.testing.assert_frame_equal(histogram, expected, check_dtype=False, atol=1e-9)
+
+
+@settings(max_examples=80, deadline=None)
+@given(gains=st.lists(st.floats(-100, 100), min_size=1, max_size=40))
+def test_histogram_counts_every_photo_once(gains: list[float]) -> None:
+    histogram = gain_histogram(pd.DataFrame({"model.psnr_db": gains, "gray.psnr_db": 0.0}))
+    assert histogram["photos"].sum() == len(gains)
+    np.testing.assert_allclose(np.diff(histogram["gain_db"]), 0.5)
+    assert abs(histogram["gain_db"].iloc[0] - min(gains)) <= 0.25
+    assert abs(histogram["gain_db"].iloc[-1] - max(gains)) <= 0.25
+
+
+@pytest.mark.parametrize("width", [0.1, 0.3, 0.5, 2.0])
+def test_histogram_loses_no_photo_on_the_edge_of_a_bin(width: float) -> None:
+    for gain in np.arange(-500, 501) / 10:
+        histogram = gain_histogram(pd.DataFrame({"model.psnr_db": [gain], "gray.psnr_db": 0.0}), width)
+        assert histogram["photos"].sum() == 1, gain
+
+
+def test_rows_by_gain_computed_by_hand() -> None:
+    rows = pick_rows(table_of([0.0, 5.0, -2.0, 3.0, 1.0, 4.0, -1.0]), 2, seed=0)
+    assert rows["Best"] == [1, 5]
+    assert rows["Worst"] == [2, 6]
+    assert rows["Median"] == [3, 4]  # by gain: 1, 5, 3, 4, 0, 6, 2; of seven the third and fourth
+    assert list(rows) == ["Best", "Median", "Worst", "Random"]
+
+
+def test_random_rows_follow_from_the_seed_and_are_distinct() -> None:
+    table = table_of(list(np.arange(30.0)))
+    first = pick_rows(table, 6, seed=1)["Random"]
+    assert first == pick_rows(table, 6, seed=1)["Random"] == sorted(set(first))
+    assert len(first) == 6 and set(first) <= set(range(30))
+    assert first != pick_rows(table, 6, seed=2)["Random"]
+
+
+def test_fewer_photos_than_rows_show_each_photo_once() -> None:
+    rows = pick_rows(table_of([2.0, 1.0, 3.0]), 10, seed=0)
+    assert rows == {"Best": [2, 0, 1], "Median": [2, 0, 1], "Worst": [1, 0, 2], "Random": [0, 1, 2]}
+
+
+def test_ties_are_shown_in_the_order_of_the_table() -> None:
+    assert pick_rows(table_of([1.0, 1.0, 1.0, 1.0]), 2, seed=0)["Best"] == [0, 1]
+
+
+def test_evaluation_writes_no_files(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    evaluate(Gray(), shards[1], shards[0], jobs=1)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,129 @@
+"""The networks: shapes, ranges, sizes and costs."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from chromascape.networks import build_network, pad_to_multiple, predicts_rgb
+
+CHANNELS = {"unet": 2, "assignment": 2, "assignment_rgb": 3}
+SIZES = [(64, 64), (67, 131), (131, 67), (1, 1), (1, 70), (33, 8)]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks on pictures this small lose a lot by threads where another program has the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def awake_network(name: str) -> nn.Module:
+    """A network whose norms have seen photos and whose last layer is not zero, in eval mode."""
+    torch.manual_seed(0)
+    network = build_network(name)
+    if name == "unet":
+        nn.init.normal_(network.head.weight, std=0.1)
+    with torch.no_grad():
+        for _ in range(3):
+            network.train()(torch.rand(4, 1, 64, 64))
+    return network.eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", CHANNELS)
+def test_output_has_the_photos_size_and_lies_in_0_to_1(name: str, size: tuple[int, int]) -> None:
+    colors = awake_network(name)(torch.rand(2, 1, *size))
+    assert colors.shape == (2, CHANNELS[name], *size)
+    assert float(colors.min()) >= 0 and float(colors.max()) <= 1
+    if min(size) > 1:
+        assert float(colors.std()) > 0
+
+
+@torch.no_grad()
+def test_unet_is_clamped_to_0_to_1_however_large_its_head_gets() -> None:
+    network = awake_network("unet")
+    nn.init.normal_(network.head.weight, std=100.0)
+    colors = network(torch.rand(1, 1, 64, 64))
+    assert float(colors.min()) == 0 and float(colors.max()) == 1
+
+
+def test_unknown_network_is_named() -> None:
+    with pytest.raises(ValueError, match="unknown network 'resnet'"):
+        build_network("resnet")
+
+
+def test_only_one_network_predicts_rgb() -> None:
+    assert [name for name in CHANNELS if predicts_rgb(name)] == ["assignment_rgb"]
+
+
+@torch.no_grad()
+def test_unet_starts_at_exactly_gray() -> None:
+    colors = build_network("unet").train()(torch.rand(2, 1, 96, 64))
+    torch.testing.assert_close(colors, torch.full_like(colors, 128 / 255), rtol=0, atol=0)
+    assert float(colors[0, 0, 0, 0]) == pytest.approx(0.5019608, abs=5e-8)
+
+
+@pytest.mark.parametrize(("name", "count"), [("assignment", 954_434), ("assignment_rgb", 954_723), ("unet", 3_240_834)])
+def test_parameter_counts(name: str, count: int) -> None:
+    assert sum(parameter.numel() for parameter in build_network(name).parameters()) == count
+
+
+@torch.no_grad()
+def test_unet_costs_less_than_6_gflop_and_less_than_the_assignment() -> None:
+    costs = {}
+    for name in ("unet", "assignment"):
+        with FlopCounterMode(display=False) as counter:
+            build_network(name).eval()(torch.rand(1, 1, 256, 256))
+        costs[name] = counter.get_total_flops()
+    assert 1e9 < costs["unet"] < 6e9
+    assert costs["unet"] < costs["assignment"]
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_gradients_reach_every_parameter_after_one_step(name: str) -> None:
+    torch.manual_seed(1)
+    network = build_network(name)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    lightness, target = torch.rand(4, 1, 64, 64), torch.rand(4, CHANNELS[name], 64, 64)
+    for _ in range(2):  # unet's head is zero before the first step and lets no gradient through
+        optimizer.zero_grad()
+        nn.functional.mse_loss(network(lightness), target).backward()
+        optimizer.step()
+    untouched = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.any()]
+    assert untouched == []
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", CHANNELS)
+def test_photos_of_a_batch_do_not_see_each_other_in_eval_mode(name: str) -> None:
+    network = awake_network(name)
+    lightness = torch.rand(2, 1, 67, 64)
+    together = network(lightness)
+    apart = torch.cat([network(lightness[:1]), network(lightness[1:])])
+    torch.testing.assert_close(together, apart, rtol=0, atol=2e-6)
+    assert not torch.allclose(together[0], together[1], atol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", CHANNELS)
+def test_predicting_changes_no_weights(name: str) -> None:
+    network = awake_network(name)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    network(torch.rand(2, 1, 64, 64))
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(("size", "padded"), [((64, 64), (64, 64)), ((65, 31), (96, 32)), ((1, 1), (32, 32))])
+def test_padding_repeats_the_last_row_and_column(size: tuple[int, int], padded: tuple[int, int]) -> None:
+    x = torch.rand(1, 1, *size)
+    wide = pad_to_multiple(x, 32)
+    assert wide.shape[2:] == padded
+    torch.testing.assert_close(wide[:, :, : size[0], : size[1]], x, rtol=0, atol=0)
+    assert torch.equal(wide[..., -1, -1], x[..., -1, -1])
+    assert torch.equal(wide[..., 0, -1], x[..., 0, -1])

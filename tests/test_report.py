@@ -1,0 +1,242 @@
+"""The HTML report: one file, the right figures, nothing from outside."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from chromascape import lab
+from chromascape.evaluation import gain_histogram
+from chromascape.report import Triptych, render, triptychs
+
+SIDE = 32
+FIGURES = {
+    "n_photos": 4,
+    "held_out": True,
+    "model": {"psnr_db": 24.12, "ssim": 0.9321, "ciede2000": 8.76, "colorfulness": 30.1, "loss_mse_l1": 0.0411},
+    "gray": {"psnr_db": 22.34, "ssim": 0.9123, "ciede2000": 10.98, "colorfulness": 0.2, "loss_mse_l1": 0.0567},
+    "mean_ab": {"psnr_db": 22.65, "ssim": 0.9098, "ciede2000": 10.32, "colorfulness": 7.3, "loss_mse_l1": 0.0543},
+    "truth": {"colorfulness": 41.5},
+    "gain_over_gray_db": 1.78,
+    "gain_over_gray_ci95_db": [0.91, 2.65],
+    "win_rate_over_gray": 0.75,
+    "win_rate_over_gray_ciede2000": 0.5,
+}
+VALIDATION = {
+    "n_files": 50,
+    "n_accepted": 43,
+    "n_rejected": 7,
+    "rejected_by_reason": {"gray": 4, "too_small": 3},
+    "by_split": {"train": 35, "val": 4, "test": 4},
+}
+CURVES = pd.DataFrame(
+    {"epoch": [1, 2], "train_loss": [0.09, 0.05], "val_loss": [0.08, 0.06], "gray_val_loss": [0.07, 0.07]}
+)
+PARAMS = {"preprocess.size": 256, "train.lr": 0.002, "data.dir": "photos"}
+NAMES = ["a.png", "b.png", "c.png", "d.png"]
+
+
+class Photos:
+    """Four photos of one color each, as `cache.Shards` gives them."""
+
+    def __init__(self, names: list[str] = NAMES):
+        self.paths = names
+        self.true = lab.quantise(np.array([[50.0, 40, 20], [60, -40, 20], [70, 10, -40], [40, 0, 30]]))
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(self.true[rows][:, :, None, None], (len(rows), 3, SIDE, SIDE))
+
+
+class Reddish:
+    def predict_ab(self, lightness: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(np.array([30, 10], np.float32), (*lightness.shape, 2))
+
+
+def table(names: list[str] = NAMES) -> pd.DataFrame:
+    """Gains over gray of 3, 1, -2 and 0.5 dB."""
+    gray = np.array([20.0, 21.0, 22.0, 23.0])
+    return pd.DataFrame(
+        {
+            "path": pd.Series(names, dtype=object),
+            "model.psnr_db": gray + [3, 1, -2, 0.5],
+            "gray.psnr_db": gray,
+            "model.ciede2000": [4.4, 5.5, 6.6, 7.7],
+            "gray.ciede2000": [8.8, 8.9, 9.1, 9.2],
+        }
+    )
+
+
+def page(names: list[str] = NAMES, **changes: Any) -> str:
+    pictures = triptychs(Reddish(), Photos(names), table(names), 2, seed=0)
+    values: dict[str, Any] = {
+        "figures": FIGURES,
+        "validation": VALIDATION,
+        "curves": CURVES,
+        "histogram": gain_histogram(table(names)),
+        "pictures": pictures,
+        "params": PARAMS,
+    }
+    return render(**(values | changes))
+
+
+class Collector(HTMLParser):
+    """Tags, the addresses that they load or lead to, and the text between them."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.texts: list[str] = []
+        self.alts: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster"):
+                self.addresses.append(value or "")
+            if name == "alt":
+                self.alts.append(value or "")
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def test_report_is_one_file_without_anything_from_outside() -> None:
+    html = page()
+    found = Collector(html)
+    assert not {"script", "link", "iframe", "object", "embed", "base"} & set(found.tags)
+    assert [address for address in found.addresses if not address.startswith(("data:image/jpeg;base64,", "#"))] == []
+    assert len([address for address in found.addresses if address.startswith("data:")]) == 8
+    assert found.tags.count("svg") == 2
+    assert "@import" not in html and not re.search(r"url\(\s*['\"]?(?!#)", html)
+    # Names of XML vocabularies are no addresses that a browser opens.
+    bare = re.sub(r'(xmlns(:\w+)?|rdf:resource)="[^"]*"', "", html)
+    assert "//" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", bare).replace("https://matplotlib.org/", "")
+
+
+def test_report_states_the_model_beside_gray_and_the_mean_color() -> None:
+    rows = re.findall(r'<tr class="(\w+)">(.*?)</tr>', page(), re.DOTALL)
+    cells = {name: re.findall(r"<td>(.*?)</td>", row) for name, row in rows}
+    assert cells == {
+        "model": ["model", "24.12", "0.9321", "8.76", "30.1", "0.0411"],
+        "gray": ["gray input (no color)", "22.34", "0.9123", "10.98", "0.2", "0.0567"],
+        "mean_ab": ["mean color of the training photos", "22.65", "0.9098", "10.32", "7.3", "0.0543"],
+    }
+    assert "<td>truth</td><td></td><td></td><td></td><td>41.5</td>" in page()
+
+
+def test_report_leads_with_the_gain_its_interval_and_the_wins() -> None:
+    html = page()
+    lead = Collector(html[html.index('<p class="lead') : html.index("<div")]).text
+    assert lead == (
+        "On 4 test photos the model is +1.78 dB PSNR against the gray input itself (95 % interval +0.91 to +2.65), "
+        "and closer to the truth on 75 % of them by PSNR, 50 % by CIEDE2000."
+    )
+
+
+def test_a_model_worse_than_gray_is_marked() -> None:
+    assert '<p class="lead bad">' in page(figures=FIGURES | {"gain_over_gray_db": -0.3})
+    assert "-0.30 dB PSNR" in page(figures=FIGURES | {"gain_over_gray_db": -0.3})
+    assert '<p class="lead">' in page()
+
+
+def test_a_single_photo_has_no_interval() -> None:
+    html = page(figures=FIGURES | {"gain_over_gray_ci95_db": None})
+    assert "interval" not in html and "+1.78 dB PSNR" in html
+
+
+def test_report_says_where_figures_are_not_held_out() -> None:
+    honest, seen = Collector(page()).text, Collector(page(figures=FIGURES | {"held_out": False})).text
+    assert "photos that it was trained on" in seen and "nothing here is a held-out figure" in seen
+    assert "test photos" not in seen
+    assert "trained on" not in honest and "held-out" not in honest
+
+
+def test_rendered_twice_it_is_the_same_to_the_byte() -> None:
+    assert page() == page()
+
+
+def test_report_holds_the_pictures_that_it_names() -> None:
+    html = page()
+    found = Collector(html)
+    for title in ("Best by gain over gray", "Median by gain over gray", "Worst by gain over gray", "Random:"):
+        assert title in found.text
+    assert "a.png: +3.0 dB against gray, CIEDE2000 4.4 (gray 8.8)" in found.text
+    assert "c.png: -2.0 dB against gray, CIEDE2000 6.6 (gray 9.1)" in found.text
+    assert found.alts[0] == "gray, colorized and true version of a.png"
+    first = found.addresses[[address.startswith("data:") for address in found.addresses].index(True)]
+    picture = Image.open(io.BytesIO(base64.b64decode(first.partition(",")[2])))
+    assert picture.format == "JPEG" and picture.size == (3 * SIDE, SIDE)
+
+
+def test_triptychs_show_gray_the_models_color_and_the_truth() -> None:
+    groups = triptychs(Reddish(), Photos(), table(), 1, seed=0)
+    assert [group[0].path for group in list(groups.values())[:3]] == ["a.png", "b.png", "c.png"]
+    best = groups["Best"][0]
+    assert best.figures["model.psnr_db"] == 23.0 and "path" not in best.figures
+    for picture, expected in ((best.gray, (50, 0, 0)), (best.colorized, (50, 30, 10)), (best.truth, (50, 40, 20))):
+        assert picture.shape == (SIDE, SIDE, 3) and picture.dtype == np.uint8
+        np.testing.assert_allclose(lab.rgb_to_lab(picture)[5, 5], expected, atol=0.8)
+    strip = np.asarray(best.strip())
+    np.testing.assert_array_equal(strip, np.hstack([best.gray, best.colorized, best.truth]))
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>.png", '"><img src=x onerror=alert(1)>.png', "a&b'c.png"])
+def test_hostile_names_of_photos_are_escaped(name: str) -> None:
+    html = page(names=[name, *NAMES[1:]])
+    found = Collector(html)
+    assert name not in html
+    assert "script" not in found.tags and found.tags.count("img") == 8
+    assert f"{name}: +3.0 dB" in found.text
+    assert found.alts[0] == f"gray, colorized and true version of {name}"
+
+
+def test_hostile_params_are_escaped() -> None:
+    html = page(params=PARAMS | {"track.experiment": "<b>bold</b>"})
+    assert "<td>&lt;b&gt;bold&lt;/b&gt;</td>" in html and "<b>" not in html
+
+
+def test_a_photos_name_that_is_not_utf8_does_not_stop_the_report() -> None:
+    """The manifest keeps such names with surrogates, which no file in UTF-8 can hold."""
+    name = b"caf\xe9.png".decode("utf-8", "surrogateescape")
+    assert b"caf" in page(names=[name, *NAMES[1:]]).encode("utf-8")
+
+
+def test_report_states_validation_and_params() -> None:
+    html = page()
+    assert "43 of 50 files accepted (train 35, val 4, test 4); 7 rejected." in Collector(html).text
+    assert "<tr><td>gray</td><td>4</td></tr><tr><td>too_small</td><td>3</td></tr>" in html
+    assert "<tr><td>train.lr</td><td>0.002</td></tr>" in html
+    assert "8-bit RGB at 256 pixels" in html
+    clean = VALIDATION | {"n_rejected": 0, "rejected_by_reason": {}, "by_split": {"train": 50}}
+    html = page(validation=clean)
+    assert "reason to reject" not in html and "(train 50, val 0, test 0)" in html
+
+
+def test_charts_show_the_curves_and_the_gains() -> None:
+    curves, histogram = re.findall(r"<svg.*?</svg>", page(), re.DOTALL)
+    for label in ("train", "validation", "gray, validation", "epoch", "loss"):
+        assert f">{label}</text>" in curves
+    for label in ("gain over gray, dB PSNR", "photos"):
+        assert f">{label}</text>" in histogram
+    # A bar for each bin of 0.5 dB that has photos: one in the color of losses, three in that of gains.
+    assert len(re.findall(r"fill: #c8662b", histogram)) >= 1 and len(re.findall(r"fill: #3b6ea8", histogram)) >= 3
+
+
+def test_an_empty_group_of_pictures_is_a_heading_alone() -> None:
+    picture = np.zeros((4, 4, 3), np.uint8)
+    figures = {"model.psnr_db": 20.0, "gray.psnr_db": 21.5, "model.ciede2000": 3.0, "gray.ciede2000": 2.0}
+    html = page(pictures={"Best": [Triptych("x.png", picture, picture, picture, figures)], "Worst": []})
+    assert Collector(html).tags.count("img") == 1
+    assert "x.png: -1.5 dB against gray" in html

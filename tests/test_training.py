@@ -1,0 +1,466 @@
+"""Real training on a dozen tiny photos, and on doubles of the network where the loop itself is looked at."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import write_photos
+from torch import Tensor, nn
+
+from chromascape import training
+from chromascape.cache import Shards, write_shards
+from chromascape.errors import ChromascapeError
+from chromascape.losses import weighted_loss
+from chromascape.networks import build_network
+from chromascape.params import Params, Train
+from chromascape.training import Trained, lr_factor, train
+
+SIZE = 64
+N_TRAIN, N_VAL = 12, 3
+MakeParams = Callable[..., Params]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small gain nothing from threads, and lose a lot where another program has the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shards, Shards]:
+    """Twelve photos for training, in two files, and three for choosing the epoch."""
+    folder = tmp_path_factory.mktemp("shards")
+    paths = write_photos(folder / "photos", N_TRAIN + N_VAL, width=80, height=72)
+    manifest = pd.DataFrame({"path": [path.name for path in paths], "verdict": "accepted"})
+    manifest["sha256"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    manifest["split"] = ["train"] * N_TRAIN + ["val"] * N_VAL
+    manifest[["left", "top", "right", "bottom", "width", "height"]] = 0, 0, 80, 72, 80, 72
+    write_shards(folder / "lab", folder / "photos", manifest, SIZE, "crop", 7 * 3 * SIZE**2 / 1e6, jobs=1)
+    photos = Shards(folder / "lab", ["train"])
+    assert len(photos.arrays) == 2
+    return photos, Shards(folder / "lab", ["val"])
+
+
+@pytest.fixture
+def knobs(make_params: MakeParams) -> Callable[..., Train]:
+    """The train section with small numbers, in float32 on the CPU, and some keys changed: knobs(lr=0.1)."""
+
+    def make(**changes: Any) -> Train:
+        small = {"device": "cpu", "precision": "float32", "epochs": 1, "batch_size": 6} | changes
+        return make_params({f"train.{key}": value for key, value in small.items()}).train
+
+    return make
+
+
+class Tiny(nn.Module):
+    """A network of two weights that remembers what it saw in training; `fails` is raised instead of an answer."""
+
+    def __init__(self, fails: Exception | None = None):
+        super().__init__()
+        self.layer = nn.Conv2d(1, 2, 1)
+        self.fails = fails
+        self.seen: list[Tensor] = []
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        if self.fails:
+            raise self.fails
+        if self.training:
+            self.seen.append(lightness.clone())
+        return self.layer(lightness)
+
+
+def use_tiny(monkeypatch: pytest.MonkeyPatch, fails: Exception | None = None) -> tuple[Tiny, list[Tensor]]:
+    """Have `train` use a `Tiny`; returns it and the list that gets the targets of its training steps."""
+    tiny, targets = Tiny(fails), []
+
+    def loss(predicted: Tensor, true: Tensor, weights: dict[str, float]) -> Tensor:
+        if predicted.requires_grad:
+            targets.append(true.clone())
+        return weighted_loss(predicted, true, weights)
+
+    monkeypatch.setattr(training, "build_network", lambda name: tiny)
+    monkeypatch.setattr(training, "weighted_loss", loss)
+    return tiny, targets
+
+
+def all_photos(photos: Shards) -> tuple[Tensor, Tensor]:
+    """Scaled L* and ab of all photos."""
+    scaled = torch.from_numpy(photos.read(np.arange(len(photos)))).float() / 255
+    return scaled[:, :1], scaled[:, 1:]
+
+
+def loss_on(photos: Shards, weights: dict[str, Tensor], knobs: Train) -> float:
+    network = build_network(knobs.network)
+    network.load_state_dict(weights)
+    lightness, ab = all_photos(photos)
+    with torch.inference_mode():
+        return float(weighted_loss(network.eval()(lightness), ab, knobs.loss.model_dump()))
+
+
+def gray_loss_on(photos: Shards, knobs: Train) -> float:
+    _, ab = all_photos(photos)
+    return float(weighted_loss(torch.full_like(ab, 128 / 255), ab, knobs.loss.model_dump()))
+
+
+def same(first: Trained, second: Trained) -> bool:
+    assert first.weights.keys() == second.weights.keys()
+    return all(torch.equal(value, second.weights[name]) for name, value in first.weights.items())
+
+
+@pytest.mark.parametrize(("network", "epochs"), [("unet", 20), ("assignment", 12)])
+def test_loss_falls_clearly_below_grays(
+    shards: tuple[Shards, Shards], knobs: Callable[..., Train], network: str, epochs: int
+) -> None:
+    chosen = knobs(network=network, epochs=epochs, lr=0.005, batch_size=4)
+    trained = train(*shards, chosen)
+    assert loss_on(shards[0], trained.weights, chosen) < 0.6 * gray_loss_on(shards[0], chosen)
+    losses = [row["train_loss"] for row in trained.history]
+    assert losses[-1] < 0.6 * losses[0]
+    best = trained.history[trained.best_epoch - 1]
+    assert best["val_loss"] < 0.7 * best["gray_val_loss"]
+
+
+def test_returned_weights_have_the_val_loss_of_the_best_epoch(
+    shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    chosen = knobs(epochs=4, batch_size=2, lr=0.01, schedule="constant")
+    trained = train(*shards, chosen)
+    losses = [row["val_loss"] for row in trained.history]
+    assert trained.best_epoch == 1 + losses.index(min(losses))
+    assert loss_on(shards[1], trained.weights, chosen) == pytest.approx(min(losses), rel=1e-4)
+    assert trained.history[0]["gray_val_loss"] == pytest.approx(gray_loss_on(shards[1], chosen), rel=1e-4)
+    assert all(value.device.type == "cpu" for value in trained.weights.values())
+
+
+@pytest.mark.parametrize(
+    ("val_losses", "best"), [([0.5, 0.2, 0.9], 2), ([0.1, 0.2, 0.3], 1), ([3, 2, 1], 3), ([1, 1, 1], 1)]
+)
+def test_best_epoch_is_the_first_with_the_lowest_val_loss_and_its_weights_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+    shards: tuple[Shards, Shards],
+    knobs: Callable[..., Train],
+    val_losses: list[float],
+    best: int,
+) -> None:
+    tiny, _ = use_tiny(monkeypatch)
+    planned = iter(val_losses)
+    monkeypatch.setattr(training, "_val_loss", lambda *_: next(planned))
+    after: list[Tensor] = []
+    trained = train(*shards, knobs(epochs=3, schedule="constant"), lambda row: after.append(tiny.layer.weight.clone()))
+    assert trained.best_epoch == best
+    assert torch.equal(trained.weights["layer.weight"], after[best - 1])
+    assert not torch.equal(after[0], after[1]) and not torch.equal(after[1], after[2])
+
+
+def test_same_seed_gives_identical_weights_and_another_seed_differs(
+    shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    torch.manual_seed(123)  # what the caller did before must not matter
+    first = train(*shards, knobs(epochs=2, seed=3))
+    torch.manual_seed(456)
+    again = train(*shards, knobs(epochs=2, seed=3))
+    other = train(*shards, knobs(epochs=2, seed=4))
+    assert same(first, again) and first.history == again.history
+    assert not same(first, other)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "adam"},
+        {"optimizer": "adamw"},
+        {"schedule": "constant"},
+        {"schedule": "onecycle"},
+        {"schedule": "cosine"},
+        {"network": "assignment"},
+        {"network": "assignment_rgb"},
+        {"loss": {"mse": 1.0, "l1": 0.0, "ssim": 0.0}},
+        {"loss": {"mse": 0.0, "l1": 1.0, "ssim": 0.0}},
+        {"loss": {"mse": 1.0, "l1": 0.1, "ssim": 0.5}},
+        {"flip": False},
+        {"precision": "bf16"},
+        {"precision": "auto", "device": "auto"},
+    ],
+    ids=str,
+)
+def test_every_setting_trains_an_epoch(
+    shards: tuple[Shards, Shards], knobs: Callable[..., Train], changes: dict[str, Any]
+) -> None:
+    chosen = knobs(**changes)
+    trained = train(*shards, chosen)
+    (row,) = trained.history
+    assert 0 < row["train_loss"] < 2 and 0 < row["val_loss"] < 2 and 0 < row["gray_val_loss"] < 2
+    torch.manual_seed(chosen.seed)
+    untrained = build_network(chosen.network).state_dict()
+    assert trained.weights.keys() == untrained.keys()
+    assert all(value.dtype == untrained[name].dtype for name, value in trained.weights.items())
+    assert all(torch.isfinite(value).all() for value in trained.weights.values())
+    assert not any(torch.equal(value, untrained[name]) for name, value in trained.weights.items())
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("constant", [0.01] * 4),
+        # After 3, 6, 9 and 12 of 12 steps: (1 + cos(π · step / 12)) / 2.
+        ("cosine", [0.01 * (1 + np.cos(np.pi * part)) / 2 for part in (0.25, 0.5, 0.75, 1)]),
+    ],
+)
+def test_the_learning_rate_of_each_epoch_follows_the_schedule(
+    monkeypatch: pytest.MonkeyPatch,
+    shards: tuple[Shards, Shards],
+    knobs: Callable[..., Train],
+    schedule: str,
+    rates: list[float],
+) -> None:
+    use_tiny(monkeypatch)
+    trained = train(*shards, knobs(schedule=schedule, lr=0.01, epochs=4, batch_size=4))
+    assert [row["lr"] for row in trained.history] == pytest.approx(rates, abs=1e-9)
+
+
+def test_onecycle_warms_up_to_the_peak_and_ends_near_zero(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    use_tiny(monkeypatch)
+    trained = train(*shards, knobs(schedule="onecycle", lr=0.01, epochs=20, batch_size=6))
+    rates = [row["lr"] for row in trained.history]
+    peak = rates.index(max(rates))
+    assert 2 <= peak <= 5 and max(rates) == pytest.approx(0.01, rel=0.1)
+    assert rates[:peak] == sorted(rates[:peak]) and rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert rates[0] < 0.005 and rates[-1] < 1e-5
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 4, 5, 9, 10, 1000])
+def test_learning_rate_factors_at_the_ends(total: int) -> None:
+    assert [lr_factor("constant", step, total) for step in (0, total // 2, total)] == [1, 1, 1]
+    assert lr_factor("cosine", 0, total) == 1
+    assert lr_factor("cosine", total, total) == pytest.approx(0, abs=1e-12)
+    assert lr_factor("onecycle", 0, total) == pytest.approx(0.04)
+    assert lr_factor("onecycle", total, total) == pytest.approx(0, abs=1e-12)
+    assert all(0 <= lr_factor("onecycle", step, total) <= 1 for step in range(total + 1))
+
+
+@pytest.mark.parametrize(
+    ("step", "factor"),
+    [(0, 0.04), (10, 0.52), (20, 1.0), (60, 0.5), (100, 0.0), (101, 0.0)],  # warm-up ends at 20 of 100 steps
+)
+def test_onecycle_factors_computed_by_hand(step: int, factor: float) -> None:
+    assert lr_factor("onecycle", step, 100) == pytest.approx(factor, abs=1e-12)
+
+
+@pytest.mark.parametrize("steps", range(1, 11))
+def test_onecycle_runs_for_any_number_of_steps(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train], steps: int
+) -> None:
+    use_tiny(monkeypatch)
+    trained = train(*shards, knobs(schedule="onecycle", epochs=steps, batch_size=N_TRAIN))
+    assert len(trained.history) == steps
+
+
+def test_weight_decay_is_used_by_adamw_alone(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    weights = {}
+    for optimizer in ("adam", "adamw"):
+        for decay in (0.0, 0.9):
+            torch.manual_seed(0)
+            use_tiny(monkeypatch)
+            trained = train(*shards, knobs(optimizer=optimizer, weight_decay=decay, lr=0.1, schedule="constant"))
+            weights[optimizer, decay] = trained
+    assert same(weights["adam", 0.0], weights["adam", 0.9])
+    assert same(weights["adam", 0.0], weights["adamw", 0.0])
+    assert not same(weights["adamw", 0.0], weights["adamw", 0.9])
+
+
+def test_on_epoch_gets_each_row_of_the_history(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    use_tiny(monkeypatch)
+    rows: list[dict[str, float]] = []
+    trained = train(*shards, knobs(epochs=3), rows.append)
+    assert rows == trained.history
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert all(list(row) == ["epoch", "train_loss", "val_loss", "gray_val_loss", "lr"] for row in rows)
+    assert len({row["gray_val_loss"] for row in rows}) == 1
+
+
+def test_every_epoch_takes_full_batches_in_another_order(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    tiny, _ = use_tiny(monkeypatch)
+    train(*shards, knobs(epochs=2, batch_size=5, flip=False))
+    assert [len(batch) for batch in tiny.seen] == [5, 5, 5, 5]  # of 12 photos two are left over
+    lightness, _ = all_photos(shards[0])
+    orders = [photos_in(torch.cat(tiny.seen[start : start + 2]), lightness) for start in (0, 2)]
+    assert orders[0] != orders[1]
+    assert all(len(set(order)) == 10 for order in orders)
+
+
+def photos_in(batch: Tensor, photos: Tensor) -> list[int]:
+    return [next(row for row, photo in enumerate(photos) if torch.equal(one, photo)) for one in batch]
+
+
+def test_a_batch_larger_than_the_set_takes_the_whole_set(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    tiny, _ = use_tiny(monkeypatch)
+    trained = train(*shards, knobs(batch_size=64, epochs=2, flip=False))
+    assert [len(batch) for batch in tiny.seen] == [N_TRAIN, N_TRAIN]
+    lightness, _ = all_photos(shards[0])
+    assert sorted(photos_in(tiny.seen[0], lightness)) == list(range(N_TRAIN))
+    assert len(trained.history) == 2
+
+
+def test_flips_mirror_lightness_and_target_together(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    tiny, targets = use_tiny(monkeypatch)
+    train(*shards, knobs(flip=True, epochs=3))
+    lightness, ab = all_photos(shards[0])
+    assert len(targets) == len(tiny.seen) == 6
+    kinds = []
+    for one, target in zip(torch.cat(tiny.seen), torch.cat(targets), strict=True):
+        plain = [row for row in range(N_TRAIN) if torch.equal(one, lightness[row])]
+        mirrored = [row for row in range(N_TRAIN) if torch.equal(one, lightness[row].flip(-1))]
+        assert len(plain) + len(mirrored) == 1
+        (row,) = plain + mirrored
+        assert torch.equal(target, ab[row].flip(-1) if mirrored else ab[row])
+        kinds.append(bool(mirrored))
+    assert 0.25 < np.mean(kinds) < 0.75
+
+
+def test_without_flip_no_photo_is_mirrored(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    tiny, targets = use_tiny(monkeypatch)
+    train(*shards, knobs(flip=False))
+    lightness, ab = all_photos(shards[0])
+    order = photos_in(torch.cat(tiny.seen), lightness)
+    assert torch.equal(torch.cat(targets), ab[order])
+
+
+def test_rgb_network_learns_rgb(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    _, targets = use_tiny(monkeypatch)
+    monkeypatch.setattr(training, "build_network", lambda name: build_network("assignment_rgb"))
+    train(*shards, knobs(network="assignment_rgb", flip=False))
+    rgb = torch.cat(targets)
+    assert rgb.shape == (N_TRAIN, 3, SIZE, SIZE)
+    # make_photo's red grows with the light while its blue falls.
+    red, blue = rgb[:, 0].flatten(), rgb[:, 2].flatten()
+    assert float(torch.corrcoef(torch.stack([red, blue]))[0, 1]) < -0.9
+    assert 0 <= float(rgb.min()) < 0.1 and 0.9 < float(rgb.max()) <= 1
+
+
+def test_images_per_second_is_measured_with_and_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    """Under DVC in CI there is no terminal, and the progress bar neither shows nor measures anything."""
+    tiny, _ = use_tiny(monkeypatch)
+    answer = tiny.forward
+    monkeypatch.setattr(tiny, "forward", lambda lightness: (time.sleep(0.05), answer(lightness))[1])
+    start = time.perf_counter()
+    trained = train(*shards, knobs(epochs=2))
+    took = time.perf_counter() - start
+    # Four steps of at least 0.05 s for 24 photos.
+    assert 2 * N_TRAIN / took <= trained.images_per_second <= 2 * N_TRAIN / 0.2
+
+
+def test_images_per_second_counts_no_photo_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    tiny, _ = use_tiny(monkeypatch)
+    answer = tiny.forward
+    monkeypatch.setattr(tiny, "forward", lambda lightness: (time.sleep(0.05), answer(lightness))[1])
+    trained = train(*shards, knobs(epochs=2, batch_size=1000))
+    assert trained.images_per_second <= 2 * N_TRAIN / 0.1  # two steps of twelve photos
+
+
+def test_diverging_loss_names_the_learning_rate_and_the_epoch(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    rows: list[dict[str, float]] = []
+
+    def loss(predicted: Tensor, true: Tensor, weights: dict[str, float]) -> Tensor:
+        return weighted_loss(predicted, true, weights) * (float("nan") if rows else 1)
+
+    monkeypatch.setattr(training, "weighted_loss", loss)
+    with pytest.raises(ChromascapeError) as caught:
+        train(*shards, knobs(epochs=3), rows.append)
+    assert str(caught.value) == "train.lr: the loss became infinite in epoch 2: lower train.lr"
+    assert len(rows) == 1
+
+
+OUT_OF_MEMORY = [
+    "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 7.79 GiB",
+    "MPS backend out of memory (MPS allocated: 9.07 GB, other allocations: 1.20 MB, max allowed: 9.07 GB)",
+    "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 1",
+    "[enforce fail at alloc_cpu.cpp:75] DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes.",
+]
+
+
+@pytest.mark.parametrize("text", OUT_OF_MEMORY)
+def test_running_out_of_memory_names_the_batch_size(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train], text: str
+) -> None:
+    use_tiny(monkeypatch, fails=RuntimeError(text))
+    with pytest.raises(ChromascapeError) as caught:
+        train(*shards, knobs(batch_size=9))
+    assert str(caught.value) == "train.batch_size: 9 photos don't fit into the memory of cpu: lower it"
+
+
+def test_running_out_of_memory_over_the_gray_loss_names_the_batch_size(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    """Gray's loss is taken first, in batches of the same size."""
+
+    def loss(*_: object) -> Tensor:
+        raise RuntimeError(OUT_OF_MEMORY[2])
+
+    monkeypatch.setattr(training, "weighted_loss", loss)
+    with pytest.raises(ChromascapeError, match=r"^train\.batch_size: 9 photos"):
+        train(*shards, knobs(batch_size=9))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mat1 and mat2 shapes cannot be multiplied (4x3 and 2x1)",
+        "CUDA error: an illegal memory access was encountered",
+        "Unsupported memory format. Supports only ChannelsLast, Contiguous",
+    ],
+)
+def test_other_runtime_errors_pass_through(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train], text: str
+) -> None:
+    use_tiny(monkeypatch, fails=RuntimeError(text))
+    with pytest.raises(RuntimeError) as caught:
+        train(*shards, knobs())
+    assert str(caught.value) == text
+
+
+def test_a_missing_device_names_the_key(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ChromascapeError, match=r"^train\.device: cuda is not available here"):
+        train(*shards, knobs(device="cuda"))
+
+
+def test_training_writes_no_files(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    use_tiny(monkeypatch)
+    train(*shards, knobs())
+    assert list(tmp_path.iterdir()) == []
