@@ -10,6 +10,7 @@ from chromascape.cache import SPLITS, Shards
 from chromascape.colorizer import save
 from chromascape.files import atomic_folder, atomic_write, write_json
 from chromascape.modelcard import model_card
+from chromascape.networks import build_network
 from chromascape.training import train
 
 
@@ -29,7 +30,7 @@ def train_stage(params: Params) -> None:
             "train_loss": best["train_loss"],
             "val_loss": best["val_loss"],
             "gray_val_loss": best["gray_val_loss"],
-            "parameters": sum(value.numel() for value in trained.weights.values()),
+            "parameters": sum(value.numel() for value in build_network(knobs.network).parameters()),
         }
         with atomic_folder(Path("models/colorizer")) as folder:
             save(folder, trained.weights, knobs.network, params.preprocess.size)

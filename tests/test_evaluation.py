@@ -198,7 +198,7 @@ def test_histogram_counts_every_photo_once(gains: list[float]) -> None:
 
 @pytest.mark.parametrize("width", [0.1, 0.3, 0.5, 2.0])
 def test_histogram_loses_no_photo_on_the_edge_of_a_bin(width: float) -> None:
-    for gain in np.arange(-500, 501) / 10:
+    for gain in np.arange(-320, 21) / 10:
         histogram = gain_histogram(pd.DataFrame({"model.psnr_db": [gain], "gray.psnr_db": 0.0}), width)
         assert histogram["photos"].sum() == 1, gain
 

@@ -1,235 +1,574 @@
-"""MLflow: where runs go, what they hold, what ties them to code and data."""
+"""Runs in a real MLflow store in a temporary folder, and what ties them to code and data."""
 
+import contextlib
+import hashlib
 import io
+import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
+from conftest import changed_params, make_photo
+from mlflow.entities import Run
+from mlflow.pyfunc import PythonModelContext
 from PIL import Image
+from torch import nn
 
 from chromascape import tracking
-from chromascape.colorizer import save
+from chromascape.colorizer import Colorizer, save
 from chromascape.errors import ChromascapeError
 from chromascape.networks import build_network
 from chromascape.params import Params, flatten
+from chromascape.photos import PhotoError
 
 CURVES = pd.DataFrame(
-    {"epoch": [1, 2], "train_loss": [0.5, 0.4], "val_loss": [0.6, 0.3], "gray_val_loss": [0.7, 0.7], "lr": [0.1, 0.0]}
+    {
+        "epoch": [1, 2, 3],
+        "train_loss": [0.3, 0.2, 0.1],
+        "val_loss": [0.35, 0.25, 0.3],
+        "gray_val_loss": [0.4, 0.4, 0.4],
+        "lr": [0.01, 0.005, 0.001],
+    }
 )
+OUTSIDE = [
+    "DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "GIT_DIR", "GIT_WORK_TREE", "MLFLOW_TRACKING_URI",
+    "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_REGISTRY_URI",
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty git repository as the current folder; MLflow as if just imported before and after."""
-    for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"):
-        monkeypatch.delenv(name, raising=False)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to work in; nothing that MLflow keeps in this process comes in or goes out."""
+    for name in OUTSIDE:
+        monkeypatch.setenv(name, "")  # so that what a test or MLflow sets is taken back
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setattr(sys, "path", sys.path.copy())  # loading a model adds its code
     monkeypatch.chdir(tmp_path)
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org"]
-    subprocess.run([*git, "init", "-q"], check=True)
-    (tmp_path / "tracked.txt").write_text("one")
-    subprocess.run([*git, "add", "tracked.txt"], check=True)
-    subprocess.run([*git, "commit", "-q", "-m", "start"], check=True)
     yield tmp_path
     while mlflow.active_run():
         mlflow.end_run()
     mlflow.set_tracking_uri(None)
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that has been set up, which takes seconds."""
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    mlflow.MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("none")
+    return file
+
+
 @pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    torch.manual_seed(0)
-    save(folder, build_network("unet").state_dict(), "unet", 64)
-    return folder / "weights.safetensors"
+def store(empty_store: Path, workplace: Path) -> Path:
+    """The folder to work in, with an empty store."""
+    shutil.copy(empty_store, workplace / "mlflow.db")
+    return workplace
 
 
-def all_runs(folder: Path) -> list[mlflow.entities.Run]:
-    client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-    ids = [experiment.experiment_id for experiment in client.search_experiments()]
-    return client.search_runs(ids)
+@pytest.fixture
+def params(make_params: Callable[..., Params]) -> Params:
+    return make_params({"track.experiment": "tests", "train.lr": 0.0123})
 
 
-def test_a_run_goes_to_sqlite_in_the_repository_with_all_params(
-    repository: Path, make_params: Callable[..., Params]
-) -> None:
-    params = make_params({"train.lr": 0.125})
+@pytest.fixture
+def weights(workplace: Path) -> Path:
+    file = workplace / "weights.safetensors"
+    file.write_bytes(b"some weights")
+    return file
+
+
+def runs(experiment: str = "tests") -> list[Run]:
+    """All runs, the oldest first, read through a client of its own."""
+    client = mlflow.MlflowClient()
+    found = client.get_experiment_by_name(experiment)
+    return client.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"]) if found else []
+
+
+def history(run: Run, metric: str) -> list[tuple[int, float]]:
+    points = mlflow.MlflowClient().get_metric_history(run.info.run_id, metric)
+    return sorted((point.step, point.value) for point in points)
+
+
+def git(*arguments: str) -> str:
+    author = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", *author, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def train_once(params: Params, weights: Path) -> str:
+    """What the stage `train` logs; returns the run's id."""
     with tracking.new_run(params) as log:
-        log.epoch(CURVES.to_dict("records")[0])
+        for row in CURVES.to_dict("records"):
+            log.epoch(row)
         log.images_per_second(12.5)
-    (run,) = all_runs(repository)
-    assert run.data.params == {key: str(value) for key, value in flatten(params).items()}
-    assert run.data.params["train.lr"] == "0.125"
-    assert run.data.metrics["val_loss"] == 0.6 and run.data.metrics["images_per_second"] == 12.5
-    assert run.info.status == "FINISHED"
-    assert run.info.artifact_uri.startswith((repository / "mlartifacts").resolve().as_uri())
+        log.trained(weights)
+    return log.run_id
 
 
-def test_in_a_temporary_copy_runs_go_to_the_repository_that_dvc_names(
-    repository: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+def test_runs_are_kept_in_a_file_of_the_folder(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tracking.repository_root() == workplace.resolve()
+    assert tracking.tracking_uri() == f"sqlite:///{workplace.resolve()}/mlflow.db"
+    monkeypatch.setenv("DVC_ROOT", str(workplace / "origin"))
+    assert tracking.tracking_uri() == f"sqlite:///{workplace.resolve()}/origin/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:5000")
+    assert tracking.tracking_uri() == "http://localhost:5000"
+
+
+def test_a_new_run_holds_all_params_and_epochs(store: Path, params: Params, weights: Path) -> None:
+    run_id = train_once(params, weights)
+    (run,) = runs()
+    assert run.info.run_id == run_id and run.info.status == "FINISHED"
+    assert run.data.params == {name: str(value) for name, value in flatten(params).items()}
+    assert run.data.params["train.lr"] == "0.0123"
+    for name in ("train_loss", "val_loss", "gray_val_loss", "lr"):
+        expected = list(zip([1, 2, 3], CURVES[name], strict=True))
+        assert history(run, name) == expected
+    assert run.data.metrics["images_per_second"] == 12.5
+    assert run.data.tags["chromascape.state"] == "trained"
+    assert run.data.tags["chromascape.weights_sha256"] == hashlib.sha256(b"some weights").hexdigest()
+    assert run.data.tags["chromascape.version"] == "0.1.0"
+
+
+@pytest.mark.parametrize("error", [ValueError("broke"), KeyboardInterrupt(), SystemExit(1)], ids=repr)
+def test_a_run_whose_block_raises_is_marked_as_failed(store: Path, params: Params, error: BaseException) -> None:
+    with pytest.raises(type(error)), tracking.new_run(params):
+        raise error
+    (run,) = runs()
+    assert run.info.status == "FAILED"
+    assert "chromascape.state" not in run.data.tags
+    assert mlflow.active_run() is None
+
+
+def test_a_run_of_an_experiment_is_named_after_it(store: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "happy-owl")
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "abc123")
+    with tracking.new_run(params):
+        pass
+    (run,) = runs()
+    assert run.info.run_name == "happy-owl"
+    assert run.data.tags["dvc.experiment"] == "happy-owl" and run.data.tags["dvc.baseline"] == "abc123"
+
+
+def test_the_store_may_be_named_by_the_environment(
+    empty_store: Path, workplace: Path, params: Params, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = repository / "copy"
-    copy.mkdir()
+    other = workplace / "elsewhere" / "runs.db"
+    other.parent.mkdir()
+    shutil.copy(empty_store, other)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other}")
+    run_id = train_once(params, weights)
+    assert not (workplace / "mlflow.db").exists()
+    run = mlflow.MlflowClient(tracking_uri=f"sqlite:///{other}").get_run(run_id)
+    assert run.info.status == "FINISHED" and run.data.params["train.lr"] == "0.0123"
+
+
+def test_a_store_elsewhere_is_locked_where_all_who_share_it_look(
+    empty_store: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two working copies that set up one fresh store at once crash where each takes a lock of its own."""
+    other = workplace / "elsewhere" / "runs.db"
+    other.parent.mkdir()
+    shutil.copy(empty_store, other)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other}")
+    tracking.connect("tests")
+    assert list(workplace.glob("*.lock")) == []
+    assert len(list(other.parent.glob("*.lock"))) == 1
+
+
+def test_a_temporary_copy_logs_into_the_repository_that_it_comes_from(
+    store: Path, params: Params, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = store / "tmp" / "copy"
+    copy.mkdir(parents=True)
+    monkeypatch.setenv("DVC_ROOT", str(store))
     monkeypatch.chdir(copy)
-    monkeypatch.setenv("DVC_ROOT", str(repository))
-    with tracking.new_run(make_params()):
-        pass
-    assert len(all_runs(repository)) == 1
-    assert list(copy.iterdir()) == []
+    with tracking.new_run(params) as log:
+        log.files([weights])
+    shutil.rmtree(copy, ignore_errors=True)
+    monkeypatch.chdir(store)
+    (run,) = runs()
+    assert run.info.run_id == log.run_id and run.info.status == "FINISHED"
+    kept = [path.relative_to(store).parts[0] for path in store.rglob("weights.safetensors")]
+    assert "mlartifacts" in kept
+    assert mlflow.artifacts.download_artifacts(run_id=log.run_id).startswith(str(store.resolve() / "mlartifacts"))
 
 
-def test_the_environment_names_another_store(
-    repository: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["my photos", "größe", "a#b", "50% off"])
+def test_the_folder_may_have_any_name(
+    store: Path, params: Params, weights: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{repository / 'elsewhere.db'}")
-    with tracking.new_run(make_params()):
-        pass
-    assert (repository / "elsewhere.db").exists() and not (repository / "mlflow.db").exists()
+    root = store / name
+    root.mkdir()
+    shutil.move(store / "mlflow.db", root)
+    monkeypatch.chdir(root)
+    with tracking.new_run(params) as log:
+        log.files([weights])
+    with contextlib.closing(sqlite3.connect(root / "mlflow.db")) as database:
+        assert database.execute("SELECT run_uuid FROM runs").fetchall() == [(log.run_id,)]
+    assert sorted(path.name for path in root.iterdir()) == ["mlartifacts", "mlflow.db", "mlflow.db.lock"]
+    artifacts = mlflow.MlflowClient().list_artifacts(log.run_id)
+    assert [artifact.path for artifact in artifacts] == ["weights.safetensors"]
+    assert len(list((root / "mlartifacts").rglob("weights.safetensors"))) == 1
 
 
-def test_a_run_that_breaks_off_is_marked_failed(repository: Path, make_params: Callable[..., Params]) -> None:
-    with pytest.raises(ZeroDivisionError), tracking.new_run(make_params()):
-        raise ZeroDivisionError
-    assert [run.info.status for run in all_runs(repository)] == ["FAILED"]
-
-
-def test_evaluation_continues_the_run_that_trained_the_weights(
-    repository: Path, make_params: Callable[..., Params], weights: Path
+@pytest.mark.parametrize("name", ["feature%2Fx", "what?"])
+def test_a_folder_that_mlflow_would_misread_is_refused_at_once(
+    store: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    with tracking.new_run(make_params()) as log:
-        log.trained(weights)
-    with tracking.continue_run(make_params(), weights, CURVES) as log:
-        log.figures(figures())
-    (run,) = all_runs(repository)
+    """Jenkins, for one, puts a branch feature/x into a folder feature%2Fx; MLflow would try for minutes."""
+    root = store / name
+    root.mkdir()
+    monkeypatch.chdir(root)
+    with pytest.raises(ChromascapeError, match="rename it, or name another store in MLFLOW_TRACKING_URI"):
+        tracking.connect("tests")
+    assert list(root.iterdir()) == []
+
+
+def test_the_experiment_is_made_once(store: Path) -> None:
+    assert tracking.connect("tests") == tracking.connect("tests")
+    assert tracking.connect("others") != tracking.connect("tests")
+
+
+def test_a_deleted_experiment_is_one_line_that_names_the_key(store: Path, params: Params) -> None:
+    mlflow.set_tracking_uri(tracking.tracking_uri())
+    mlflow.MlflowClient().delete_experiment(tracking.connect("tests"))
+    with pytest.raises(ChromascapeError) as caught, tracking.new_run(params):
+        pass
+    said = "track.experiment: 'tests' was deleted in MLflow: restore it or choose another name"
+    assert str(caught.value) == said
+
+
+def test_a_server_decides_itself_where_artifacts_go(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[str, str | None]] = []
+
+    class Client:
+        def get_experiment_by_name(self, name: str) -> None:
+            return None
+
+        def create_experiment(self, name: str, artifact_location: str | None = None) -> str:
+            made.append((name, artifact_location))
+            return "7"
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setattr(mlflow, "MlflowClient", Client)
+    assert tracking.connect("tests") == "7"
+    assert made == [("tests", None)]
+    assert list(workplace.iterdir()) == []  # no lock where there is no file
+
+
+def test_evaluation_continues_the_run_that_trained_the_weights(store: Path, params: Params, weights: Path) -> None:
+    trained = train_once(params, weights)
+    with tracking.continue_run(params, weights, CURVES) as log:
+        log.figures(FIGURES)
+    assert log.run_id == trained
+    (run,) = runs()
+    assert run.info.status == "FINISHED" and run.data.tags["chromascape.state"] == "evaluated"
     assert run.data.metrics["gain_over_gray_db"] == 1.5
-    assert run.data.metrics["gray.psnr_db"] == 20.0
-    assert run.data.metrics["gain_over_gray_ci95_low_db"] == 1.0
-    assert "val_loss" not in run.data.metrics  # the history is only told again to a new run
-    assert run.data.tags["chromascape.state"] == "evaluated"
+    assert len(history(run, "val_loss")) == 3  # not logged twice
 
 
-def test_evaluating_the_same_weights_again_is_a_complete_run_of_its_own(
-    repository: Path, make_params: Callable[..., Params], weights: Path
-) -> None:
-    with tracking.new_run(make_params()) as log:
-        log.trained(weights)
+def test_evaluating_again_makes_a_new_complete_run(store: Path, params: Params, weights: Path) -> None:
+    trained = train_once(params, weights)
     for _ in range(2):
-        with tracking.continue_run(make_params(), weights, CURVES) as log:
-            log.figures(figures())
-    newest = all_runs(repository)[0]
-    assert len(all_runs(repository)) == 2
-    client = mlflow.MlflowClient(f"sqlite:///{repository / 'mlflow.db'}")
-    history = client.get_metric_history(newest.info.run_id, "val_loss")
-    assert [(point.step, point.value) for point in history] == [(1, 0.6), (2, 0.3)]
+        with tracking.continue_run(params, weights, CURVES) as log:
+            log.figures(FIGURES)
+    first, second = runs()
+    assert first.info.run_id == trained and second.info.run_id == log.run_id != trained
+    assert second.data.params == first.data.params
+    for name in ("train_loss", "val_loss", "gray_val_loss", "lr"):
+        assert history(second, name) == history(first, name) != []
+    same = ["chromascape.weights_sha256", "chromascape.state", "chromascape.workspace"]
+    assert [second.data.tags[name] for name in same] == [first.data.tags[name] for name in same]
 
 
-def test_lineage_names_commit_data_and_experiment(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (repository / "dvc.lock").write_text(
-        "stages:\n"
-        "  validate: {deps: [{path: ../photos, md5: aaa.dir}, {path: src/x.py, md5: no}]}\n"
-        "  preprocess: {outs: [{path: data/lab, md5: bbb.dir}]}\n"
-    )
-    monkeypatch.setenv("DVC_EXP_NAME", "brave-try")
-    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "c0ffee")
-    tags = tracking.lineage()
-    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    assert tags["git.commit"] == head
-    assert tags["git.dirty"] == "false"
-    assert tags["dvc.photos_md5"] == "aaa.dir" and tags["dvc.lab_md5"] == "bbb.dir"
-    assert tags["dvc.experiment"] == "brave-try" and tags["dvc.baseline"] == "c0ffee"
-    (repository / "tracked.txt").write_text("two")
-    assert tracking.lineage()["git.dirty"] == "true"
+def test_without_a_run_a_new_complete_one_is_made(store: Path, params: Params, weights: Path) -> None:
+    with tracking.continue_run(params, weights, CURVES) as log:
+        log.figures(FIGURES)
+    (run,) = runs()
+    assert run.info.run_id == log.run_id and run.info.status == "FINISHED"
+    assert history(run, "val_loss") == [(1, 0.35), (2, 0.25), (3, 0.3)]
+    assert run.data.params == {name: str(value) for name, value in flatten(params).items()}
+    assert run.data.tags["chromascape.state"] == "evaluated"
+    assert run.data.tags["chromascape.weights_sha256"] == hashlib.sha256(b"some weights").hexdigest()
+    assert run.data.metrics["model.psnr_db"] == 24.0
 
 
-def test_lineage_without_git_or_dvc_is_short_but_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    tags = tracking.lineage()
-    assert "git.commit" not in tags and "dvc.lab_md5" not in tags
-    assert tags["chromascape.version"]
-
-
-def test_a_deleted_experiment_is_named(make_params: Callable[..., Params]) -> None:
-    identity = tracking.connect("gone")
-    mlflow.MlflowClient().delete_experiment(identity)
-    with pytest.raises(ChromascapeError, match=r"track\.experiment: 'gone' was deleted in MLflow: restore it"):
-        tracking.connect("gone")
-
-
-def test_the_photos_of_each_split_are_logged_as_datasets(repository: Path, make_params: Callable[..., Params]) -> None:
-    manifest = pd.DataFrame(
-        {
-            "path": ["a.jpg", "b\udcff.jpg", "c.jpg", "d.jpg"],
-            "verdict": ["accepted"] * 3 + ["rejected"],
-            "split": ["train", "val", "test", None],
-            "sha256": ["1", "2", "3", "4"],
-            "width": [10] * 4,
-            "height": [10] * 4,
-            "colorfulness": [20.0] * 4,
-        },
-        dtype=object,
-    )
-    with tracking.new_run(make_params()) as log:
-        log.photos(manifest, str(repository))
-    (run,) = all_runs(repository)
-    contexts = {entry.dataset.name: entry.tags[0].value for entry in run.inputs.dataset_inputs}
-    assert contexts == {"photos-train": "training", "photos-val": "validation", "photos-test": "test"}
-
-
-def test_the_logged_model_loads_back_and_colorizes_photos_of_any_size(
-    repository: Path, make_params: Callable[..., Params], weights: Path
+def test_a_run_of_other_weights_or_another_working_copy_is_not_continued(
+    store: Path, params: Params, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with tracking.new_run(make_params()) as log:
-        log.model(weights.parent)
-        log.picture(Image.new("RGB", (8, 8), "red"), "random-1")
-        log.files([repository / "tracked.txt"])
-    files = {str(path.relative_to(repository)) for path in (repository / "mlartifacts").rglob("*")}
-    assert any(name.endswith("pictures/random-1.png") for name in files)
-    assert not [name for name in files if name.endswith((".pkl", ".pickle"))]
-    model = mlflow.pyfunc.load_model(f"runs:/{log.run_id}/model")
-    photos = []
-    for size in ((101, 67), (64, 90)):
+    trained = train_once(params, weights)
+    other = store / "other.safetensors"
+    other.write_bytes(b"other weights")
+    with tracking.continue_run(params, other, CURVES) as log:
+        assert log.run_id != trained
+    copy = store / "copy"
+    copy.mkdir()
+    monkeypatch.setenv("DVC_ROOT", str(store))
+    monkeypatch.chdir(copy)
+    with tracking.continue_run(params, weights, CURVES) as log:
+        assert log.run_id != trained
+    assert len(runs()) == 3
+
+
+def test_an_evaluation_that_failed_is_continued_by_the_next(store: Path, params: Params, weights: Path) -> None:
+    trained = train_once(params, weights)
+    with pytest.raises(ValueError, match="broke"), tracking.continue_run(params, weights, CURVES):
+        raise ValueError("broke")
+    (run,) = runs()
+    assert run.info.status == "FAILED" and run.data.tags["chromascape.state"] == "trained"
+    with tracking.continue_run(params, weights, CURVES) as log:
+        log.figures(FIGURES)
+    (run,) = runs()
+    assert run.info.run_id == trained == log.run_id
+    assert run.info.status == "FINISHED" and run.data.tags["chromascape.state"] == "evaluated"
+
+
+def test_lineage_of_a_clean_and_of_a_dirty_commit(workplace: Path) -> None:
+    git("init", "--quiet")
+    Path("params.yaml").write_text("a: 1\n")
+    git("add", "params.yaml")
+    git("commit", "--quiet", "-m", "first")
+    tags = tracking.lineage()
+    assert tags["git.commit"] == git("rev-parse", "HEAD") and len(tags["git.commit"]) == 40
+    assert tags["git.dirty"] == "false"
+    Path("notes.txt").write_text("untracked")
+    assert tracking.lineage()["git.dirty"] == "false"
+    Path("params.yaml").write_text("a: 2\n")
+    assert tracking.lineage()["git.dirty"] == "true"
+    git("commit", "--quiet", "-am", "second")
+    later = tracking.lineage()
+    assert later["git.dirty"] == "false" and later["git.commit"] != tags["git.commit"]
+
+
+def test_continuing_a_run_brings_its_tags_up_to_date(store: Path, params: Params, weights: Path) -> None:
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "-m", "first")
+    train_once(params, weights)
+    git("commit", "--quiet", "--allow-empty", "-m", "second")
+    with tracking.continue_run(params, weights, CURVES):
+        pass
+    assert runs()[0].data.tags["git.commit"] == git("rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("has_git", [True, False], ids=["no repository", "no git"])
+def test_without_a_repository_there_are_no_tags_of_git(monkeypatch: pytest.MonkeyPatch, has_git: bool) -> None:
+    if not has_git:
+        monkeypatch.setenv("PATH", "")
+    assert [name for name in tracking.lineage() if name.startswith("git.")] == []
+
+
+def test_lineage_reads_the_hashes_of_photos_and_shards() -> None:
+    deps = [
+        {"path": "src/chromascape/validation.py", "md5": "1"},
+        {"path": "stages/validate.py", "md5": "2"},
+        {"path": "data/sample", "md5": "photos.dir"},
+    ]
+    stages: dict[str, Any] = {"validate": {"deps": deps}}
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    tags = tracking.lineage()
+    assert tags["dvc.photos_md5"] == "photos.dir" and "dvc.lab_md5" not in tags
+    stages["preprocess"] = {"outs": [{"path": "data/lab", "md5": "lab.dir"}]}
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    tags = tracking.lineage()
+    assert (tags["dvc.photos_md5"], tags["dvc.lab_md5"]) == ("photos.dir", "lab.dir")
+
+
+@pytest.mark.parametrize("content", [None, "", "stages:\n", "schema: '2.0'\n", "{", "- a\n", "stages: {}\n"])
+def test_without_a_whole_dvc_lock_there_are_no_hashes(content: str | None) -> None:
+    if content is not None:
+        Path("dvc.lock").write_text(content)
+    assert [name for name in tracking.lineage() if name.startswith("dvc.")] == []
+
+
+def test_no_tag_names_a_folder_of_this_machine(workplace: Path) -> None:
+    tags = tracking.lineage()
+    assert not any(str(workplace) in value for value in tags.values())
+    assert len(tags["chromascape.workspace"]) == 16
+
+
+FIGURES = {
+    "n_photos": 7,
+    "held_out": True,
+    "model": {"psnr_db": 24.0, "ssim": 0.93},
+    "gray": {"psnr_db": 22.5, "ssim": 0.91},
+    "mean_ab": {"psnr_db": 22.7, "ssim": 0.9},
+    "truth": {"colorfulness": 40.0},
+    "gain_over_gray_db": 1.5,
+    "gain_over_gray_ci95_db": [0.5, 2.5],
+    "win_rate_over_gray": 0.75,
+}
+
+
+def test_figures_have_short_names(store: Path, params: Params) -> None:
+    with tracking.new_run(params) as log:
+        log.figures(FIGURES)
+    (run,) = runs()
+    assert run.data.metrics == {
+        "n_photos": 7.0,
+        "held_out": 1.0,
+        "model.psnr_db": 24.0,
+        "model.ssim": 0.93,
+        "gray.psnr_db": 22.5,
+        "gray.ssim": 0.91,
+        "mean_ab.psnr_db": 22.7,
+        "mean_ab.ssim": 0.9,
+        "truth.colorfulness": 40.0,
+        "gain_over_gray_db": 1.5,
+        "gain_over_gray_ci95_low_db": 0.5,
+        "gain_over_gray_ci95_high_db": 2.5,
+        "win_rate_over_gray": 0.75,
+    }
+
+
+def test_figures_of_one_photo_have_no_interval(store: Path, params: Params) -> None:
+    with tracking.new_run(params) as log:
+        log.figures(FIGURES | {"gain_over_gray_ci95_db": None})
+    metrics = runs()[0].data.metrics
+    assert metrics["gain_over_gray_db"] == 1.5
+    assert [name for name in metrics if "ci95" in name] == []
+
+
+def test_accepted_photos_are_logged_split_by_split(store: Path, params: Params) -> None:
+    odd = b"caf\xe9.png".decode("utf-8", "surrogateescape")
+    paths = ["a.png", "b.png", odd, "d.png", "gray.png"]
+    manifest = pd.DataFrame({"path": pd.Series(paths, dtype=object), "verdict": ["accepted"] * 4 + ["rejected"]})
+    manifest["split"] = pd.Series(["train", "train", "val", "test", None], dtype=object)
+    manifest["sha256"] = [character * 64 for character in "abcde"]
+    manifest["width"] = manifest["height"] = pd.Series([100] * 5, dtype="Int64")
+    manifest["colorfulness"] = 30.0
+    with tracking.new_run(params) as log:
+        log.photos(manifest, "data/sample")
+    logged = {
+        entry.dataset.name: ({tag.key: tag.value for tag in entry.tags}["mlflow.data.context"], entry.dataset.profile)
+        for entry in mlflow.MlflowClient().get_run(log.run_id).inputs.dataset_inputs
+    }
+    assert {name: context for name, (context, _) in logged.items()} == {
+        "photos-train": "training",
+        "photos-val": "validation",
+        "photos-test": "test",
+    }
+    rows = {name: yaml.safe_load(profile)["num_rows"] for name, (_, profile) in logged.items()}
+    assert rows == {"photos-train": 2, "photos-val": 1, "photos-test": 1}
+
+
+def test_files_and_pictures_are_kept(store: Path, params: Params, photo: np.ndarray) -> None:
+    report = store / "index.html"
+    report.write_text("a report")
+    with tracking.new_run(params) as log:
+        log.files([report])
+        log.picture(Image.fromarray(photo), "random-1")
+    folder = Path(mlflow.artifacts.download_artifacts(run_id=log.run_id))
+    assert (folder / "index.html").read_text() == "a report"
+    np.testing.assert_array_equal(np.asarray(Image.open(folder / "pictures" / "random-1.png")), photo)
+    assert folder.is_relative_to(store.resolve() / "mlartifacts")
+
+
+@pytest.fixture
+def colorizer_folder(workplace: Path) -> Path:
+    torch.manual_seed(0)
+    network = build_network("unet")
+    nn.init.normal_(network.head.weight, std=0.3)
+    folder = workplace / "colorizer"
+    folder.mkdir()
+    save(folder, network.state_dict(), "unet", 64)
+    return folder
+
+
+def test_the_logged_model_colorizes_photos_of_any_size(store: Path, params: Params, colorizer_folder: Path) -> None:
+    with tracking.new_run(params) as log:
+        log.model(colorizer_folder)
+    (model,) = mlflow.search_logged_models(
+        [runs()[0].info.experiment_id], output_format="list", order_by=[{"field_name": "creation_timestamp"}]
+    )
+    assert model.name == "model" and model.source_run_id == log.run_id
+    expected = Colorizer.load(colorizer_folder, "cpu")
+    shutil.rmtree(colorizer_folder)  # the model brings its own weights
+    loaded = mlflow.pyfunc.load_model(model.model_uri)
+    photos, answers = [], []
+    for seed, (width, height) in enumerate([(67, 90), (160, 41)]):
+        picture = Image.fromarray(make_photo(seed, width=width, height=height)).convert("L")
         stream = io.BytesIO()
-        Image.effect_noise(size, 60).save(stream, "PNG")
+        picture.save(stream, "PNG" if seed else "JPEG")
         photos.append(stream.getvalue())
-    pictures = [Image.open(io.BytesIO(data)) for data in model.predict(photos)]
-    assert [picture.size for picture in pictures] == [(101, 67), (64, 90)]
-    assert {picture.format for picture in pictures} == {"PNG"}
+        answers.append(expected.colorize(Image.open(stream)))
+    colored = [Image.open(io.BytesIO(data)) for data in loaded.predict(photos)]
+    for picture, answer in zip(colored, answers, strict=True):
+        assert picture.format == "PNG" and picture.size == answer.size
+        difference = np.asarray(picture).astype(int) - np.asarray(answer)
+        assert np.abs(difference).max() <= 1
+    assert [picture.size for picture in colored] == [(67, 90), (160, 41)]
+
+
+def test_the_served_model_answers_bytes_with_bytes(colorizer_folder: Path, photo: np.ndarray) -> None:
+    from chromascape.served import ColorizerModel
+
+    model, context = ColorizerModel(), PythonModelContext({"colorizer": str(colorizer_folder)}, {})
+    model.load_context(context)
+    stream = io.BytesIO()
+    Image.fromarray(photo).save(stream, "PNG")
+    (answer,) = model.predict(context, [stream.getvalue()])
+    picture = Image.open(io.BytesIO(answer))
+    assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", (160, 144))
+    np.testing.assert_array_equal(np.asarray(picture), np.asarray(Colorizer.load(colorizer_folder).colorize(photo)))
+    with pytest.raises(PhotoError, match="in none of the formats"):
+        model.predict(context, [b"no photo"])
+
+
+def test_the_logged_model_holds_no_pickle_and_names_exact_versions(
+    store: Path, params: Params, colorizer_folder: Path
+) -> None:
+    with tracking.new_run(params) as log:
+        log.model(colorizer_folder)
+    (folder,) = [path.parent for path in (store / "mlartifacts").rglob("MLmodel")]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert not {".pkl", ".pickle", ".pt", ".pth"} & {path.suffix for path in files}
+    assert {"weights.safetensors", "config.json", "served.py", "requirements.txt"} <= {path.name for path in files}
+    requirements = (folder / "requirements.txt").read_text().split()
+    names = [line.partition("==")[0] for line in requirements]
+    assert sorted(names) == ["mlflow", "numpy", "pandas", "pillow", "safetensors", "torch"]
+    assert all("==" in line and "+" not in line for line in requirements)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+
+from chromascape import tracking
+from chromascape.params import load_params
+
+with tracking.new_run(load_params(Path("params.yaml"))) as log:
+    log.epoch({"epoch": 1, "train_loss": 1, "val_loss": int(sys.argv[1]), "gray_val_loss": 3, "lr": 0.1})
+"""
 
 
 @pytest.mark.scale
-def test_four_processes_at_once_on_a_fresh_store_all_keep_their_runs(repository: Path) -> None:
-    script = (
-        "from pathlib import Path; from chromascape import tracking; from chromascape.params import load_params; "
-        "import sys; params = load_params(Path(sys.argv[1]))\n"
-        "with tracking.new_run(params) as log: log.images_per_second(1.0)"
-    )
-    params = Path(__file__).resolve().parents[1] / "params.yaml"
-    started = [
-        subprocess.Popen([sys.executable, "-c", script, str(params)], cwd=repository, stderr=subprocess.PIPE)
-        for _ in range(4)
+def test_processes_that_start_at_once_on_a_fresh_store_all_record_their_run(workplace: Path) -> None:
+    Path("params.yaml").write_text(yaml.safe_dump(changed_params({"track.experiment": "tests"})), encoding="utf-8")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(number)],
+            cwd=workplace,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for number in range(4)
     ]
-    errors = [process.communicate()[1].decode() for process in started]
-    assert [process.returncode for process in started] == [0] * 4, errors
-    runs = all_runs(repository)
-    assert [run.data.metrics["images_per_second"] for run in runs] == [1.0] * 4
-
-
-def figures() -> dict[str, object]:
-    row = {"psnr_db": 20.0, "ssim": 0.9, "ciede2000": 10.0, "colorfulness": 0.0, "loss_mse_l1": 0.05}
-    return {
-        "n_photos": 3,
-        "held_out": True,
-        "model": row | {"psnr_db": 21.5},
-        "gray": row,
-        "mean_ab": row,
-        "truth": {"colorfulness": 30.0},
-        "gain_over_gray_db": 1.5,
-        "gain_over_gray_ci95_db": [1.0, 2.0],
-        "win_rate_over_gray": 1.0,
-        "win_rate_over_gray_ciede2000": 1.0,
-    }
+    said = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0, 0], "\n".join(said)
+    mlflow.set_tracking_uri(tracking.tracking_uri())
+    found = runs()
+    assert [run.info.status for run in found] == ["FINISHED"] * 4
+    assert sorted(run.data.metrics["val_loss"] for run in found) == [0, 1, 2, 3]

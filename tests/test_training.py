@@ -116,7 +116,7 @@ def same(first: Trained, second: Trained) -> bool:
     return all(torch.equal(value, second.weights[name]) for name, value in first.weights.items())
 
 
-@pytest.mark.parametrize(("network", "epochs"), [("unet", 20), ("assignment", 12)])
+@pytest.mark.parametrize(("network", "epochs"), [("unet", 14), ("assignment", 12)])
 def test_loss_falls_clearly_below_grays(
     shards: tuple[Shards, Shards], knobs: Callable[..., Train], network: str, epochs: int
 ) -> None:

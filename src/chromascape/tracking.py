@@ -6,10 +6,11 @@ import os
 import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pandas as pd
 import yaml
@@ -35,7 +36,14 @@ def repository_root() -> Path:
 
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, or a SQLite file in the repository's root, so that no run goes with a temporary copy."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{repository_root() / 'mlflow.db'}"
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    file = str(repository_root() / "mlflow.db")
+    if not named and (unquote(file) != file or "?" in file):
+        raise ChromascapeError(
+            f"{file}: MLflow can't keep its runs in a folder with '?' or '%' and two digits in its name: "
+            "rename it, or name another store in MLFLOW_TRACKING_URI"
+        )
+    return named or f"sqlite:///{file}"
 
 
 def connect(experiment: str) -> str:
@@ -49,8 +57,9 @@ def connect(experiment: str) -> str:
 
     uri = tracking_uri()
     mlflow.set_tracking_uri(uri)
-    local = uri.startswith("sqlite:")
-    with FileLock(str(repository_root() / "mlflow.db.lock")) if local else _nothing():
+    local = uri.startswith("sqlite:///")
+    # Beside the database, where all that share it look.
+    with FileLock(uri.removeprefix("sqlite:///").split("?")[0] + ".lock") if local else nullcontext():
         client = mlflow.MlflowClient()
         known = client.get_experiment_by_name(experiment)
         if known is not None and known.lifecycle_stage == "deleted":
@@ -179,9 +188,11 @@ def lineage() -> dict[str, str]:
     validate = lock.get("validate", {}).get("deps", [])
     photos = [dep for dep in validate if not str(dep.get("path", "")).startswith(("src/", "stages/"))]
     shards = lock.get("preprocess", {}).get("outs", [])
+    commit = _git("rev-parse", "HEAD")
+    changed = bool(_git("status", "--porcelain", "--untracked-files=no"))
     tags = {
-        "git.commit": _git("rev-parse", "HEAD"),
-        "git.dirty": str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower(),
+        "git.commit": commit,
+        "git.dirty": str(changed).lower() if commit else "",
         "dvc.photos_md5": photos[0].get("md5", "") if photos else "",
         "dvc.lab_md5": shards[0].get("md5", "") if shards else "",
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
@@ -224,8 +235,3 @@ def _requirements() -> list[str]:
 def _sha256(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
