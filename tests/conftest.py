@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -42,6 +43,12 @@ def write_photos(folder: Path, count: int, first_seed: int = 0, **size: int) -> 
 def load_rgb(path: Path, *limits: photos.Limits) -> Image.Image:
     """A photo file as upright 8-bit RGB, by the three steps that the project takes."""
     return photos.to_rgb(photos.open_photo(photos.read_bytes(path, *limits), *limits))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Networks on pictures this small lose a lot by threads where another program has the cores."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -55,3 +55,8 @@ def test_card_says_when_all_photos_were_trained_on(make_params: Callable[..., Pa
     card = model_card(make_params({"train.on": on}), SUMMARY)
     assert ("All three splits were trained on, so no figure measured on them is a held-out one." in card) is said
     assert "not a record of what was there" in card
+
+
+def test_the_card_of_a_network_that_predicts_rgb_says_so(make_params: Callable[..., Params]) -> None:
+    card = model_card(make_params({"train.network": "assignment_rgb"}), SUMMARY)
+    assert "Predicts the color (RGB)" in card and "on RGB in 0..1" in card

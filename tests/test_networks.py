@@ -1,7 +1,5 @@
 """The networks: shapes, ranges, sizes and costs."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import nn
@@ -11,15 +9,6 @@ from chromascape.networks import build_network, pad_to_multiple, predicts_rgb
 
 CHANNELS = {"unet": 2, "assignment": 2, "assignment_rgb": 3}
 SIZES = [(64, 64), (67, 131), (131, 67), (1, 1), (1, 70), (33, 8)]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks on pictures this small lose a lot by threads where another program has the cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def awake_network(name: str) -> nn.Module:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from chromascape import __version__
+from chromascape.networks import predicts_rgb
 from chromascape.params import Params
 
 
@@ -14,19 +15,21 @@ def model_card(params: Params, summary: dict[str, Any]) -> str:
     """
     train, data = params.train, params.data
     whole = " All three splits were trained on, so no figure measured on them is a held-out one." * (train.on == "all")
+    rgb = predicts_rgb(train.network)
+    colors, scaled = ("RGB", "RGB in 0..1") if rgb else ("a* and b* of CIE Lab", "ab scaled to 0..1")
     steps = f"{train.optimizer}, {train.schedule}, lr {train.lr:g}, batch {train.batch_size}, {train.epochs} epochs"
     losses = f"validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
     best = f"{summary['best_epoch']}: {losses}"
     return f"""# Model card: Chromascape colorizer
 
-Predicts the color (a* and b* of CIE Lab) of a gray photo from its lightness (L*).
+Predicts the color ({colors}) of a gray photo from its lightness (L*).
 
 | | |
 |---|---|
 | Network | `{train.network}`, {summary["parameters"]:,} parameters, sees photos at {params.preprocess.size} pixels |
 | Photos | {summary["n_train"]:,} for training, {summary["n_val"]:,} for choosing the epoch, from `{data.dir}` |
 | Split | train {data.split.train:g}, val {data.split.val:g}, test {data.split.test:g}, seed {data.split.seed} |
-| Loss | {train.loss.mse:g} · MSE + {train.loss.l1:g} · L1 + {train.loss.ssim:g} · (1 − SSIM), on ab scaled to 0..1 |
+| Loss | {train.loss.mse:g} · MSE + {train.loss.l1:g} · L1 + {train.loss.ssim:g} · (1 − SSIM), on {scaled} |
 | Recipe | {steps} |
 | Seed | {train.seed} |
 | Best epoch | {best} |
