@@ -7,7 +7,6 @@ import random
 import struct
 import threading
 import tracemalloc
-import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import load_rgb, make_photo
+from conftest import load_rgb, make_photo, png, png_16_bit
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
@@ -42,23 +41,6 @@ def encode(picture: Image.Image | np.ndarray, file_format: str, **options: Any) 
     stream = io.BytesIO()
     image.save(stream, file_format, **options)
     return stream.getvalue()
-
-
-def png(width: int, height: int, depth: int, color: int, rows: bytes) -> bytes:
-    """A PNG by hand: Pillow writes no 16-bit color, and no header that lies."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
-def png_16_bit(rgb: np.ndarray) -> bytes:
-    """An 8-bit picture (H, W, 3 or 4) as a PNG of 16 bits a channel."""
-    deep = (rgb.astype(np.uint16) * 257).astype(">u2")
-    rows = b"".join(b"\0" + row.tobytes() for row in deep)
-    return png(rgb.shape[1], rgb.shape[0], 16, 2 if rgb.shape[2] == 3 else 6, rows)
 
 
 def exif_with(orientation: int) -> Image.Exif:

@@ -1,8 +1,6 @@
 """The verdict on every file: each reason by a file made for it, each policy both ways, and the gates."""
 
 import os
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import changed_params, make_photo, write_photos
+from conftest import changed_params, make_photo, png, png_16_bit, write_photos
 from PIL import Image, PngImagePlugin
 
 from chromascape import manifest as rows
@@ -78,22 +76,6 @@ def validate(folder: Path, params: Params, docs: Path) -> pd.DataFrame:
 
 def reasons_of(manifest: pd.DataFrame) -> dict[str, str]:
     return dict(zip(manifest["path"], manifest["reasons"], strict=True))
-
-
-def png(width: int, height: int, depth: int, color: int, pixels: bytes) -> bytes:
-    """A PNG by hand: Pillow writes no 16-bit color, and no header that lies."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
-
-
-def png_16_bit(picture: np.ndarray) -> bytes:
-    deep = (picture.astype(np.uint16) * 257).astype(">u2")
-    pixels = b"".join(b"\0" + row.tobytes() for row in deep)
-    return png(picture.shape[1], picture.shape[0], 16, 2 if picture.shape[2] == 3 else 6, pixels)
 
 
 def save_into_split(image: Image.Image, path: Path, split: str) -> None:

@@ -3,7 +3,6 @@
 `index.json` names, for every shard, its split, its SHA-256 and the photos in it, in the order of the array.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from chromascape import lab, photos
 from chromascape.errors import ChromascapeError
-from chromascape.files import atomic_folder, write_json
+from chromascape.files import atomic_folder, sha256_of_file, write_json
 
 SPLITS = ("train", "val", "test")
 
@@ -115,7 +114,7 @@ def _write_shard(file: Path, converted: Iterable[NDArray[np.uint8]], count: int,
         # What `np.save` writes; but on a full disk it raises an error that has lost its number.
         np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(shard))
         stream.write(shard.data)
-    return _sha256(file)
+    return sha256_of_file(file)
 
 
 class Shards:
@@ -167,7 +166,7 @@ def _read_index(folder: Path) -> Any:
 def _open_shard(file: Path, entry: dict[str, Any], size: int, verify: bool) -> NDArray[np.uint8]:
     way_out = "run `dvc repro -f preprocess`"
     try:
-        if verify and _sha256(file) != entry["sha256"]:
+        if verify and sha256_of_file(file) != entry["sha256"]:
             raise ChromascapeError(f"{file}: its checksum is not the one in index.json, it was altered: {way_out}")
         array = np.load(file, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
@@ -177,8 +176,3 @@ def _open_shard(file: Path, entry: dict[str, Any], size: int, verify: bool) -> N
     if array.shape != (len(entry["photos"]), 3, size, size) or array.dtype != np.uint8:
         raise ChromascapeError(f"{file}: holds {array.dtype} {array.shape}, not what index.json says: {way_out}")
     return array
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -102,12 +102,14 @@ def _plan(inputs: list[Path], output: Path, recursive: bool) -> list[tuple[Path,
     if one_file and (len(inputs) > 1 or inputs[0].is_dir()):
         raise ChromascapeError(f"{output}: name a folder for more than one photo")
     plan: list[tuple[Path, Path]] = []
+    outputs = output.resolve()
     for source in inputs:
         if source.is_dir():
             names = [name for name in list_files(source) if recursive or "/" not in name]
             names = [name for name in names if Path(name).suffix.lower() in known]
             # Where the outputs lie inside the inputs, they are not colorized again.
-            names = [name for name in names if not _inside(source / name, output) or _inside(source, output)]
+            if not source.resolve().is_relative_to(outputs):
+                names = [name for name in names if not (source / name).resolve().is_relative_to(outputs)]
             if not names:
                 more = "" if recursive else "; --recursive looks into its folders"
                 raise ChromascapeError(f"{source}: no photos in this folder{more}")
@@ -134,10 +136,6 @@ def _check_plan(plan: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
             )
         taken[target] = source
     return plan
-
-
-def _inside(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _target(path: Path) -> Path:

@@ -1,5 +1,6 @@
-"""Writing files and folders whole or not at all."""
+"""Writing files and folders whole or not at all, and their checksums."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -49,6 +50,12 @@ def write_json(values: Any, path: Path) -> None:
     """Write JSON with sorted keys; NaN and infinity are refused, because other tools can't read them."""
     with atomic_write(path) as beside:
         beside.write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def sha256_of_file(file: Path) -> str:
+    """SHA-256 of what lies on the disk, in hex; the file is read in pieces."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _named(error: OSError, path: Path) -> OSError:

@@ -17,6 +17,7 @@ import yaml
 from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
+from chromascape.files import sha256_of_file
 from chromascape.params import Params, flatten
 from chromascape.photos import shown_name
 
@@ -88,7 +89,7 @@ class RunLog:
 
     def trained(self, weights: Path) -> None:
         """Mark the run as one that `continue_run` finds by its weights."""
-        self.client.set_tag(self.run_id, "chromascape.weights_sha256", _sha256(weights))
+        self.client.set_tag(self.run_id, "chromascape.weights_sha256", sha256_of_file(weights))
         self.client.set_tag(self.run_id, "chromascape.state", TRAINED)
 
     def figures(self, figures: dict[str, Any]) -> None:
@@ -164,7 +165,7 @@ def continue_run(params: Params, weights: Path, curves: pd.DataFrame) -> Iterato
     import mlflow
 
     experiment = connect(params.track.experiment)
-    digest = _sha256(weights)
+    digest = sha256_of_file(weights)
     wanted = {"weights_sha256": digest, "state": TRAINED, "workspace": _workspace()}
     where = " and ".join(f"tags.`chromascape.{name}` = '{value}'" for name, value in wanted.items())
     found = mlflow.MlflowClient().search_runs([experiment], where, max_results=1)
@@ -230,8 +231,3 @@ def _requirements() -> list[str]:
     """Exact versions of what `served.py` imports; a local suffix such as +cpu is no version that can be asked for."""
     names = ["mlflow", "numpy", "pandas", "pillow", "safetensors", "torch"]
     return [f"{name}=={version(name).split('+')[0]}" for name in names]
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

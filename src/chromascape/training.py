@@ -151,9 +151,9 @@ def _gray_loss(photos: Shards, knobs: Train) -> float:
     total = 0.0
     for rows in _batches(len(photos), knobs.batch_size):
         quantised = photos.read(rows)
+        true = _target(quantised, knobs.network)
         quantised[:, 1:] = lab.NEUTRAL
         gray = _target(quantised, knobs.network)
-        true = _target(photos.read(rows), knobs.network)
         total += float(weighted_loss(gray, true, knobs.loss.model_dump())) * len(rows)
     return total / len(photos)
 
