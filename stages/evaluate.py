@@ -8,7 +8,7 @@ from _stage import Params, run
 
 from chromascape import report, tracking
 from chromascape.cache import Shards
-from chromascape.colorizer import Colorizer
+from chromascape.colorizer import SHIPPED, Colorizer
 from chromascape.evaluation import evaluate, gain_histogram, summarize
 from chromascape.files import atomic_write, write_json
 from chromascape.manifest import read_manifest
@@ -20,7 +20,7 @@ MODEL = Path("models/colorizer")
 def evaluate_stage(params: Params) -> None:
     knobs = params.evaluate
     colorizer, test = Colorizer.load(MODEL), Shards(Path("data/lab"), ("test",))
-    table = evaluate(colorizer, test, Shards(Path("data/lab"), ("train",)), params.jobs)
+    table = evaluate(colorizer, Colorizer.load(SHIPPED), test, Shards(Path("data/lab"), ("train",)), params.jobs)
     figures = summarize(table, knobs.bootstrap, knobs.seed, held_out=params.train.on == "train")
     curves = pd.read_csv("metrics/curves.csv")
     pictures = report.triptychs(colorizer, test, table, knobs.rows, knobs.seed)

@@ -1,13 +1,16 @@
 """Stage `train`: train the network on the Lab shards and keep its best epoch."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from _stage import Params, run
 
 from chromascape import tracking
 from chromascape.cache import SPLITS, Shards
-from chromascape.colorizer import save
+from chromascape.calibration import fit_renderings
+from chromascape.colorizer import Colorizer, save
+from chromascape.devices import pick_device
 from chromascape.files import atomic_folder, atomic_write, write_json
 from chromascape.modelcard import model_card
 from chromascape.networks import build_network
@@ -18,11 +21,12 @@ def train_stage(params: Params) -> None:
     knobs, cache = params.train, Path("data/lab")
     photos = Shards(cache, SPLITS if knobs.on == "all" else ("train",))
     val = Shards(cache, ("val",))
+    size = knobs.working_size or params.preprocess.size
     with tracking.new_run(params) as run_log:
         trained = train(photos, val, knobs, on_epoch=run_log.epoch)
         run_log.images_per_second(trained.images_per_second)
         best = trained.history[trained.best_epoch - 1]
-        summary = {
+        summary: dict[str, Any] = {
             "best_epoch": trained.best_epoch,
             "epochs": knobs.epochs,
             "n_train": len(photos),
@@ -30,10 +34,15 @@ def train_stage(params: Params) -> None:
             "train_loss": best["train_loss"],
             "val_loss": best["val_loss"],
             "gray_val_loss": best["gray_val_loss"],
-            "parameters": sum(value.numel() for value in build_network(knobs.network).parameters()),
         }
+        network = build_network(knobs.network)
+        network.load_state_dict(trained.weights)
+        luma, device = knobs.input == "luma", pick_device(knobs.device, "train.device")
+        colorizer = Colorizer(network, knobs.network, size, device, luma=luma)
+        renderings = fit_renderings(colorizer, val, knobs.calibrate, knobs.vivid)
+        summary |= {"parameters": sum(value.numel() for value in network.parameters()), "renderings": renderings}
         with atomic_folder(Path("models/colorizer")) as folder:
-            save(folder, trained.weights, knobs.network, params.preprocess.size)
+            save(folder, trained.weights, knobs.network, size, renderings, luma)
             (folder / "MODEL_CARD.md").write_text(model_card(params, summary), encoding="utf-8")
         with atomic_write(Path("metrics/curves.csv")) as file:
             pd.DataFrame(trained.history).to_csv(file, index=False, lineterminator="\n")

@@ -31,7 +31,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     nn.init.normal_(network.head.weight, std=0.3)
     nn.init.constant_(network.head.bias, 0.1)
     folder = tmp_path_factory.mktemp("model")
-    save(folder, network.state_dict(), "unet", 64)
+    save(folder, network.state_dict(), "unet", 64, {"faithful": 1.0, "vivid": 1.5})
     return folder
 
 
@@ -84,6 +84,23 @@ def test_several_photos_keep_their_stems_and_formats(
     assert files_in("out") == sorted(kinds)
     assert all(is_colored(f"out/{name}", kind=kind) for name, kind in kinds.items())
     assert capsys.readouterr().out == "6 colorized into out\n"
+
+
+def test_where_nothing_was_trained_the_shipped_model_colorizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gray_photo("a.png", width=90, height=70)
+    assert main(["colorize", "a.png"]) == 0
+    assert is_colored("colorized/a.png", (90, 70))
+    assert capsys.readouterr().out == "1 colorized into colorized by the model that comes with Chromascape\n"
+
+
+def test_the_vivid_rendering_is_more_colorful(colorize: Callable[..., int]) -> None:
+    gray_photo("a.png")
+    assert colorize("a.png", "-o", "faithful") == colorize("a.png", "-o", "vivid", "--vivid") == 0
+    faithful, vivid = (np.asarray(Image.open(f"{folder}/a.png")) for folder in ("faithful", "vivid"))
+    assert colorfulness(faithful) < colorfulness(vivid)
 
 
 @pytest.mark.parametrize("name", ["a.bmp", "a.gif", "a.ppm", "a.jp2"])
@@ -294,8 +311,8 @@ def test_a_missing_model_names_the_file_and_the_way_out(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     gray_photo("a.png")
-    assert main(["colorize", "a.png", "-o", "out"]) == 1
-    place = Path("models/colorizer/config.json")
+    assert main(["colorize", "a.png", "-o", "out", "--model", "elsewhere"]) == 1
+    place = Path("elsewhere/config.json")
     said = f"error: {place}: no such file: name a folder with a trained model, or train one\n"
     assert errors(capsys) == said
     assert not Path("out").exists()
@@ -354,12 +371,11 @@ def test_errors_of_the_program_itself_are_not_hidden(
     ("arguments", "named"),
     [
         ([], "COMMAND"),
-        (["colorize"], "IN, -o/--output"),
-        (["colorize", "a.png"], "-o/--output"),
+        (["colorize"], "IN"),
         (["paint"], "'paint'"),
         (["colorize", "a.png", "-o", "out", "--fast"], "--fast"),
     ],
-    ids=["none", "no input", "no output", "unknown command", "unknown flag"],
+    ids=["none", "no input", "unknown command", "unknown flag"],
 )
 def test_a_wrong_command_line_is_exit_code_2(
     capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
@@ -409,6 +425,8 @@ FIGURES = {
     "n_photos": 7,
     "held_out": True,
     "model": {"psnr_db": 23.951, "ssim": 0.91842, "ciede2000": 10.342, "colorfulness": 6.72},
+    "vivid": {"psnr_db": 23.451, "ssim": 0.91642, "ciede2000": 10.942, "colorfulness": 9.72},
+    "shipped": {"psnr_db": 24.451, "ssim": 0.92642, "ciede2000": 9.942, "colorfulness": 12.34},
     "gray": {"psnr_db": 23.827, "ssim": 0.91227, "ciede2000": 10.286, "colorfulness": 0.03},
     "mean_ab": {"psnr_db": 24.236, "ssim": 0.91196, "ciede2000": 10.374, "colorfulness": 7.07},
     "gain_over_gray_db": 0.123,
@@ -437,16 +455,18 @@ def test_summary_shows_the_model_beside_gray(summary: Callable[..., list[str]], 
     lines = summary()
     assert lines[0].split() == ["PSNR", "dB", "SSIM", "CIEDE2000", "color"]
     assert lines[1].split() == ["model", "23.95", "0.9184", "10.34", "6.7"]
-    assert lines[2].split() == ["gray", "input", "23.83", "0.9123", "10.29", "0.0"]
-    assert lines[3].split() == ["mean", "training", "color", "24.24", "0.9120", "10.37", "7.1"]
-    assert len({len(line) for line in lines[:4]}) == 1
+    assert lines[2].split() == ["model,", "vivid", "23.45", "0.9164", "10.94", "9.7"]
+    assert lines[3].split() == ["shipped", "model", "24.45", "0.9264", "9.94", "12.3"]
+    assert lines[4].split() == ["gray", "input", "23.83", "0.9123", "10.29", "0.0"]
+    assert lines[5].split() == ["mean", "training", "color", "24.24", "0.9120", "10.37", "7.1"]
+    assert len({len(line) for line in lines[:6]}) == 1
     interval = "(95 % interval -0.90 to +0.93)"
-    assert lines[4] == f"gain over gray +0.12 dB {interval} on 7 test photos, better than gray on 57 %"
-    assert lines[5:] == [f"report   {tmp_path.resolve() / 'reports' / 'index.html'}", "MLflow   make ui"]
+    assert lines[6] == f"gain over gray +0.12 dB {interval} on 7 test photos, better than gray on 57 %"
+    assert lines[7:] == [f"report   {tmp_path.resolve() / 'reports' / 'index.html'}", "MLflow   make ui"]
 
 
 def test_summary_without_an_interval_or_held_out_photos_says_so(summary: Callable[..., list[str]]) -> None:
-    line = summary(gain_over_gray_ci95_db=None, held_out=False, gain_over_gray_db=-0.5)[4]
+    line = summary(gain_over_gray_ci95_db=None, held_out=False, gain_over_gray_db=-0.5)[6]
     photos = "7 photos that it was trained on (train.on: all)"
     assert line == f"gain over gray -0.50 dB on {photos}, better than gray on 57 %"
 

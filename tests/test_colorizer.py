@@ -22,6 +22,7 @@ from chromascape.metrics import colorfulness
 from chromascape.networks import build_network
 
 SIZE = 64
+RENDERINGS = {"faithful": 0.9, "vivid": 1.5}
 
 
 class Constant(nn.Module):
@@ -54,7 +55,7 @@ def lively() -> Colorizer:
 def model(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     folder.mkdir()
-    save(folder, lively_network().state_dict(), "unet", SIZE)
+    save(folder, lively_network().state_dict(), "unet", SIZE, RENDERINGS)
     return folder
 
 
@@ -66,21 +67,27 @@ def gray_levels(picture: Image.Image | np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", ["unet", "assignment", "assignment_rgb"])
 def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path, photo: np.ndarray, name: str) -> None:
     network = lively_network(name)
-    save(tmp_path, network.state_dict(), name, SIZE)
+    save(tmp_path, network.state_dict(), name, SIZE, RENDERINGS)
     loaded = Colorizer.load(tmp_path, "cpu")
     assert (loaded.name, loaded.size, loaded.device) == (name, SIZE, "cpu")
-    before = Colorizer(network, name, SIZE).predict_ab(gray_levels(photo))
-    np.testing.assert_array_equal(loaded.predict_ab(gray_levels(photo)), before)
-    assert before.std() > 0
+    before = Colorizer(network, name, SIZE, renderings=RENDERINGS)
+    for rendering in ("faithful", "vivid"):
+        expected = before.predict_ab(gray_levels(photo), rendering)
+        # Kernels are stored in half precision: less than a level of 8 bits on average.
+        assert np.abs(loaded.predict_ab(gray_levels(photo), rendering) - expected).mean() < 0.5
+        assert expected.std() > 0
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    assert config == {"chromascape": "0.1.0", "format": 1, "network": name, "size": SIZE}
+    assert config == {"chromascape": "0.1.0", "format": 2, "network": name, "input": "lightness"} | {
+        "renderings": RENDERINGS,
+        "size": SIZE,
+    }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "weights.safetensors"]
 
 
 def test_the_same_weights_are_saved_as_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        save(tmp_path / name, lively_network().state_dict(), "unet", SIZE)
+        save(tmp_path / name, lively_network().state_dict(), "unet", SIZE, RENDERINGS)
     for file in ("weights.safetensors", "config.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
@@ -261,7 +268,7 @@ def test_missing_weights_name_the_file_and_the_way_out(model: Path) -> None:
     assert str(caught.value) == f"{model / 'weights.safetensors'}: no such file: run `dvc repro` to train a model"
 
 
-GOOD = {"format": 1, "network": "unet", "size": SIZE}
+GOOD = {"format": 2, "network": "unet", "size": SIZE, "renderings": RENDERINGS, "input": "lightness"}
 
 
 @pytest.mark.parametrize(
@@ -272,11 +279,16 @@ GOOD = {"format": 1, "network": "unet", "size": SIZE}
         ("null", "not the configuration"),
         (b"\xff\xfe\x00", "not the configuration"),
         ({}, "format"),
-        ({"format": 1, "network": "unet"}, "size"),
-        ({"format": 1, "size": SIZE}, "network"),
+        ({"format": 2, "network": "unet"}, "size"),
+        ({"format": 2, "size": SIZE}, "network"),
         (GOOD | {"network": "resnet"}, "unknown network 'resnet'"),
         (GOOD | {"network": ["unet"]}, "unknown network"),
         (GOOD | {"size": 0}, "size"),
+        (GOOD | {"renderings": {"faithful": 1.0}}, "vivid"),
+        (GOOD | {"renderings": {"faithful": -1.0, "vivid": 1.0}}, "renderings"),
+        (GOOD | {"renderings": {"faithful": 1.0, "vivid": float("nan")}}, "renderings"),
+        (GOOD | {"input": "green"}, "input"),
+        (GOOD | {"renderings": None}, "not the configuration"),
         (GOOD | {"size": 100_000}, "size"),
         (GOOD | {"size": "large"}, "not the configuration"),
         (GOOD | {"size": "64"}, "not the configuration"),
@@ -298,12 +310,12 @@ def test_a_wrong_config_is_one_line_that_names_the_file(model: Path, content: An
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("number", [2, 0, "1", None])
+@pytest.mark.parametrize("number", [1, 3, 0, "1", None])
 def test_another_format_number_is_named(model: Path, number: Any) -> None:
     (model / "config.json").write_text(json.dumps(GOOD | {"format": number}), encoding="utf-8")
     with pytest.raises(ChromascapeError) as caught:
         Colorizer.load(model)
-    expected = f"format {number}, but this version of Chromascape reads format 1"
+    expected = f"format {number}, but this version of Chromascape reads format 2"
     assert str(caught.value) == f"{model / 'config.json'}: {expected}"
 
 
@@ -360,3 +372,54 @@ def test_a_missing_device_is_named(monkeypatch: pytest.MonkeyPatch, model: Path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ChromascapeError, match="device: cuda is not available here"):
         Colorizer.load(model, "cuda")
+
+
+def test_renderings_differ_by_their_factor_alone(photo: np.ndarray) -> None:
+    model = Colorizer(lively_network(), "unet", SIZE, renderings={"faithful": 0.5, "vivid": 1.0})
+    lightness = gray_levels(photo)
+    np.testing.assert_allclose(2 * model.predict_ab(lightness), model.predict_ab(lightness, "vivid"), rtol=1e-6)
+    faithful, vivid = (np.asarray(model.colorize(photo, rendering)) for rendering in ("faithful", "vivid"))
+    assert colorfulness(faithful) < colorfulness(vivid)
+    assert np.abs(gray_levels(faithful) - gray_levels(vivid)).mean() < 0.5
+
+
+def test_the_vivid_ab_stays_in_range() -> None:
+    model = Colorizer(Constant(1.0, 0.0), "unet", SIZE, renderings={"faithful": 1.0, "vivid": 3.0})
+    ab = model.predict_ab(np.full((70, 80), 50, np.float32), "vivid")
+    assert np.unique(ab[..., 0]).tolist() == [127] and np.unique(ab[..., 1]).tolist() == [-128]
+
+
+def test_the_model_that_ships_colorizes_and_is_small(photo: np.ndarray) -> None:
+    model = Colorizer.load(module.SHIPPED, "cpu")
+    assert model.name == "efficientnet"
+    assert colorfulness(np.asarray(model.colorize(photo))) > 1
+    assert (module.SHIPPED / "weights.safetensors").stat().st_size < 20e6
+    assert "gray" in (module.SHIPPED / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def test_the_measured_picture_keeps_the_photos_lightness(lively: Colorizer, photo: np.ndarray) -> None:
+    true = lab.rgb_to_lab(photo)
+    picture = lively.network_lab(true)
+    np.testing.assert_array_equal(picture[..., 0], true[..., 0])
+    np.testing.assert_array_equal(picture[..., 1:], lively.predict_ab(true[..., 0]))
+
+
+def test_a_network_that_predicts_rgb_is_measured_by_its_own_picture(photo: np.ndarray) -> None:
+    model = Colorizer(Constant(1.0, 0.0, 0.0), "assignment_rgb", SIZE)
+    picture = model.network_lab(lab.rgb_to_lab(photo))
+    np.testing.assert_allclose(
+        picture, np.broadcast_to(lab.rgb_to_lab(np.uint8([255, 0, 0])), picture.shape), atol=1e-3
+    )
+
+
+def test_with_luma_the_network_sees_it_and_the_picture_is_made_of_it(photo: np.ndarray) -> None:
+    import skimage.color
+
+    network = Constant(0.6, 0.5)
+    model = Colorizer(network, "assignment", SIZE, luma=True)
+    expected = 100 * skimage.color.rgb2gray(photo)
+    picture = model.network_lab(lab.rgb_to_lab(photo))
+    np.testing.assert_allclose(picture[..., 0], expected, atol=0.5)
+    assert float(network.seen[0].mean()) == pytest.approx(expected.mean() / 100, abs=0.01)
+    out = gray_levels(model.colorize(photo))
+    assert np.abs(out - expected).mean() < np.abs(out - gray_levels(photo)).mean()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from chromascape import lab
 from chromascape.cache import Shards, write_shards
+from chromascape.colorizer import scale_chroma
 from chromascape.evaluation import (
     METRICS,
     PREDICTIONS,
@@ -44,19 +45,21 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shards, Shards]:
 
 
 class Perfect:
-    """A 'colorizer' that knows the photos: it answers L* with the true ab."""
+    """A 'colorizer' that gives every photo its true colors, and in the vivid rendering more."""
 
-    def __init__(self, photos: Shards):
-        self.known = lab.dequantise(photos.read(np.arange(len(photos))).transpose(0, 2, 3, 1))
+    def network_lab(self, photo: np.ndarray) -> np.ndarray:
+        return photo
 
-    def predict_ab(self, lightness: np.ndarray) -> np.ndarray:
-        (row,) = [row for row, photo in enumerate(self.known) if np.array_equal(photo[..., 0], lightness)]
-        return self.known[row, ..., 1:]
+    def render(self, picture: np.ndarray, rendering: str) -> np.ndarray:
+        return scale_chroma(picture, 1.0 if rendering == "faithful" else 1.5)
 
 
 class Gray:
-    def predict_ab(self, lightness: np.ndarray) -> np.ndarray:
-        return np.zeros((*lightness.shape, 2), np.float32)
+    def network_lab(self, photo: np.ndarray) -> np.ndarray:
+        return scale_chroma(photo, 0)
+
+    def render(self, picture: np.ndarray, rendering: str) -> np.ndarray:
+        return picture
 
 
 def table_of(gains: list[float], **columns: Any) -> pd.DataFrame:
@@ -74,14 +77,19 @@ def table_of(gains: list[float], **columns: Any) -> pd.DataFrame:
 
 def test_perfect_colors_win_on_all_photos(shards: tuple[Shards, Shards]) -> None:
     train, test = shards
-    table = evaluate(Perfect(test), test, train, jobs=1)
+    table = evaluate(Perfect(), Gray(), test, train, jobs=1)
     assert table["path"].tolist() == ["photo-005.png", "photo-006.png", "photo-007.png", "photo-008.png"]
     assert (table["model.loss_mse_l1"] == 0).all()
     assert (table["model.psnr_db"] > 45).all()
     assert (table["model.ssim"] > 0.995).all()
     assert (table["model.ciede2000"] < 0.5).all()
     np.testing.assert_allclose(table["model.colorfulness"], table["truth.colorfulness"], rtol=0.02)
+    assert (table["vivid.colorfulness"] > 1.2 * table["model.colorfulness"]).all()
+    assert (table["vivid.psnr_db"] < table["model.psnr_db"]).all()
+    np.testing.assert_array_equal(table["shipped.psnr_db"], table["gray.psnr_db"])
     figures = summarize(table, 200, seed=0, held_out=True)
+    assert figures["vivid"]["win_rate_over_gray"] > 0.5 and figures["shipped"]["win_rate_over_gray"] == 0
+    assert figures["vivid"]["gain_over_gray_db"] < figures["gain_over_gray_db"]
     assert figures["win_rate_over_gray"] == figures["win_rate_over_gray_ciede2000"] == 1.0
     assert figures["gain_over_gray_db"] > 20
     assert figures["gain_over_gray_ci95_db"][0] > 20
@@ -89,7 +97,7 @@ def test_perfect_colors_win_on_all_photos(shards: tuple[Shards, Shards]) -> None
 
 def test_gray_gains_exactly_nothing_and_wins_on_no_photo(shards: tuple[Shards, Shards]) -> None:
     train, test = shards
-    table = evaluate(Gray(), test, train, jobs=1)
+    table = evaluate(Gray(), Gray(), test, train, jobs=1)
     figures = summarize(table, 200, seed=0, held_out=True)
     assert figures["gain_over_gray_db"] == 0.0
     assert figures["gain_over_gray_ci95_db"] == [0.0, 0.0]
@@ -100,7 +108,7 @@ def test_gray_gains_exactly_nothing_and_wins_on_no_photo(shards: tuple[Shards, S
 
 def test_the_loss_of_gray_is_the_assignments(shards: tuple[Shards, Shards]) -> None:
     train, test = shards
-    table = evaluate(Gray(), test, train, jobs=1)
+    table = evaluate(Gray(), Gray(), test, train, jobs=1)
     error = test.read(np.arange(len(test)))[:, 1:] / 255 - 128 / 255
     by_hand = (error**2).mean(axis=(1, 2, 3)) + np.abs(error).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(table["gray.loss_mse_l1"], by_hand, rtol=1e-5)
@@ -110,7 +118,7 @@ def test_mean_color_is_that_of_the_training_photos(shards: tuple[Shards, Shards]
     train, test = shards
     ab = train.read(np.arange(len(train)))[:, 1:].astype(np.float64) - 128
     np.testing.assert_allclose(mean_ab(train), ab.mean(axis=(0, 2, 3)), rtol=1e-6)
-    table = evaluate(Gray(), test, train, jobs=1)
+    table = evaluate(Gray(), Gray(), test, train, jobs=1)
     error = test.read(np.arange(len(test)))[:, 1:] / 255 - (ab.mean(axis=(0, 2, 3))[:, None, None] + 128) / 255
     by_hand = (error**2).mean(axis=(1, 2, 3)) + np.abs(error).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(table["mean_ab.loss_mse_l1"], by_hand, rtol=1e-4)
@@ -121,19 +129,19 @@ def test_names_of_photos_that_are_not_utf8_are_kept(shards: tuple[Shards, Shards
     names = [b"caf\xe9.png".decode("utf-8", "surrogateescape"), *test.paths[1:]]
     renamed = copy.copy(test)
     renamed.paths = names
-    assert evaluate(Gray(), renamed, train, jobs=1)["path"].tolist() == names
+    assert evaluate(Gray(), Gray(), renamed, train, jobs=1)["path"].tolist() == names
 
 
 @pytest.mark.scale
 def test_worker_processes_change_no_figure(shards: tuple[Shards, Shards]) -> None:
     train, test = shards
-    alone = evaluate(Perfect(test), test, train, jobs=1)
-    pd.testing.assert_frame_equal(evaluate(Perfect(test), test, train, jobs=2), alone, check_exact=True)
+    alone = evaluate(Perfect(), Gray(), test, train, jobs=1)
+    pd.testing.assert_frame_equal(evaluate(Perfect(), Gray(), test, train, jobs=2), alone, check_exact=True)
 
 
 def test_table_has_every_prediction_and_metric(shards: tuple[Shards, Shards]) -> None:
     train, test = shards
-    table = evaluate(Gray(), test, train, jobs=1)
+    table = evaluate(Gray(), Gray(), test, train, jobs=1)
     expected = [f"{name}.{metric}" for name in PREDICTIONS for metric in METRICS]
     assert list(table.columns) == ["path", *expected, "truth.colorfulness"]
     assert np.isfinite(table.drop(columns="path").to_numpy()).all()
@@ -142,7 +150,7 @@ def test_table_has_every_prediction_and_metric(shards: tuple[Shards, Shards]) ->
 def test_predicted_rgb_fits_srgb_and_keeps_lightness() -> None:
     lightness = np.tile(np.linspace(2, 98, 50, dtype=np.float32), (3, 1))
     ab = np.full((3, 50, 2), 120, np.float32)
-    rgb = predicted_rgb(lightness, ab)
+    rgb = predicted_rgb(lab.join(lightness, ab))
     assert rgb.dtype == np.uint8 and rgb.shape == (3, 50, 3)
     assert np.abs(lab.rgb_to_lab(rgb)[..., 0] - lightness).max() < 1
 
@@ -150,7 +158,7 @@ def test_predicted_rgb_fits_srgb_and_keeps_lightness() -> None:
 def test_summary_has_exactly_the_keys_that_other_tools_rely_on() -> None:
     figures = summarize(table_of([1.0, -1.0]), 100, seed=0, held_out=True)
     named = {"n_photos", "model", "gray", "mean_ab", "truth", "gain_over_gray_db", "gain_over_gray_ci95_db"}
-    named |= {"win_rate_over_gray", "win_rate_over_gray_ciede2000", "held_out"}
+    named |= {"vivid", "shipped", "win_rate_over_gray", "win_rate_over_gray_ciede2000", "held_out"}
     assert set(figures) == named
     for name in ("model", "gray", "mean_ab"):
         assert set(figures[name]) == {"psnr_db", "ssim", "ciede2000", "colorfulness", "loss_mse_l1"}
@@ -169,7 +177,7 @@ def test_summary_computed_by_hand() -> None:
     assert figures["gray"]["psnr_db"] == pytest.approx(21.5)
     assert figures["model"]["psnr_db"] == pytest.approx(22.5)
     assert figures["model"]["ciede2000"] == pytest.approx(5.5)
-    assert figures["mean_ab"]["ssim"] == pytest.approx(311.5)
+    assert figures["mean_ab"]["ssim"] == pytest.approx(511.5)
     assert figures["truth"]["colorfulness"] == pytest.approx(41.5)
     low, high = figures["gain_over_gray_ci95_db"]
     assert -1 <= low < 1 < high <= 3
@@ -232,5 +240,5 @@ def test_evaluation_writes_no_files(
     monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    evaluate(Gray(), shards[1], shards[0], jobs=1)
+    evaluate(Gray(), Gray(), shards[1], shards[0], jobs=1)
     assert list(tmp_path.iterdir()) == []

@@ -223,3 +223,11 @@ def test_join_puts_lightness_before_ab() -> None:
     joined = lab.join(colors[..., 0].astype(np.float64), colors[..., 1:])
     assert joined.dtype == np.float32
     np.testing.assert_array_equal(joined, colors)
+
+
+def test_luma_is_scikit_images_and_not_lightness(photo: np.ndarray) -> None:
+    import skimage.color
+
+    exact = lab.rgb_to_lab(photo)
+    np.testing.assert_allclose(lab.luma(exact), 100 * skimage.color.rgb2gray(photo), atol=0.5)
+    assert np.abs(lab.luma(exact) - exact[..., 0]).mean() > 2

@@ -509,7 +509,7 @@ def split_up(files: list[tuple[str, str | None, str | None, bool]], bits: int) -
     table = table_of([file[:3] for file in files])
     accepted = pd.Series([file[3] for file in files], dtype=bool)
     rows.add_groups(table, bits)
-    table["exact"], table["near"] = rows.add_splits(table, accepted, SPLIT)
+    table["exact"], table["near"] = rows.add_splits(table, accepted, SPLIT, [])
     table["accepted"] = accepted
     return table.set_index("path")
 
@@ -550,7 +550,7 @@ def test_adding_real_photos_moves_none_that_was_there(tmp_path: Path, validate: 
     def splits() -> pd.Series:
         table = rows.inspect_folder(tmp_path, validate, 1)
         rows.add_groups(table, 4)
-        rows.add_splits(table, pd.Series(True, index=table.index), SPLIT)
+        rows.add_splits(table, pd.Series(True, index=table.index), SPLIT, [])
         kept = table.dropna(subset="split")
         assert (kept.groupby("group")["split"].nunique() == 1).all()
         return kept.set_index("path")["split"].astype(str)
@@ -568,7 +568,7 @@ def test_adding_real_photos_moves_none_that_was_there(tmp_path: Path, validate: 
 
 
 def test_an_empty_split_is_told_with_the_ways_out() -> None:
-    data = Data(dir="photos", split=SPLIT)
+    data = Data(dir="photos", train_only=[], split=SPLIT)
     table = table_of([("a", "a" * 64, None), ("b", "b" * 64, None)])
     table["split"] = ["train", "train"]
     with pytest.raises(ChromascapeError) as caught:
@@ -730,3 +730,14 @@ def test_a_file_without_permission_is_untrackable(tmp_path: Path, monkeypatch: p
     write_photos(tmp_path, 1)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert "'photo-000.png' (no permission to read it)" in untrackable(tmp_path)
+
+
+def test_photos_of_train_only_folders_are_never_held_out() -> None:
+    paths = [f"{folder}/{number}.jpg" for folder in ("extra", "extras", "own") for number in range(60)]
+    manifest = pd.DataFrame({"path": paths, "sha256": [f"{n:064x}" for n in range(180)], "group": range(180)})
+    accepted = pd.Series(True, index=manifest.index)
+    split = Split(train=0.4, val=0.3, test=0.3, seed=0)
+    rows.add_splits(manifest, accepted, split, ["extra/"])
+    by_folder = manifest.groupby(manifest["path"].str.split("/").str[0])["split"].agg(set)
+    assert by_folder["extra"] == {"train"}
+    assert by_folder["extras"] == by_folder["own"] == {"train", "val", "test"}

@@ -12,6 +12,7 @@ SUMMARY = {
     "parameters": 3_240_834,
     "n_train": 1_647,
     "n_val": 20,
+    "renderings": {"faithful": 0.95, "vivid": 1.4},
     "best_epoch": 7,
     "epochs": 10,
     "train_loss": 0.04,
@@ -28,6 +29,13 @@ def test_card_states_what_the_weights_come_from(make_params: Callable[..., Param
         "train.loss.ssim": 0.25,
         "train.optimizer": "adam",
         "train.schedule": "cosine",
+        "train.init": "scratch",
+        "train.crop": 0.5,
+        "train.side": 96,
+        "train.working_size": 0,
+        "train.flip": True,
+        "train.ema": 0.99,
+        "data.train_only": ["more", "odd ones"],
         "train.lr": 0.003,
         "train.batch_size": 12,
         "train.epochs": 10,
@@ -41,10 +49,15 @@ def test_card_states_what_the_weights_come_from(make_params: Callable[..., Param
             name, _, value = line.strip("| ").partition(" | ")
             rows[name] = value
     assert rows["Network"] == "`assignment`, 3,240,834 parameters, sees photos at 128 pixels"
-    assert rows["Photos"] == "1,647 for training, 20 for choosing the epoch, from `my/photos`"
+    assert rows["Photos"] == (
+        "1,647 for training, 20 for choosing the epoch, from `my/photos` (only trained on: `more`, `odd ones`)"
+    )
     assert rows["Split"] == "train 0.8, val 0.1, test 0.1, seed 5"
     assert rows["Loss"] == "1 · MSE + 0.1 · L1 + 0.25 · (1 − SSIM), on ab scaled to 0..1"
-    assert rows["Recipe"] == "adam, cosine, lr 0.003, batch 12, 10 epochs"
+    assert rows["Recipe"] == "adam, cosine, lr 0.003, batch 12, 10 epochs, moving average of the weights 0.99"
+    assert rows["Started from"] == "`scratch`"
+    assert rows["Sees"] == "crops of at least 0.5 of the area at 96 pixels, half of them mirrored"
+    assert rows["Factors on ab"] == "faithful 0.95, vivid 1.4"
     assert rows["Seed"] == "17"
     assert rows["Best epoch"] == "7: validation loss 0.0346, gray's 0.0568"
     assert rows["Made with"] == "Chromascape 0.1.0"

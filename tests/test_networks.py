@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from chromascape.networks import build_network, pad_to_multiple, predicts_rgb
 
-CHANNELS = {"unet": 2, "assignment": 2, "assignment_rgb": 3}
+CHANNELS = {"unet": 2, "efficientnet": 2, "assignment": 2, "assignment_rgb": 3}
 SIZES = [(64, 64), (67, 131), (131, 67), (1, 1), (1, 70), (33, 8)]
 
 
@@ -15,7 +15,7 @@ def awake_network(name: str) -> nn.Module:
     """A network whose norms have seen photos and whose last layer is not zero, in eval mode."""
     torch.manual_seed(0)
     network = build_network(name)
-    if name == "unet":
+    if name in ("unet", "efficientnet"):
         nn.init.normal_(network.head.weight, std=0.1)
     with torch.no_grad():
         for _ in range(3):
@@ -35,8 +35,9 @@ def test_output_has_the_photos_size_and_lies_in_0_to_1(name: str, size: tuple[in
 
 
 @torch.no_grad()
-def test_unet_is_clamped_to_0_to_1_however_large_its_head_gets() -> None:
-    network = awake_network("unet")
+@pytest.mark.parametrize("name", ["unet", "efficientnet"])
+def test_ours_are_clamped_to_0_to_1_however_large_their_heads_get(name: str) -> None:
+    network = awake_network(name)
     nn.init.normal_(network.head.weight, std=100.0)
     colors = network(torch.rand(1, 1, 64, 64))
     assert float(colors.min()) == 0 and float(colors.max()) == 1
@@ -52,26 +53,30 @@ def test_only_one_network_predicts_rgb() -> None:
 
 
 @torch.no_grad()
-def test_unet_starts_at_exactly_gray() -> None:
-    colors = build_network("unet").train()(torch.rand(2, 1, 96, 64))
+@pytest.mark.parametrize("name", ["unet", "efficientnet"])
+def test_ours_start_at_exactly_gray(name: str) -> None:
+    colors = build_network(name).train()(torch.rand(2, 1, 96, 64))
     torch.testing.assert_close(colors, torch.full_like(colors, 128 / 255), rtol=0, atol=0)
     assert float(colors[0, 0, 0, 0]) == pytest.approx(0.5019608, abs=5e-8)
 
 
-@pytest.mark.parametrize(("name", "count"), [("assignment", 954_434), ("assignment_rgb", 954_723), ("unet", 3_240_834)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("assignment", 954_434), ("assignment_rgb", 954_723), ("unet", 3_240_834), ("efficientnet", 4_540_674)],
+)
 def test_parameter_counts(name: str, count: int) -> None:
     assert sum(parameter.numel() for parameter in build_network(name).parameters()) == count
 
 
 @torch.no_grad()
-def test_unet_costs_less_than_6_gflop_and_less_than_the_assignment() -> None:
+def test_ours_cost_less_than_6_gflop_and_less_than_the_assignment() -> None:
     costs = {}
-    for name in ("unet", "assignment"):
+    for name in ("unet", "efficientnet", "assignment"):
         with FlopCounterMode(display=False) as counter:
             build_network(name).eval()(torch.rand(1, 1, 256, 256))
         costs[name] = counter.get_total_flops()
-    assert 1e9 < costs["unet"] < 6e9
-    assert costs["unet"] < costs["assignment"]
+    assert 1e9 < costs["unet"] < costs["assignment"] < 6e9
+    assert 1e9 < costs["efficientnet"] < costs["assignment"]
 
 
 @pytest.mark.parametrize("name", CHANNELS)

@@ -95,7 +95,7 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
         ("train.lr", -0.1, "must be greater than 0"),
         ("train.lr", 0, "must be greater than 0"),
         ("train.lr", "fast", "must be a valid number"),
-        ("train.network", "resnet", "must be 'unet', 'assignment' or 'assignment_rgb'"),
+        ("train.network", "resnet", "must be 'unet', 'efficientnet', 'assignment' or 'assignment_rgb'"),
         ("train.optimizer", "sgd", "must be 'adam' or 'adamw'"),
         ("train.schedule", "linear", "must be 'constant', 'onecycle' or 'cosine'"),
         ("train.on", "test", "must be 'train' or 'all'"),

@@ -22,6 +22,8 @@ SMALL = {
     "sample.max_side": 128,
     "preprocess.size": 64,
     "train.epochs": 1,
+    "train.side": 64,
+    "train.working_size": 64,
     "train.batch_size": 4,
     "evaluate.bootstrap": 200,
     "evaluate.rows": 2,
@@ -173,7 +175,18 @@ def test_a_params_change_reruns_only_what_depends_on_it(clone: Path) -> None:
     assert len(runs_of(clone)) == before + 1
     assert newest.data.params["evaluate.rows"] == "1"
     assert "val_loss" in newest.data.metrics  # a run of its own is complete, though nothing was trained
-    output = run(clone, "dvc", "exp", "run", "-S", "train.loss.ssim=0.2", "-S", "train.network=assignment")
+    output = run(
+        clone,
+        "dvc",
+        "exp",
+        "run",
+        "-S",
+        "train.loss.ssim=0.2",
+        "-S",
+        "train.network=assignment",
+        "-S",
+        "train.init=scratch",
+    )
     assert stages_run(output) == ["train", "evaluate"]
     assert len(runs_of(clone)) == before + 2
     assert json.loads((clone / "models/colorizer/config.json").read_text())["network"] == "assignment"

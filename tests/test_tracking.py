@@ -481,7 +481,7 @@ def colorizer_folder(workplace: Path) -> Path:
     nn.init.normal_(network.head.weight, std=0.3)
     folder = workplace / "colorizer"
     folder.mkdir()
-    save(folder, network.state_dict(), "unet", 64)
+    save(folder, network.state_dict(), "unet", 64, {"faithful": 1.0, "vivid": 1.5})
     return folder
 
 

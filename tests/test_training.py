@@ -46,7 +46,8 @@ def knobs(make_params: MakeParams) -> Callable[..., Train]:
     """The train section with small numbers, in float32 on the CPU, and some keys changed: knobs(lr=0.1)."""
 
     def make(**changes: Any) -> Train:
-        small = {"device": "cpu", "precision": "float32", "epochs": 1, "batch_size": 6} | changes
+        small = {"device": "cpu", "precision": "float32", "epochs": 1, "batch_size": 6}
+        small |= {"network": "unet", "init": "scratch", "flip": True, "crop": 1.0, "side": 0, "ema": 0.0} | changes
         return make_params({f"train.{key}": value for key, value in small.items()}).train
 
     return make
@@ -455,3 +456,53 @@ def test_training_writes_no_files(
     use_tiny(monkeypatch)
     train(*shards, knobs())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_moving_average_is_what_is_validated_and_kept(
+    shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    """With a decay near 1 the average hardly leaves the first step's weights, whatever training does."""
+    learned = train(*shards, knobs(epochs=4, batch_size=2, lr=0.01, ema=0.0))
+    averaged = train(*shards, knobs(epochs=4, batch_size=2, lr=0.01, ema=0.999))
+    head = {name: float(run.weights["head.weight"].norm()) for name, run in (("a", averaged), ("l", learned))}
+    assert 0 < head["a"] < 0.3 * head["l"]
+    assert averaged.history[-1]["val_loss"] != learned.history[-1]["val_loss"]
+    assert [row["train_loss"] for row in averaged.history] == [row["train_loss"] for row in learned.history]
+
+
+def test_crops_are_seen_at_the_side_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    tiny, targets = use_tiny(monkeypatch)
+    train(*shards, knobs(crop=0.5, side=32))
+    assert {tuple(seen.shape[1:]) for seen in tiny.seen} == {(1, 32, 32)}
+    assert {tuple(target.shape[1:]) for target in targets} == {(2, 32, 32)}
+
+
+def test_the_shipped_model_can_be_fine_tuned(shards: tuple[Shards, Shards], knobs: Callable[..., Train]) -> None:
+    from chromascape.colorizer import SHIPPED, load_network
+
+    chosen = knobs(network="efficientnet", init="shipped", lr=1e-9, epochs=1)
+    trained = train(*shards, chosen)
+    shipped = load_network(SHIPPED)[1].state_dict()
+    assert torch.allclose(trained.weights["head.weight"], shipped["head.weight"], atol=1e-6)
+
+
+def test_the_shipped_model_fits_its_own_network_alone(
+    shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    with pytest.raises(ChromascapeError, match=r"train\.init: shipped fits network efficientnet, not unet"):
+        train(*shards, knobs(network="unet", init="shipped"))
+
+
+def test_with_luma_the_network_sees_it_in_place_of_lightness(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+) -> None:
+    from chromascape import lab
+
+    tiny, targets = use_tiny(monkeypatch)
+    train(*shards, knobs(input="luma", flip=False, batch_size=12))
+    photos = lab.dequantise(shards[0].read(np.arange(N_TRAIN)).transpose(0, 2, 3, 1))
+    (seen,) = tiny.seen
+    assert float(seen.mean()) == pytest.approx(lab.luma(photos).mean() / 100, abs=1e-4)
+    assert float(targets[0].mean()) == pytest.approx(float(lab.scale_ab(photos[..., 1:]).mean()), abs=1e-4)

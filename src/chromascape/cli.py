@@ -10,6 +10,14 @@ from typing import Any
 from chromascape import __version__
 from chromascape.errors import ChromascapeError, explain_os_error
 
+ROWS = {
+    "model": "model",
+    "vivid": "model, vivid",
+    "shipped": "shipped model",
+    "gray": "gray input",
+    "mean_ab": "mean training color",
+}
+TRAINED = Path("models/colorizer")
 WRITABLE = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
 
 
@@ -36,15 +44,15 @@ def _parser() -> argparse.ArgumentParser:
     colorize = commands.add_parser("colorize", help="colorize photos", description="Colorize photos of any size.")
     colorize.add_argument("inputs", nargs="+", type=Path, metavar="IN", help="photos, or folders of photos")
     colorize.add_argument(
-        "-o", "--output", required=True, type=Path, metavar="OUT",
-        help="a file for one photo, else a folder; made where it is missing",
+        "-o", "--output", default=Path("colorized"), type=Path, metavar="OUT",
+        help="a file for one photo, else a folder; made where it is missing (%(default)s)",
     )  # fmt: skip
     colorize.add_argument(
-        "--model",
-        type=Path,
-        default=Path("models/colorizer"),
-        metavar="DIR",
-        help="trained model (%(default)s)",
+        "--model", type=Path, metavar="DIR",
+        help="trained model (models/colorizer where you have trained one, else the one that comes with Chromascape)",
+    )  # fmt: skip
+    colorize.add_argument(
+        "--vivid", action="store_true", help="as colorful as photos are, not as close to the truth as can be"
     )
     colorize.add_argument("--device", default="auto", metavar="D", help="auto, cuda, mps or cpu (%(default)s)")
     colorize.add_argument("--recursive", action="store_true", help="take folders inside folders too, keeping the tree")
@@ -60,34 +68,37 @@ def _colorize(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     jobs = _plan(options.inputs, options.output, options.recursive)
-    from chromascape.colorizer import Colorizer
+    from chromascape.colorizer import SHIPPED, Colorizer
     from chromascape.photos import PhotoError
 
-    colorizer = Colorizer.load(options.model, options.device)
+    model = options.model or (TRAINED if TRAINED.exists() else SHIPPED)
+    colorizer = Colorizer.load(model, options.device)
+    rendering = "vivid" if options.vivid else "faithful"
     done = skipped = failed = 0
     for source, target in tqdm(jobs, desc="colorize", unit="photo", disable=None if len(jobs) > 1 else True):
         if target.exists() and not options.overwrite:
             skipped += 1
             continue
         try:
-            _colorize_one(colorizer, source, target)
+            _colorize_one(colorizer, source, target, rendering)
             done += 1
         except (PhotoError, OSError, ValueError) as error:  # ValueError: a picture that the format can't hold
             reason = explain_os_error(error) if isinstance(error, OSError) else str(error)
             tqdm.write(f"error: {source}: {reason}", file=sys.stderr)
             failed += 1
-    parts = [f"{done} colorized into {options.output}"]
+    by = " by the model that comes with Chromascape" if model == SHIPPED else ""
+    parts = [f"{done} colorized into {options.output}{by}"]
     parts += [f"{skipped} skipped because the output exists (--overwrite replaces it)"] * bool(skipped)
     parts += [f"{failed} failed"] * bool(failed)
     print(", ".join(parts))
     return 1 if failed else 0
 
 
-def _colorize_one(colorizer, source: Path, target: Path) -> None:  # type: ignore[no-untyped-def]
+def _colorize_one(colorizer, source: Path, target: Path, rendering: str) -> None:  # type: ignore[no-untyped-def]
     from chromascape import photos
     from chromascape.files import atomic_write
 
-    picture = colorizer.colorize(photos.open_photo(photos.read_bytes(source)))
+    picture = colorizer.colorize(photos.open_photo(photos.read_bytes(source)), rendering)
     formats = {".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
     with atomic_write(target) as beside:
         picture.save(beside, formats.get(target.suffix.lower(), "JPEG"), quality=95)
@@ -158,7 +169,7 @@ def _summary(options: argparse.Namespace) -> int:
 def _summary_lines(figures: dict[str, Any]) -> list[str]:
     """A table of the model beside gray, and the gain in a sentence; `figures` as in metrics/evaluate.json."""
     lines = [f"{'':22}{'PSNR dB':>9}{'SSIM':>9}{'CIEDE2000':>11}{'color':>8}"]
-    for key, label in {"model": "model", "gray": "gray input", "mean_ab": "mean training color"}.items():
+    for key, label in ROWS.items():
         row = figures[key]
         numbers = f"{row['psnr_db']:9.2f}{row['ssim']:9.4f}{row['ciede2000']:11.2f}{row['colorfulness']:8.1f}"
         lines.append(f"{label:22}{numbers}")

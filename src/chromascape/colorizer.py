@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,7 +19,9 @@ from chromascape.errors import ChromascapeError
 from chromascape.files import write_json
 from chromascape.networks import build_network, predicts_rgb
 
-FORMAT = 1  # of the folder that `save` writes; raise it when older code can't read it any more
+FORMAT = 2  # of the folder that `save` writes; raise it when older code can't read it any more
+SHIPPED = Path(__file__).parent / "weights"  # the model that comes with the package
+Rendering = Literal["faithful", "vivid"]
 STRIP_PIXELS = 2_000_000  # full-size Lab is made in strips of about this many pixels, to bound the memory
 
 
@@ -28,11 +30,23 @@ class Colorizer:
 
     The network sees a photo's L* at its working size (shorter side `size` pixels); the ab that it predicts is
     enlarged and joined to the photo's own L*, so that all detail stays and the output has the input's size.
+    `renderings` are factors on the predicted ab, see `calibration`. With `luma` the network takes luma for L*, and
+    so does the picture that is made of its ab.
     """
 
-    def __init__(self, network: torch.nn.Module, name: str, size: int, device: str = "cpu"):
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        name: str,
+        size: int,
+        device: str = "cpu",
+        renderings: dict[str, float] | None = None,
+        luma: bool = False,
+    ):
         self.network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.name, self.size, self.device = name, size, device
+        self.renderings = renderings or {"faithful": 1.0, "vivid": 1.0}
+        self.luma = luma
 
     @classmethod
     def load(cls, path: Path | str, device: str = "auto") -> "Colorizer":
@@ -41,25 +55,17 @@ class Colorizer:
         Raises:
             ChromascapeError: files are missing, damaged, or of another version.
         """
-        folder = Path(path)
-        config = _read_config(folder / "config.json")
-        network = build_network(config["network"])
-        file = folder / "weights.safetensors"
-        try:
-            network.load_state_dict(load_file(file))
-        except FileNotFoundError:
-            raise ChromascapeError(f"{file}: no such file: run `dvc repro` to train a model") from None
-        except (SafetensorError, RuntimeError) as error:
-            first = str(error).strip().splitlines()[0]
-            raise ChromascapeError(f"{file}: no weights for network {config['network']}: {first}") from None
-        return cls(network, config["network"], config["size"], pick_device(device, "device"))
+        config, network = load_network(Path(path))
+        where = pick_device(device, "device")
+        return cls(network, config["network"], config["size"], where, config["renderings"], config["input"] == "luma")
 
-    def colorize(self, image: Image.Image | NDArray[np.uint8]) -> Image.Image:
+    def colorize(self, image: Image.Image | NDArray[np.uint8], rendering: Rendering = "faithful") -> Image.Image:
         """Color for a photo of any size and mode.
 
         Args:
             image: a Pillow image, turned upright by its EXIF orientation; or uint8 (H, W) or (H, W, 3). Of color
                 input only L* is used.
+            rendering: "faithful", closest to the truth on average, or "vivid", as colorful as photos are.
         Returns:
             8-bit RGB of the (upright) input's size.
         Raises:
@@ -69,42 +75,102 @@ class Colorizer:
         rgb = np.asarray(photos.to_rgb(image)) if isinstance(image, Image.Image) else _rgb_array(image)
         lightness = np.empty(rgb.shape[:2], np.float32)
         for rows in _strips(*rgb.shape[:2]):
-            lightness[rows] = lab.rgb_to_lab(rgb[rows])[..., 0]
-        ab = self.predict_ab(lightness)
+            lightness[rows] = self._lightness(lab.rgb_to_lab(rgb[rows]))
+        ab = self.predict_ab(lightness, rendering)
         colors = np.empty(rgb.shape, np.uint8)
         for rows in _strips(*rgb.shape[:2]):
             colors[rows] = lab.lab_to_rgb(lab.fit_to_srgb(lab.join(lightness[rows], ab[rows])))
         return Image.fromarray(colors)
 
-    def predict_ab(self, lightness: NDArray[np.floating]) -> NDArray[np.float32]:
-        """The network's colors for L* (H, W) in 0..100: a* and b*, (H, W, 2), clamped to -128..127."""
+    def network_lab(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:
+        """The network's own picture of a photo, Lab (H, W, 3), made from its lightness: to be measured.
+
+        A network that predicts RGB gives all of the picture; elsewhere its ab is joined to what it took for L*.
+        """
+        lightness = self._lightness(photo)
+        if predicts_rgb(self.name):
+            picture = lab.rgb_to_lab(_levels(self._output(self._input(lightness))))
+            return np.stack([_resize(picture[..., n], *lightness.shape) for n in range(3)], axis=-1)
+        return lab.join(lightness, self.network_ab(lightness))
+
+    def _lightness(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:
+        """What the network takes for the L* of Lab (H, W, 3): (H, W) in 0..100."""
+        return lab.luma(photo) if self.luma else photo[..., 0].astype(np.float32)
+
+    def predict_ab(self, lightness: NDArray[np.floating], rendering: Rendering = "faithful") -> NDArray[np.float32]:
+        """Colors for L* (H, W) in 0..100: a* and b*, (H, W, 2), clamped to -128..127."""
+        picture = lab.join(lightness, self.network_ab(lightness))
+        return self.render(picture, rendering)[..., 1:]
+
+    def render(self, picture: NDArray[np.floating], rendering: Rendering) -> NDArray[np.float32]:
+        """What `network_lab` gave (H, W, 3), with its colors as strong as the rendering wants them."""
+        return scale_chroma(picture, self.renderings[rendering])
+
+    def network_ab(self, lightness: NDArray[np.floating]) -> NDArray[np.float32]:
+        """The network's own a* and b* for L* (H, W) in 0..100, (H, W, 2) in -128..127."""
+        colors = self._output(self._input(lightness))
+        ab = lab.rgb_to_lab(_levels(colors))[..., 1:] if predicts_rgb(self.name) else lab.unscale_ab(colors)
+        return np.stack([_resize(ab[..., channel], *lightness.shape) for channel in range(2)], axis=-1)
+
+    def _input(self, lightness: NDArray[np.floating]) -> Tensor:
+        """Scaled L* at working size on the device, (1, 1, H, W)."""
         height, width = lightness.shape
         scale = self.size / min(height, width)
         # A panorama is not enlarged beyond four times the working size along its longer side.
         scale = min(scale, 4 * self.size / max(height, width))
         small = _resize(lightness, max(1, round(height * scale)), max(1, round(width * scale)))
-        scaled = torch.from_numpy(lab.scale_lightness(small))[None, None].to(self.device)
-        ab = self._scaled_ab(scaled, small)
-        return np.stack([_resize(ab[..., channel], height, width) for channel in range(2)], axis=-1)
+        return torch.from_numpy(lab.scale_lightness(small))[None, None].to(self.device)
 
     @torch.inference_mode()
-    def _scaled_ab(self, lightness: Tensor, small: NDArray[np.float32]) -> NDArray[np.float32]:
-        """a* and b* (H, W, 2) at working size. Of a network that predicts RGB, the ab of its colors is taken."""
-        colors = self.network(lightness.contiguous(memory_format=torch.channels_last))[0].float().cpu().numpy()
-        colors = colors.transpose(1, 2, 0)
-        if predicts_rgb(self.name):
-            return lab.rgb_to_lab(np.rint(colors * 255).astype(np.uint8))[..., 1:]
-        return lab.unscale_ab(colors)
+    def _output(self, lightness: Tensor) -> NDArray[np.float32]:
+        """The network's scaled colors at working size, (H, W, C) in 0..1."""
+        colors = self.network(lightness.contiguous(memory_format=torch.channels_last))[0]
+        return colors.float().cpu().numpy().transpose(1, 2, 0)
 
 
-def save(folder: Path, weights: dict[str, Tensor], network: str, size: int) -> None:
-    """Write weights.safetensors and config.json into an existing folder."""
-    data = to_bytes({name: value.contiguous() for name, value in weights.items()})
-    (folder / "weights.safetensors").write_bytes(data)
-    write_json(
-        {"format": FORMAT, "network": network, "size": size, "chromascape": __version__},
-        folder / "config.json",
-    )
+def scale_chroma(picture: NDArray[np.floating], factor: float) -> NDArray[np.float32]:
+    """Lab (..., 3) with a* and b* times `factor`, clamped to -128..127."""
+    return lab.join(picture[..., 0], np.clip(picture[..., 1:] * np.float32(factor), -128, 127))
+
+
+def load_network(folder: Path) -> tuple[Any, torch.nn.Module]:
+    """The configuration and the network with its weights, from a folder that `save` wrote.
+
+    Raises:
+        ChromascapeError: files are missing, damaged, or of another version.
+    """
+    config = _read_config(folder / "config.json")
+    network = build_network(config["network"])
+    file = folder / "weights.safetensors"
+    try:
+        network.load_state_dict(load_file(file))
+    except FileNotFoundError:
+        raise ChromascapeError(f"{file}: no such file: run `dvc repro` to train a model") from None
+    except (SafetensorError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ChromascapeError(f"{file}: no weights for network {config['network']}: {first}") from None
+    return config, network
+
+
+def save(
+    folder: Path, weights: dict[str, Tensor], network: str, size: int, renderings: dict[str, float], luma: bool = False
+) -> None:
+    """Write weights.safetensors and config.json into an existing folder.
+
+    Kernels and matrices are stored as float16, which halves the file and moves colors by less than a level of 8
+    bits; what has one dimension (biases, batch statistics, whose range may be wider) as float32.
+    """
+    stored = {name: value.half() if value.ndim > 1 else value for name, value in weights.items()}
+    (folder / "weights.safetensors").write_bytes(to_bytes({name: v.contiguous() for name, v in stored.items()}))
+    config = {
+        "format": FORMAT,
+        "network": network,
+        "input": "luma" if luma else "lightness",
+        "size": size,
+        "renderings": renderings,
+        "chromascape": __version__,
+    }
+    write_json(config, folder / "config.json")
 
 
 def _read_config(file: Path) -> Any:
@@ -117,11 +183,20 @@ def _read_config(file: Path) -> Any:
         build_network(config["network"])
         if type(config["size"]) is not int or not 64 <= config["size"] <= 2048:
             raise ValueError("size")
+        if config["input"] not in ("lightness", "luma"):
+            raise ValueError("input")
+        if not all(0 <= float(config["renderings"][name]) <= 10 for name in ("faithful", "vivid")):
+            raise ValueError("renderings")
     except FileNotFoundError:
         raise ChromascapeError(f"{file}: no such file: name a folder with a trained model, or train one") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ChromascapeError(f"{file}: not the configuration of a Chromascape model ({error})") from None
     return config
+
+
+def _levels(rgb: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """RGB in 0..1 as 8-bit levels."""
+    return np.rint(rgb * 255).astype(np.uint8)
 
 
 def _resize(values: NDArray[np.floating], height: int, width: int) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from chromascape import lab, metrics
 from chromascape.cache import Shards
 from chromascape.colorizer import Colorizer
 
-PREDICTIONS = ("model", "gray", "mean_ab")
+PREDICTIONS = ("model", "vivid", "shipped", "gray", "mean_ab")
 METRICS = ("psnr_db", "ssim", "ciede2000", "colorfulness", "loss_mse_l1")
 
 
@@ -24,20 +24,35 @@ def mean_ab(photos: Shards) -> NDArray[np.float32]:
     return (np.asarray(total, dtype=np.float64) / pixels - lab.NEUTRAL).astype(np.float32)
 
 
-def evaluate(colorizer: Colorizer, photos: Shards, train_photos: Shards, jobs: int) -> pd.DataFrame:
+def evaluate(colorizer: Colorizer, shipped: Colorizer, photos: Shards, train_photos: Shards, jobs: int) -> pd.DataFrame:
     """A row a photo: path, and `prediction.metric` for every prediction and metric, and `truth.colorfulness`.
 
     Units: psnr_db in dB, ssim -1..1, ciede2000 in color differences, colorfulness as Hasler and Süsstrunk's M3,
     loss_mse_l1 the assignment's MSE + L1 on ab scaled to 0..1. All but the loss are taken on 8-bit sRGB, after
     colors were fitted into it.
+
+    Args:
+        colorizer: the trained model: predictions `model`, its faithful rendering, and `vivid`.
+        shipped: the model that comes with the package.
+        photos: to measure on.
+        train_photos: whose mean color is the prediction `mean_ab`.
+        jobs: worker processes, 0 for one a core.
     """
     color = mean_ab(train_photos)
 
     def tasks() -> Iterator[Any]:
         for row in range(len(photos)):
             quantised = photos.read(np.array([row]))[0].transpose(1, 2, 0)
-            lightness = lab.dequantise(quantised)[..., 0]
-            yield delayed(_measure)(quantised, colorizer.predict_ab(lightness), color)
+            photo = lab.dequantise(quantised)
+            picture, lightness = colorizer.network_lab(photo), photo[..., 0]
+            predictions = {
+                "model": colorizer.render(picture, "faithful"),
+                "vivid": colorizer.render(picture, "vivid"),
+                "shipped": shipped.render(shipped.network_lab(photo), "faithful"),
+                "gray": lab.join(lightness, np.zeros_like(photo[..., 1:])),
+                "mean_ab": lab.join(lightness, np.broadcast_to(color, photo[..., 1:].shape)),
+            }
+            yield delayed(_measure)(quantised, predictions)
 
     rows = Parallel(n_jobs=jobs or -1, return_as="generator", pre_dispatch="2*n_jobs")(tasks())
     progress = tqdm(rows, total=len(photos), desc="evaluate", unit="photo", disable=None)
@@ -46,26 +61,24 @@ def evaluate(colorizer: Colorizer, photos: Shards, train_photos: Shards, jobs: i
     return table
 
 
-def predicted_rgb(lightness: NDArray[np.floating], ab: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """L* (H, W) and predicted ab (H, W, 2) as a picture that sRGB can show, uint8 (H, W, 3)."""
-    return lab.lab_to_rgb(lab.fit_to_srgb(lab.join(lightness, ab)))
+def predicted_rgb(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """A predicted Lab picture (H, W, 3) as sRGB can show it, uint8 (H, W, 3)."""
+    return lab.lab_to_rgb(lab.fit_to_srgb(picture))
 
 
-def _measure(quantised: NDArray[np.uint8], ab: NDArray[np.float32], color: NDArray[np.float32]) -> dict[str, float]:
+def _measure(quantised: NDArray[np.uint8], predictions: dict[str, NDArray[np.float32]]) -> dict[str, float]:
     """All metrics of one photo; runs in worker processes.
 
     Args:
         quantised: the true photo as quantised Lab (H, W, 3).
-        ab: the model's (H, W, 2).
-        color: the training photos' mean ab (2,).
+        predictions: predicted Lab (H, W, 3) by name.
     """
     true_lab = lab.dequantise(quantised)
-    true_rgb, lightness = lab.lab_to_rgb(true_lab), true_lab[..., 0]
-    predictions = {"model": ab, "gray": np.zeros_like(ab), "mean_ab": np.broadcast_to(color, ab.shape)}
+    true_rgb = lab.lab_to_rgb(true_lab)
     row: dict[str, float] = {}
-    for name, predicted_ab in predictions.items():
-        rgb = predicted_rgb(lightness, predicted_ab)
-        error = lab.scale_ab(predicted_ab) - lab.scale_ab(true_lab[..., 1:])
+    for name, picture in predictions.items():
+        rgb = predicted_rgb(picture)
+        error = lab.scale_ab(picture[..., 1:]) - lab.scale_ab(true_lab[..., 1:])
         row |= {
             f"{name}.psnr_db": metrics.psnr_db(true_rgb, rgb),
             f"{name}.ssim": metrics.ssim(true_rgb, rgb),
@@ -90,10 +103,24 @@ def summarize(table: pd.DataFrame, resamples: int, seed: int, held_out: bool) ->
     return {
         "n_photos": len(table),
         "held_out": held_out,
-        **{name: {metric: float(table[f"{name}.{metric}"].mean()) for metric in METRICS} for name in PREDICTIONS},
+        **{name: _means(table, name) for name in PREDICTIONS},
         "truth": {"colorfulness": float(table["truth.colorfulness"].mean())},
         "gain_over_gray_db": float(gain.mean()),
         "gain_over_gray_ci95_db": list(interval) if interval else None,
+        "win_rate_over_gray": float((gain > 0).mean()),
+        "win_rate_over_gray_ciede2000": float(closer.mean()),
+    }
+
+
+def _means(table: pd.DataFrame, name: str) -> dict[str, float]:
+    """Means over photos of one prediction's metrics; of the vivid and the shipped one its own gain over gray too."""
+    means = {metric: float(table[f"{name}.{metric}"].mean()) for metric in METRICS}
+    if name not in ("vivid", "shipped"):  # the model's own gain stands beside its figures, with its interval
+        return means
+    gain = table[f"{name}.psnr_db"] - table["gray.psnr_db"]
+    closer = table[f"{name}.ciede2000"] < table["gray.ciede2000"]
+    return means | {
+        "gain_over_gray_db": float(gain.mean()),
         "win_rate_over_gray": float((gain > 0).mean()),
         "win_rate_over_gray_ciede2000": float(closer.mean()),
     }

@@ -67,6 +67,15 @@ def fit_to_srgb(lab: Float) -> NDArray[np.float32]:
     return fitted
 
 
+def luma(lab: Float) -> NDArray[np.float32]:
+    """What `skimage.color.rgb2gray` gives for Lab (..., 3), times 100: (...) in 0..100.
+
+    It is no L*: a weighted sum of sRGB's levels (ITU-R BT.709), which lies up to 15 away. Only the network that the
+    project grew from takes it for one.
+    """
+    return (lab_to_rgb(lab) @ np.array([0.2125, 0.7154, 0.0721], np.float32)) * np.float32(100 / 255)
+
+
 def quantise(lab: Float) -> NDArray[np.uint8]:
     """Lab (..., 3) to the cache's uint8 (..., 3)."""
     scaled = np.concatenate([lab[..., :1] * (255 / 100), lab[..., 1:] + 128], axis=-1)

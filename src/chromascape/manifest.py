@@ -239,7 +239,9 @@ def split_of(sha256: str, split: Split) -> str:
     return "test" if place < split.test else "val" if place < split.test + split.val else "train"
 
 
-def add_splits(manifest: pd.DataFrame, accepted: pd.Series, split: Split) -> tuple[pd.Series, pd.Series]:
+def add_splits(
+    manifest: pd.DataFrame, accepted: pd.Series, split: Split, train_only: list[str]
+) -> tuple[pd.Series, pd.Series]:
     """Fill `split` for accepted photos, and find the duplicates among them that must not be used.
 
     A photo's split depends on nothing but itself, so it never moves when others come. Exact copies agree on it: the
@@ -254,6 +256,8 @@ def add_splits(manifest: pd.DataFrame, accepted: pd.Series, split: Split) -> tup
     exact[chosen.index] = chosen.duplicated("sha256")
     chosen = chosen[~exact[chosen.index]]
     splits = chosen["sha256"].map(lambda sha: split_of(sha, split))
+    folders = tuple(f"{folder.strip('/')}/" for folder in train_only)
+    splits = splits.mask(chosen["path"].str.startswith(folders), "train") if folders else splits
     rank = splits.map({"test": 0, "val": 1, "train": 2})
     near = pd.Series(False, index=manifest.index)
     near[chosen.index] = rank > rank.groupby(chosen["group"]).transform("min")

@@ -17,7 +17,14 @@ def model_card(params: Params, summary: dict[str, Any]) -> str:
     whole = " All three splits were trained on, so no figure measured on them is a held-out one." * (train.on == "all")
     rgb = predicts_rgb(train.network)
     colors, scaled = ("RGB", "RGB in 0..1") if rgb else ("a* and b* of CIE Lab", "ab scaled to 0..1")
+    view = f"crops of at least {train.crop:g} of the area" if train.crop < 1 else "whole photos"
+    side, seen_at = (chosen or params.preprocess.size for chosen in (train.side, train.working_size))
+    view = f"{view} at {side} pixels" + ", half of them mirrored" * train.flip
+    renderings = ", ".join(f"{name} {factor:g}" for name, factor in summary["renderings"].items())
+    only = f" (only trained on: {', '.join(f'`{folder}`' for folder in data.train_only)})" * bool(data.train_only)
     steps = f"{train.optimizer}, {train.schedule}, lr {train.lr:g}, batch {train.batch_size}, {train.epochs} epochs"
+    steps += f", weight decay {train.weight_decay:g}" * (train.optimizer == "adamw")
+    steps += f", moving average of the weights {train.ema:g}" * bool(train.ema)
     losses = f"validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
     best = f"{summary['best_epoch']}: {losses}"
     return f"""# Model card: Chromascape colorizer
@@ -26,13 +33,16 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 
 | | |
 |---|---|
-| Network | `{train.network}`, {summary["parameters"]:,} parameters, sees photos at {params.preprocess.size} pixels |
-| Photos | {summary["n_train"]:,} for training, {summary["n_val"]:,} for choosing the epoch, from `{data.dir}` |
+| Network | `{train.network}`, {summary["parameters"]:,} parameters, sees photos at {seen_at} pixels |
+| Photos | {summary["n_train"]:,} for training, {summary["n_val"]:,} for choosing the epoch, from `{data.dir}`{only} |
 | Split | train {data.split.train:g}, val {data.split.val:g}, test {data.split.test:g}, seed {data.split.seed} |
 | Loss | {train.loss.mse:g} · MSE + {train.loss.l1:g} · L1 + {train.loss.ssim:g} · (1 − SSIM), on {scaled} |
+| Started from | `{train.init}` |
+| Sees | {view} |
 | Recipe | {steps} |
 | Seed | {train.seed} |
 | Best epoch | {best} |
+| Factors on ab | {renderings} |
 | Made with | Chromascape {__version__} |
 
 Test figures beside gray's are in `metrics/evaluate.json` of the run that made these weights.{whole}

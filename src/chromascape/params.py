@@ -65,6 +65,7 @@ class Split(Section):
 
 class Data(Section):
     dir: Annotated[str, Field(min_length=1)]
+    train_only: list[str]
     split: Split
 
 
@@ -113,7 +114,9 @@ class LossWeights(Section):
 
 
 class Train(Section):
-    network: Literal["unet", "assignment", "assignment_rgb"]
+    network: Literal["unet", "efficientnet", "assignment", "assignment_rgb"]
+    init: Literal["scratch", "imagenet", "shipped"]
+    input: Literal["lightness", "luma"]
     loss: LossWeights
     epochs: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1)]
@@ -122,10 +125,22 @@ class Train(Section):
     weight_decay: Weight
     schedule: Literal["constant", "onecycle", "cosine"]
     flip: bool
+    side: Annotated[int, Field(ge=0, le=2048, multiple_of=32)]
+    crop: Annotated[float, Field(gt=0, le=1)]
+    working_size: Annotated[int, Field(ge=0, le=2048)]
+    ema: Annotated[float, Field(ge=0, lt=1)]
+    calibrate: bool
+    vivid: Weight
     on: Literal["train", "all"]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     device: Literal["auto", "cuda", "mps", "cpu"]
     precision: Literal["auto", "bf16", "float32"]
+
+    @model_validator(mode="after")
+    def working_size_is_large_enough(self) -> "Train":
+        if 0 < self.working_size < 64:
+            raise ValueError(f"train.working_size must be 0 or at least 64, but is {self.working_size}")
+        return self
 
 
 class Evaluate(Section):

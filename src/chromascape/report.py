@@ -14,7 +14,7 @@ from PIL import Image
 
 from chromascape import lab
 from chromascape.cache import Shards
-from chromascape.colorizer import Colorizer
+from chromascape.colorizer import Colorizer, scale_chroma
 from chromascape.evaluation import pick_rows, predicted_rgb
 from chromascape.photos import shown_name
 
@@ -50,13 +50,12 @@ def triptychs(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, count: 
 
 def _triptych(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, row: int) -> Triptych:
     true_lab = lab.dequantise(photos.read(np.array([row]))[0].transpose(1, 2, 0))
-    lightness = true_lab[..., 0]
-    ab = colorizer.predict_ab(lightness)
+    picture = colorizer.render(colorizer.network_lab(true_lab), "faithful")
     figures = table.drop(columns="path").iloc[row].to_dict()
     return Triptych(
         shown_name(photos.paths[row]),
-        predicted_rgb(lightness, np.zeros_like(ab)),
-        predicted_rgb(lightness, ab),
+        predicted_rgb(scale_chroma(true_lab, 0)),
+        predicted_rgb(picture),
         lab.lab_to_rgb(true_lab),
         figures,
     )

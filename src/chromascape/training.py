@@ -13,15 +13,19 @@ import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from chromascape import lab
+from chromascape.augment import augment
 from chromascape.cache import Shards
+from chromascape.colorizer import SHIPPED, load_network
 from chromascape.devices import pick_device, pick_precision
 from chromascape.errors import ChromascapeError
 from chromascape.losses import weighted_loss
-from chromascape.networks import build_network, predicts_rgb
+from chromascape.networks import EfficientNetUNet, build_network, predicts_rgb
 from chromascape.params import Train
+from chromascape.pretrained import load_imagenet_encoder
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
@@ -46,6 +50,22 @@ class Trained:
     images_per_second: float
 
 
+@dataclass
+class _Learner:
+    """A network and what moves its weights; `averaged` holds their moving average, if one is kept."""
+
+    fabric: Fabric
+    network: Any
+    averaged: AveragedModel | None
+    optimizer: Any
+    schedule: torch.optim.lr_scheduler.LambdaLR
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is validated and kept."""
+        return self.averaged.module if self.averaged else self.network.module  # type: ignore[no-any-return]
+
+
 def train(
     train_photos: Shards,
     val_photos: Shards,
@@ -61,11 +81,7 @@ def train(
     """
     torch.manual_seed(knobs.seed)
     device = pick_device(knobs.device, "train.device")
-    fabric = Fabric(accelerator=device, devices=1, precision=pick_precision(knobs.precision, device))
-    network = build_network(knobs.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _optimizer(network, knobs)
-    schedule = _schedule(optimizer, knobs, _steps_per_epoch(len(train_photos), knobs.batch_size))
-    network, optimizer = fabric.setup(network, optimizer)
+    learner = _learner(knobs, device, _steps_per_epoch(len(train_photos), knobs.batch_size))
     history: History = []
     best: dict[str, Tensor] = {}
     images, seconds = 0, 0.0
@@ -73,23 +89,57 @@ def train(
         gray_loss = _gray_loss(val_photos, knobs)
         for epoch in range(1, knobs.epochs + 1):
             start = time.perf_counter()
-            train_loss, seen = _train_epoch(fabric, network, optimizer, schedule, train_photos, knobs, epoch)
+            train_loss, seen = _train_epoch(learner, train_photos, knobs, epoch)
             images, seconds = images + seen, seconds + time.perf_counter() - start
             row = {
                 "epoch": epoch,
                 "train_loss": train_loss,
-                "val_loss": _val_loss(fabric, network, val_photos, knobs),
+                "val_loss": _val_loss(learner, val_photos, knobs),
                 "gray_val_loss": gray_loss,
-                "lr": optimizer.param_groups[0]["lr"],
+                "lr": learner.optimizer.param_groups[0]["lr"],
             }
             _check_finite(row)
             if all(row["val_loss"] < earlier["val_loss"] for earlier in history):
-                best = {name: value.cpu().clone() for name, value in network.module.state_dict().items()}
+                best = {name: value.cpu().clone() for name, value in learner.judged.state_dict().items()}
             history.append(row)
             if on_epoch:
                 on_epoch(row)
     best_epoch = min(history, key=lambda row: row["val_loss"])["epoch"]
     return Trained(best, history, int(best_epoch), images / seconds)
+
+
+def initial_network(knobs: Train) -> nn.Module:
+    """The network with the weights that training starts from.
+
+    Raises:
+        ChromascapeError: `train.init` names weights that do not fit this network, or are not installed.
+    """
+    network = build_network(knobs.network)
+    if knobs.init == "shipped":
+        config, shipped = load_network(SHIPPED)
+        if config["network"] != knobs.network:
+            raise ChromascapeError(
+                f"train.init: shipped fits network {config['network']}, not {knobs.network}: change one of the two"
+            )
+        return shipped
+    if knobs.init == "imagenet":
+        if not isinstance(network, EfficientNetUNet):
+            raise ChromascapeError(f"train.init: imagenet fits network efficientnet, not {knobs.network}")
+        load_imagenet_encoder(network.encoder)
+    return network
+
+
+def _learner(knobs: Train, device: str, steps: int) -> _Learner:
+    """All that training needs, for epochs of `steps` batches."""
+    fabric = Fabric(accelerator=device, devices=1, precision=pick_precision(knobs.precision, device))
+    network = initial_network(knobs).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = _optimizer(network, knobs)
+    schedule = _schedule(optimizer, knobs, steps)
+    network, optimizer = fabric.setup(network, optimizer)
+    averaged = None
+    if knobs.ema:
+        averaged = AveragedModel(network.module, multi_avg_fn=get_ema_multi_avg_fn(knobs.ema), use_buffers=True)
+    return _Learner(fabric, network, averaged, optimizer, schedule)
 
 
 @contextmanager
@@ -106,10 +156,9 @@ def _memory_errors_explained(knobs: Train, device: str) -> Iterator[None]:
         ) from None
 
 
-def _train_epoch(
-    fabric: Fabric, network: Any, optimizer: Any, schedule: Any, photos: Shards, knobs: Train, epoch: int
-) -> tuple[float, int]:
+def _train_epoch(learner: _Learner, photos: Shards, knobs: Train, epoch: int) -> tuple[float, int]:
     """One pass over the photos in an order that seed and epoch decide; returns the mean loss and the photos seen."""
+    network, optimizer = learner.network, learner.optimizer
     network.train()
     generator = torch.Generator().manual_seed(knobs.seed * 100_003 + epoch)
     order = torch.randperm(len(photos), generator=generator).numpy()
@@ -118,13 +167,15 @@ def _train_epoch(
     losses, seen = [], 0
     for step in range(steps):
         rows = order[step * knobs.batch_size : (step + 1) * knobs.batch_size]
-        flips = torch.rand(len(rows), generator=generator) < 0.5 if knobs.flip else None
-        lightness, target = _batch(photos, rows, knobs.network, fabric.device, flips)
+        quantised = augment(photos.read(rows), knobs.flip, knobs.crop, knobs.side or photos.size, generator)
+        lightness, target = _tensors(quantised, knobs, learner.fabric.device)
         loss = weighted_loss(network(lightness), target, knobs.loss.model_dump())
         optimizer.zero_grad(set_to_none=True)
-        fabric.backward(loss)
+        learner.fabric.backward(loss)
         optimizer.step()
-        schedule.step()
+        learner.schedule.step()
+        if learner.averaged:
+            learner.averaged.update_parameters(network.module)
         losses.append(loss.detach())
         seen += len(rows)
         bar.update(len(rows))
@@ -135,13 +186,15 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def _val_loss(fabric: Fabric, network: Any, photos: Shards, knobs: Train) -> float:
-    """Mean loss over the photos."""
-    network.eval()
+def _val_loss(learner: _Learner, photos: Shards, knobs: Train) -> float:
+    """Mean loss over the whole photos."""
+    network = learner.judged.eval()
     total = 0.0
     for rows in _batches(len(photos), knobs.batch_size):
-        lightness, target = _batch(photos, rows, knobs.network, fabric.device)
-        total += float(weighted_loss(network(lightness), target, knobs.loss.model_dump())) * len(rows)
+        lightness, target = _tensors(photos.read(rows), knobs, learner.fabric.device)
+        with learner.fabric.autocast():
+            colors = network(lightness)
+        total += float(weighted_loss(colors, target, knobs.loss.model_dump())) * len(rows)
     return total / len(photos)
 
 
@@ -158,15 +211,15 @@ def _gray_loss(photos: Shards, knobs: Train) -> float:
     return total / len(photos)
 
 
-def _batch(
-    photos: Shards, rows: NDArray[np.integer], network: str, device: torch.device, flips: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Scaled L* (N, 1, H, W) and the target (N, C, H, W) on the device; `flips` (N,) says which to mirror."""
-    quantised = photos.read(rows)
-    if flips is not None:
-        quantised[flips.numpy()] = quantised[flips.numpy()][..., ::-1]
-    lightness = torch.from_numpy(quantised[:, :1]).to(device).float() / lab.LEVELS
-    return lightness.contiguous(memory_format=torch.channels_last), _target(quantised, network).to(device)
+def _tensors(quantised: NDArray[np.uint8], knobs: Train, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Scaled L* (N, 1, H, W) and the target (N, C, H, W) on the device, of quantised Lab (N, 3, H, W)."""
+    target = _target(quantised, knobs.network)
+    if knobs.input == "luma":
+        luma = lab.luma(lab.dequantise(quantised.transpose(0, 2, 3, 1)))
+        lightness = torch.from_numpy(lab.scale_lightness(luma))[:, None].to(device)
+    else:
+        lightness = torch.from_numpy(quantised[:, :1]).to(device).float() / lab.LEVELS
+    return lightness.contiguous(memory_format=torch.channels_last), target.to(device)
 
 
 def _target(quantised: NDArray[np.uint8], network: str) -> Tensor:

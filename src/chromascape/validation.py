@@ -245,7 +245,7 @@ def validate_folder(folder: Path, data: Data, validate: Validate, docs: Path, jo
     _note(reasons, broken)
     accepted = pd.Series([not found for found in reasons], index=manifest.index)
     rows.add_groups(manifest, validate.near_duplicate_bits)
-    exact, near = rows.add_splits(manifest, accepted, data.split)
+    exact, near = rows.add_splits(manifest, accepted, data.split, data.train_only)
     table["exact_duplicate"], table["near_duplicate"] = exact, near
     table["accepted"] = (accepted & ~exact & ~near).astype(int)
     broken = suites.run("set", set_expectations(validate), table)

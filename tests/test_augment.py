@@ -1,0 +1,42 @@
+"""What training does to photos before the network sees them."""
+
+import numpy as np
+import pytest
+import torch
+
+from chromascape.augment import augment
+
+
+def planes(size: int = 64) -> np.ndarray:
+    """A quantised photo (1, 3, size, size) whose three planes are the same ramp to the right."""
+    ramp = np.linspace(0, 255, size).astype(np.uint8)
+    return np.broadcast_to(ramp, (1, 3, size, size)).copy()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_lightness_and_color_stay_together(seed: int) -> None:
+    changed = augment(planes(), True, 0.3, 64, torch.Generator().manual_seed(seed))
+    assert changed.shape == (1, 3, 64, 64) and changed.dtype == np.uint8
+    assert np.array_equal(changed[:, 0], changed[:, 1]) and np.array_equal(changed[:, 0], changed[:, 2])
+
+
+def test_half_of_the_photos_are_mirrored() -> None:
+    results = augment(planes().repeat(200, axis=0), True, 1.0, 64, torch.Generator().manual_seed(0))
+    mirrored = sum(np.array_equal(result, planes()[0, :, :, ::-1]) for result in results)
+    assert mirrored + sum(np.array_equal(result, planes()[0]) for result in results) == 200
+    assert 70 < mirrored < 130
+
+
+def test_crops_keep_at_least_the_share_that_was_asked_for() -> None:
+    results = augment(planes().repeat(100, axis=0), False, 0.5, 64, torch.Generator().manual_seed(0))
+    widths = [float(np.ptp(result[0].astype(int))) / 255 for result in results]
+    assert min(widths) > (0.5 * 3 / 4) ** 0.5 - 0.05  # the narrowest box of half the area is 3:4
+    assert np.std(widths) > 0.03
+
+
+def test_photos_are_reduced_to_the_side_to_train_on() -> None:
+    assert augment(planes(128), False, 1.0, 64, torch.Generator()).shape == (1, 3, 64, 64)
+
+
+def test_nothing_changes_when_all_is_switched_off() -> None:
+    assert np.array_equal(augment(planes(), False, 1.0, 64, torch.Generator()), planes())

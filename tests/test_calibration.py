@@ -1,0 +1,73 @@
+"""Factors on predicted colors, fitted on photos whose true colors are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import write_photos
+
+from chromascape import lab, photos
+from chromascape.cache import Shards, photo_to_lab
+from chromascape.calibration import fit_renderings
+
+SIZE = 64
+
+
+class Photos:
+    """Stands for Shards."""
+
+    def __init__(self, quantised: np.ndarray):
+        self.quantised = quantised
+
+    def __len__(self) -> int:
+        return len(self.quantised)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        return self.quantised[rows]
+
+
+class Scaled:
+    """A 'colorizer' that gives the true ab times a factor."""
+
+    def __init__(self, factor: float):
+        self.factor = factor
+
+    def network_lab(self, photo: np.ndarray) -> np.ndarray:
+        return lab.join(photo[..., 0], self.factor * photo[..., 1:])
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Photos:
+    paths = write_photos(tmp_path_factory.mktemp("photos"), 4)
+    return Photos(
+        np.stack([photo_to_lab(photos.read_bytes(path), (0, 0, 160, 144), (160, 144), SIZE, "crop") for path in paths])
+    )
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.8, 1.0, 2.0])
+def test_colors_that_are_off_by_a_factor_are_put_right(known: Photos, factor: float) -> None:
+    fitted = fit_renderings(Scaled(factor), known, calibrate=True, vivid=0.9)
+    assert fitted["faithful"] * factor == pytest.approx(1, abs=0.05 * factor + 1e-6)
+    assert fitted["vivid"] >= fitted["faithful"]
+
+
+def test_without_calibration_colors_stay_as_the_network_gives_them(known: Photos) -> None:
+    fitted = fit_renderings(Scaled(0.5), known, calibrate=False, vivid=0.9)
+    assert fitted["faithful"] == 1.0
+    assert 0.5 * fitted["vivid"] == pytest.approx(0.9, abs=0.1)
+
+
+def test_wrong_colors_are_taken_back_to_gray(known: Photos) -> None:
+    """The opposite of every color: any factor above 0 makes it worse, the vivid rendering's too."""
+    assert fit_renderings(Scaled(-1), known, calibrate=True, vivid=0.9) == {"faithful": 0.0, "vivid": 0.0}
+
+
+def test_real_shards_are_read(tmp_path: Path, known: Photos) -> None:
+    from chromascape.cache import _write_shard
+    from chromascape.files import write_json
+
+    digest = _write_shard(tmp_path / "val-00000.npy", iter(known.quantised), len(known), SIZE)
+    shard = {"file": "val-00000.npy", "split": "val", "sha256": digest, "photos": [f"{n}.png" for n in range(4)]}
+    write_json({"size": SIZE, "fit": "crop", "shards": [shard]}, tmp_path / "index.json")
+    fitted = fit_renderings(Scaled(0.8), Shards(tmp_path, ("val",)), calibrate=True, vivid=0.9)
+    assert fitted == fit_renderings(Scaled(0.8), known, calibrate=True, vivid=0.9)
