@@ -212,7 +212,7 @@ def test_words_that_yaml_1_1_reads_as_booleans_stay_texts(tmp_path: Path, writte
     ],
 )
 def test_numbers_are_read_as_yaml_1_2_reads_them(tmp_path: Path, written: str, value: float) -> None:
-    loaded = load_with_line(tmp_path, "lr: 0.002", f"lr: {written}").train.lr
+    loaded = load_with_line(tmp_path, "lr: 0.0002", f"lr: {written}").train.lr
     assert isinstance(loaded, float)
     assert loaded == value
 
@@ -287,3 +287,10 @@ def test_flatten_works_on_one_section_and_loses_no_key(make_params: Callable[...
         return sum(map(count, node.values())) if isinstance(node, dict) else 1
 
     assert len(flatten(params)) == count(values)
+
+
+@pytest.mark.parametrize("size", [1, 32, 63])
+def test_a_working_size_that_no_model_may_have_is_named(make_params: Callable[..., Params], size: int) -> None:
+    with pytest.raises(ValidationError, match=f"must be 0 or at least 64, but is {size}"):
+        make_params({"train.working_size": size})
+    assert make_params({"train.working_size": 64}).train.working_size == 64

@@ -139,7 +139,7 @@ class Train(Section):
     @model_validator(mode="after")
     def working_size_is_large_enough(self) -> "Train":
         if 0 < self.working_size < 64:
-            raise ValueError(f"train.working_size must be 0 or at least 64, but is {self.working_size}")
+            raise ValueError(f"working_size must be 0 or at least 64, but is {self.working_size}")
         return self
 
 
