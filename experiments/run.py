@@ -20,7 +20,7 @@ import dvc.api
 import pandas as pd
 import yaml
 
-from chromascape.metrics import bootstrap_ci95
+from chromascape.color.metrics import bootstrap_ci95
 from chromascape.params import Yaml12Loader
 
 HEAD = "| | PSNR dB | SSIM | CIEDE2000 | colorfulness | gain over gray, dB (95 %) | beats gray, PSNR | CIEDE2000 |"

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from chromascape import cache, lab, photos
+from chromascape import cache, photos
+from chromascape.color import lab
 from chromascape.errors import ChromascapeError
 from chromascape.manifest import inspect_folder
 from chromascape.params import Params

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from conftest import write_photos
 
-from chromascape import lab, photos
+from chromascape import photos
 from chromascape.cache import Shards, photo_to_lab
 from chromascape.calibration import fit_renderings
+from chromascape.color import lab
 
 SIZE = 64
 

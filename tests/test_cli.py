@@ -18,8 +18,8 @@ from torch import nn
 
 from chromascape import __version__
 from chromascape.cli import main
+from chromascape.color.metrics import colorfulness
 from chromascape.colorizer import Colorizer, save
-from chromascape.metrics import colorfulness
 from chromascape.networks import build_network
 
 

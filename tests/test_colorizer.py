@@ -15,10 +15,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from chromascape import colorizer as module
-from chromascape import lab, photos
+from chromascape import photos
+from chromascape.color import lab
+from chromascape.color.metrics import colorfulness
 from chromascape.colorizer import Colorizer, save
 from chromascape.errors import ChromascapeError
-from chromascape.metrics import colorfulness
 from chromascape.networks import build_network
 
 SIZE = 64

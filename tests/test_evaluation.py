@@ -12,8 +12,8 @@ from conftest import write_photos
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chromascape import lab
 from chromascape.cache import Shards, write_shards
+from chromascape.color import lab
 from chromascape.colorizer import scale_chroma
 from chromascape.evaluation import (
     METRICS,

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from chromascape import lab
+from chromascape.color import lab
 from chromascape.evaluation import gain_histogram
 from chromascape.report import Triptych, render, triptychs
 

@@ -498,7 +498,7 @@ def test_the_shipped_model_fits_its_own_network_alone(
 def test_with_luma_the_network_sees_it_in_place_of_lightness(
     monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
 ) -> None:
-    from chromascape import lab
+    from chromascape.color import lab
 
     tiny, targets = use_tiny(monkeypatch)
     train(*shards, knobs(input="luma", flip=False, batch_size=12))

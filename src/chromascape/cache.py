@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from chromascape import lab, photos
+from chromascape import photos
+from chromascape.color import lab
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_folder, sha256_of_file, write_json
 

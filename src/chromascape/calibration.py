@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from chromascape import lab, metrics
 from chromascape.cache import Shards
+from chromascape.color import lab, metrics
 from chromascape.colorizer import Colorizer, scale_chroma
 
 FACTORS = np.round(np.arange(0, 2.51, 0.05), 2)

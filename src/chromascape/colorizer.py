@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from chromascape import __version__, lab, photos
+from chromascape import __version__, photos
+from chromascape.color import lab
 from chromascape.devices import pick_device
 from chromascape.errors import ChromascapeError
 from chromascape.files import write_json

@@ -9,8 +9,8 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from chromascape import lab, metrics
 from chromascape.cache import Shards
+from chromascape.color import lab, metrics
 from chromascape.colorizer import Colorizer
 
 PREDICTIONS = ("model", "vivid", "shipped", "gray", "mean_ab")

@@ -16,9 +16,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from chromascape import photos
+from chromascape.color.metrics import colorfulness
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write
-from chromascape.metrics import colorfulness
 from chromascape.params import Data, Split, Validate
 
 COLUMNS = [

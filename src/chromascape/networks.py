@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chromascape.lab import NEUTRAL_AB
+from chromascape.color.lab import NEUTRAL_AB
 
 
 class AssignmentNetwork(nn.Module):

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from chromascape import lab
 from chromascape.cache import Shards
+from chromascape.color import lab
 from chromascape.colorizer import Colorizer, scale_chroma
 from chromascape.evaluation import pick_rows, predicted_rgb
 from chromascape.photos import shown_name

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from chromascape import lab
 from chromascape.augment import augment
 from chromascape.cache import Shards
+from chromascape.color import lab
 from chromascape.colorizer import SHIPPED, load_network
 from chromascape.devices import pick_device, pick_precision
 from chromascape.errors import ChromascapeError

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from chromascape import lab
+from chromascape.color import lab
 
 QUICK = settings(max_examples=50, deadline=None, derandomize=True, database=None)
 

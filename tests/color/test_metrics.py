@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from chromascape.metrics import bootstrap_ci95, ciede2000, colorfulness, psnr_db, ssim
+from chromascape.color.metrics import bootstrap_ci95, ciede2000, colorfulness, psnr_db, ssim
 
 
 def noisy(picture: np.ndarray, by: float, seed: int = 0) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Color: formulas on arrays, and nothing else."""
