@@ -8,7 +8,7 @@ from _stage import Params, run
 
 from chromascape import report, tracking
 from chromascape.cache import Shards
-from chromascape.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.evaluation import evaluate, gain_histogram, summarize
 from chromascape.files import atomic_write, write_json
 from chromascape.manifest import read_manifest

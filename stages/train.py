@@ -9,11 +9,11 @@ from _stage import Params, run
 from chromascape import tracking
 from chromascape.cache import SPLITS, Shards
 from chromascape.calibration import fit_renderings
-from chromascape.colorizer import Colorizer, save
+from chromascape.colorizing.colorizer import Colorizer, save
+from chromascape.colorizing.networks import build_network
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder, atomic_write, write_json
 from chromascape.modelcard import model_card
-from chromascape.networks import build_network
 from chromascape.training import train
 
 

@@ -19,8 +19,8 @@ from torch import nn
 from chromascape import __version__
 from chromascape.cli import main
 from chromascape.color.metrics import colorfulness
-from chromascape.colorizer import Colorizer, save
-from chromascape.networks import build_network
+from chromascape.colorizing.colorizer import Colorizer, save
+from chromascape.colorizing.networks import build_network
 
 
 @pytest.fixture(scope="module")

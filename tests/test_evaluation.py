@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from chromascape.cache import Shards, write_shards
 from chromascape.color import lab
-from chromascape.colorizer import scale_chroma
+from chromascape.colorizing.colorizer import scale_chroma
 from chromascape.evaluation import (
     METRICS,
     PREDICTIONS,

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from chromascape import pretrained
+from chromascape.colorizing.networks import EfficientNetLite0, EfficientNetUNet
 from chromascape.errors import ChromascapeError
-from chromascape.networks import EfficientNetLite0, EfficientNetUNet
 from chromascape.training import initial_network
 
 needs_package = pytest.mark.skipif(

@@ -25,9 +25,9 @@ from PIL import Image
 from torch import nn
 
 from chromascape import tracking
-from chromascape.colorizer import Colorizer, save
+from chromascape.colorizing.colorizer import Colorizer, save
+from chromascape.colorizing.networks import build_network
 from chromascape.errors import ChromascapeError
-from chromascape.networks import build_network
 from chromascape.params import Params, flatten
 from chromascape.photos import PhotoError
 

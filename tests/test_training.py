@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from chromascape import training
 from chromascape.cache import Shards, write_shards
+from chromascape.colorizing.networks import build_network
 from chromascape.errors import ChromascapeError
 from chromascape.losses import weighted_loss
-from chromascape.networks import build_network
 from chromascape.params import Params, Train
 from chromascape.training import Trained, lr_factor, train
 
@@ -480,7 +480,7 @@ def test_crops_are_seen_at_the_side_that_was_asked_for(
 
 
 def test_the_shipped_model_can_be_fine_tuned(shards: tuple[Shards, Shards], knobs: Callable[..., Train]) -> None:
-    from chromascape.colorizer import SHIPPED, load_network
+    from chromascape.colorizing.colorizer import SHIPPED, load_network
 
     chosen = knobs(network="efficientnet", init="shipped", lr=1e-9, epochs=1)
     trained = train(*shards, chosen)

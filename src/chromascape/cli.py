@@ -68,7 +68,7 @@ def _colorize(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     jobs = _plan(options.inputs, options.output, options.recursive)
-    from chromascape.colorizer import SHIPPED, Colorizer
+    from chromascape.colorizing.colorizer import SHIPPED, Colorizer
     from chromascape.photos import PhotoError
 
     model = options.model or (TRAINED if TRAINED.exists() else SHIPPED)

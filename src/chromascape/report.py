@@ -14,7 +14,7 @@ from PIL import Image
 
 from chromascape.cache import Shards
 from chromascape.color import lab
-from chromascape.colorizer import Colorizer, scale_chroma
+from chromascape.colorizing.colorizer import Colorizer, scale_chroma
 from chromascape.evaluation import pick_rows, predicted_rgb
 from chromascape.photos import shown_name
 

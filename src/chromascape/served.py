@@ -9,7 +9,7 @@ import mlflow
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from chromascape import photos
-from chromascape.colorizer import Colorizer
+from chromascape.colorizing.colorizer import Colorizer
 
 
 class ColorizerModel(PythonModel):

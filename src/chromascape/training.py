@@ -19,11 +19,11 @@ from tqdm import tqdm
 from chromascape.augment import augment
 from chromascape.cache import Shards
 from chromascape.color import lab
-from chromascape.colorizer import SHIPPED, load_network
+from chromascape.colorizing.colorizer import SHIPPED, load_network
+from chromascape.colorizing.networks import EfficientNetUNet, build_network, predicts_rgb
 from chromascape.devices import pick_device, pick_precision
 from chromascape.errors import ChromascapeError
 from chromascape.losses import weighted_loss
-from chromascape.networks import EfficientNetUNet, build_network, predicts_rgb
 from chromascape.params import Train
 from chromascape.pretrained import load_imagenet_encoder
 

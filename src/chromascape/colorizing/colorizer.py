@@ -15,10 +15,10 @@ from torch import Tensor
 
 from chromascape import __version__, photos
 from chromascape.color import lab
+from chromascape.colorizing.networks import build_network, predicts_rgb
 from chromascape.devices import pick_device
 from chromascape.errors import ChromascapeError
 from chromascape.files import write_json
-from chromascape.networks import build_network, predicts_rgb
 
 FORMAT = 2  # of the folder that `save` writes; raise it when older code can't read it any more
 SHIPPED = Path(__file__).parent / "weights"  # the model that comes with the package

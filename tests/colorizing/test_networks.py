@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from chromascape.networks import build_network, pad_to_multiple, predicts_rgb
+from chromascape.colorizing.networks import build_network, pad_to_multiple, predicts_rgb
 
 CHANNELS = {"unet": 2, "efficientnet": 2, "assignment": 2, "assignment_rgb": 3}
 SIZES = [(64, 64), (67, 131), (131, 67), (1, 1), (1, 70), (33, 8)]

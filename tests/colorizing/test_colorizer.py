@@ -14,13 +14,13 @@ from conftest import make_photo
 from PIL import Image
 from torch import Tensor, nn
 
-from chromascape import colorizer as module
 from chromascape import photos
 from chromascape.color import lab
 from chromascape.color.metrics import colorfulness
-from chromascape.colorizer import Colorizer, save
+from chromascape.colorizing import colorizer as module
+from chromascape.colorizing.colorizer import Colorizer, save
+from chromascape.colorizing.networks import build_network
 from chromascape.errors import ChromascapeError
-from chromascape.networks import build_network
 
 SIZE = 64
 RENDERINGS = {"faithful": 0.9, "vivid": 1.5}

@@ -1,0 +1,1 @@
+"""Colorizing: networks, and the Colorizer that makes color photos by them."""
