@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 from _stage import Params, run
 
-from chromascape import tracking
 from chromascape.cache import SPLITS, Shards
 from chromascape.calibration import fit_renderings
 from chromascape.colorizing.colorizer import Colorizer, save
@@ -14,6 +13,7 @@ from chromascape.colorizing.networks import build_network
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder, atomic_write, write_json
 from chromascape.modelcard import model_card
+from chromascape.tracking import runs as tracking
 from chromascape.training import train
 
 

@@ -1,76 +1,26 @@
-"""All of MLflow: where runs go, what they hold, and what ties them to code and data."""
+"""MLflow runs: what they hold, and how the stages of one execution share one."""
 
-import hashlib
-import logging
 import os
-import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import pandas as pd
-import yaml
-from filelock import FileLock
 
-from chromascape.errors import ChromascapeError
 from chromascape.files import sha256_of_file
 from chromascape.params import Params, flatten
 from chromascape.photos import shown_name
+from chromascape.tracking.lineage import lineage, workspace
+from chromascape.tracking.store import connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from PIL.Image import Image
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 TRAINED, EVALUATED = "trained", "evaluated"
-
-
-def repository_root() -> Path:
-    """Where runs are kept: in an experiment's temporary copy, DVC names the repository that it was copied from."""
-    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
-
-
-def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, or a SQLite file in the repository's root, so that no run goes with a temporary copy."""
-    named = os.environ.get("MLFLOW_TRACKING_URI")
-    file = str(repository_root() / "mlflow.db")
-    if not named and (unquote(file) != file or "?" in file):
-        raise ChromascapeError(
-            f"{file}: MLflow can't keep its runs in a folder with '?' or '%' and two digits in its name: "
-            "rename it, or name another store in MLFLOW_TRACKING_URI"
-        )
-    return named or f"sqlite:///{file}"
-
-
-def connect(experiment: str) -> str:
-    """Point MLflow at the store and make the experiment if it is new; returns the experiment's id.
-
-    A fresh SQLite store is set up under a lock: of several processes that try at once, all but one would crash.
-    """
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    import mlflow
-
-    uri = tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    local = uri.startswith("sqlite:///")
-    # Beside the database, where all that share it look.
-    with FileLock(uri.removeprefix("sqlite:///").split("?")[0] + ".lock") if local else nullcontext():
-        client = mlflow.MlflowClient()
-        known = client.get_experiment_by_name(experiment)
-        if known is not None and known.lifecycle_stage == "deleted":
-            raise ChromascapeError(
-                f"track.experiment: {experiment!r} was deleted in MLflow: restore it or choose another name"
-            )
-        if known is not None:
-            return str(known.experiment_id)
-        place = (repository_root() / "mlartifacts").as_uri() if local else None
-        return str(client.create_experiment(experiment, artifact_location=place))
 
 
 class RunLog:
@@ -131,13 +81,13 @@ class RunLog:
         """The model as a pyfunc that colorizes a photo of any size, with the code and the weights that it needs."""
         import mlflow
 
-        package = Path(__file__).parent
+        package = Path(__file__).parents[1]
         with warnings.catch_warnings():
             # MLflow warns of a missing example, which would cost a load of the model at each run.
             warnings.simplefilter("ignore")
             mlflow.pyfunc.log_model(  # type: ignore[attr-defined]
                 name="model",
-                python_model=str(package / "served.py"),
+                python_model=str(package / "serving" / "mlflow_model.py"),
                 artifacts={"colorizer": str(folder)},
                 code_paths=[str(package)],
                 pip_requirements=_requirements(),
@@ -166,7 +116,7 @@ def continue_run(params: Params, weights: Path, curves: pd.DataFrame) -> Iterato
 
     experiment = connect(params.track.experiment)
     digest = sha256_of_file(weights)
-    wanted = {"weights_sha256": digest, "state": TRAINED, "workspace": _workspace()}
+    wanted = {"weights_sha256": digest, "state": TRAINED, "workspace": workspace()}
     where = " and ".join(f"tags.`chromascape.{name}` = '{value}'" for name, value in wanted.items())
     found = mlflow.MlflowClient().search_runs([experiment], where, max_results=1)
     if found:
@@ -181,50 +131,6 @@ def continue_run(params: Params, weights: Path, curves: pd.DataFrame) -> Iterato
         log.trained(weights)
         yield log
         mlflow.set_tag("chromascape.state", EVALUATED)
-
-
-def lineage() -> dict[str, str]:
-    """Tags that tie a run to code, data and DVC experiment."""
-    lock = _read_lock()
-    validate = lock.get("validate", {}).get("deps", [])
-    photos = [dep for dep in validate if not str(dep.get("path", "")).startswith(("src/", "stages/"))]
-    shards = lock.get("preprocess", {}).get("outs", [])
-    commit = _git("rev-parse", "HEAD")
-    changed = bool(_git("status", "--porcelain", "--untracked-files=no"))
-    tags = {
-        "git.commit": commit,
-        "git.dirty": str(changed).lower() if commit else "",
-        "dvc.photos_md5": photos[0].get("md5", "") if photos else "",
-        "dvc.lab_md5": shards[0].get("md5", "") if shards else "",
-        "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
-        "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
-        "chromascape.version": version("chromascape"),
-        "chromascape.workspace": _workspace(),
-    }
-    return {name: value for name, value in tags.items() if value}
-
-
-def _read_lock() -> dict[str, Any]:
-    """The stages of dvc.lock as far as this execution has come: DVC writes it stage by stage."""
-    try:
-        lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))
-        return dict(lock["stages"])
-    except (OSError, yaml.YAMLError, TypeError, KeyError):
-        return {}
-
-
-def _git(*arguments: str) -> str:
-    """What git says; nothing where there is no git or no repository."""
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip()
-
-
-def _workspace() -> str:
-    """Tells the working copies of one repository apart, without naming a folder of this machine."""
-    return hashlib.sha256(str(Path.cwd().resolve()).encode()).hexdigest()[:16]
 
 
 def _requirements() -> list[str]:

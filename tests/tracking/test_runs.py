@@ -24,12 +24,14 @@ from mlflow.pyfunc import PythonModelContext
 from PIL import Image
 from torch import nn
 
-from chromascape import tracking
 from chromascape.colorizing.colorizer import Colorizer, save
 from chromascape.colorizing.networks import build_network
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params, flatten
 from chromascape.photos import PhotoError
+from chromascape.tracking import lineage
+from chromascape.tracking import runs as tracking
+from chromascape.tracking import store as stores
 
 CURVES = pd.DataFrame(
     {
@@ -117,12 +119,12 @@ def train_once(params: Params, weights: Path) -> str:
 
 
 def test_runs_are_kept_in_a_file_of_the_folder(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tracking.repository_root() == workplace.resolve()
-    assert tracking.tracking_uri() == f"sqlite:///{workplace.resolve()}/mlflow.db"
+    assert stores.repository_root() == workplace.resolve()
+    assert stores.tracking_uri() == f"sqlite:///{workplace.resolve()}/mlflow.db"
     monkeypatch.setenv("DVC_ROOT", str(workplace / "origin"))
-    assert tracking.tracking_uri() == f"sqlite:///{workplace.resolve()}/origin/mlflow.db"
+    assert stores.tracking_uri() == f"sqlite:///{workplace.resolve()}/origin/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:5000")
-    assert tracking.tracking_uri() == "http://localhost:5000"
+    assert stores.tracking_uri() == "http://localhost:5000"
 
 
 def test_a_new_run_holds_all_params_and_epochs(store: Path, params: Params, weights: Path) -> None:
@@ -181,7 +183,7 @@ def test_a_store_elsewhere_is_locked_where_all_who_share_it_look(
     other.parent.mkdir()
     shutil.copy(empty_store, other)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other}")
-    tracking.connect("tests")
+    stores.connect("tests")
     assert list(workplace.glob("*.lock")) == []
     assert len(list(other.parent.glob("*.lock"))) == 1
 
@@ -231,18 +233,18 @@ def test_a_folder_that_mlflow_would_misread_is_refused_at_once(
     root.mkdir()
     monkeypatch.chdir(root)
     with pytest.raises(ChromascapeError, match="rename it, or name another store in MLFLOW_TRACKING_URI"):
-        tracking.connect("tests")
+        stores.connect("tests")
     assert list(root.iterdir()) == []
 
 
 def test_the_experiment_is_made_once(store: Path) -> None:
-    assert tracking.connect("tests") == tracking.connect("tests")
-    assert tracking.connect("others") != tracking.connect("tests")
+    assert stores.connect("tests") == stores.connect("tests")
+    assert stores.connect("others") != stores.connect("tests")
 
 
 def test_a_deleted_experiment_is_one_line_that_names_the_key(store: Path, params: Params) -> None:
-    mlflow.set_tracking_uri(tracking.tracking_uri())
-    mlflow.MlflowClient().delete_experiment(tracking.connect("tests"))
+    mlflow.set_tracking_uri(stores.tracking_uri())
+    mlflow.MlflowClient().delete_experiment(stores.connect("tests"))
     with pytest.raises(ChromascapeError) as caught, tracking.new_run(params):
         pass
     said = "track.experiment: 'tests' was deleted in MLflow: restore it or choose another name"
@@ -262,7 +264,7 @@ def test_a_server_decides_itself_where_artifacts_go(workplace: Path, monkeypatch
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setattr(mlflow, "MlflowClient", Client)
-    assert tracking.connect("tests") == "7"
+    assert stores.connect("tests") == "7"
     assert made == [("tests", None)]
     assert list(workplace.iterdir()) == []  # no lock where there is no file
 
@@ -339,15 +341,15 @@ def test_lineage_of_a_clean_and_of_a_dirty_commit(workplace: Path) -> None:
     Path("params.yaml").write_text("a: 1\n")
     git("add", "params.yaml")
     git("commit", "--quiet", "-m", "first")
-    tags = tracking.lineage()
+    tags = lineage.lineage()
     assert tags["git.commit"] == git("rev-parse", "HEAD") and len(tags["git.commit"]) == 40
     assert tags["git.dirty"] == "false"
     Path("notes.txt").write_text("untracked")
-    assert tracking.lineage()["git.dirty"] == "false"
+    assert lineage.lineage()["git.dirty"] == "false"
     Path("params.yaml").write_text("a: 2\n")
-    assert tracking.lineage()["git.dirty"] == "true"
+    assert lineage.lineage()["git.dirty"] == "true"
     git("commit", "--quiet", "-am", "second")
-    later = tracking.lineage()
+    later = lineage.lineage()
     assert later["git.dirty"] == "false" and later["git.commit"] != tags["git.commit"]
 
 
@@ -365,7 +367,7 @@ def test_continuing_a_run_brings_its_tags_up_to_date(store: Path, params: Params
 def test_without_a_repository_there_are_no_tags_of_git(monkeypatch: pytest.MonkeyPatch, has_git: bool) -> None:
     if not has_git:
         monkeypatch.setenv("PATH", "")
-    assert [name for name in tracking.lineage() if name.startswith("git.")] == []
+    assert [name for name in lineage.lineage() if name.startswith("git.")] == []
 
 
 def test_lineage_reads_the_hashes_of_photos_and_shards() -> None:
@@ -376,11 +378,11 @@ def test_lineage_reads_the_hashes_of_photos_and_shards() -> None:
     ]
     stages: dict[str, Any] = {"validate": {"deps": deps}}
     Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
-    tags = tracking.lineage()
+    tags = lineage.lineage()
     assert tags["dvc.photos_md5"] == "photos.dir" and "dvc.lab_md5" not in tags
     stages["preprocess"] = {"outs": [{"path": "data/lab", "md5": "lab.dir"}]}
     Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
-    tags = tracking.lineage()
+    tags = lineage.lineage()
     assert (tags["dvc.photos_md5"], tags["dvc.lab_md5"]) == ("photos.dir", "lab.dir")
 
 
@@ -388,11 +390,11 @@ def test_lineage_reads_the_hashes_of_photos_and_shards() -> None:
 def test_without_a_whole_dvc_lock_there_are_no_hashes(content: str | None) -> None:
     if content is not None:
         Path("dvc.lock").write_text(content)
-    assert [name for name in tracking.lineage() if name.startswith("dvc.")] == []
+    assert [name for name in lineage.lineage() if name.startswith("dvc.")] == []
 
 
 def test_no_tag_names_a_folder_of_this_machine(workplace: Path) -> None:
-    tags = tracking.lineage()
+    tags = lineage.lineage()
     assert not any(str(workplace) in value for value in tags.values())
     assert len(tags["chromascape.workspace"]) == 16
 
@@ -511,7 +513,7 @@ def test_the_logged_model_colorizes_photos_of_any_size(store: Path, params: Para
 
 
 def test_the_served_model_answers_bytes_with_bytes(colorizer_folder: Path, photo: np.ndarray) -> None:
-    from chromascape.served import ColorizerModel
+    from chromascape.serving.mlflow_model import ColorizerModel
 
     model, context = ColorizerModel(), PythonModelContext({"colorizer": str(colorizer_folder)}, {})
     model.load_context(context)
@@ -533,7 +535,7 @@ def test_the_logged_model_holds_no_pickle_and_names_exact_versions(
     (folder,) = [path.parent for path in (store / "mlartifacts").rglob("MLmodel")]
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert not {".pkl", ".pickle", ".pt", ".pth"} & {path.suffix for path in files}
-    assert {"weights.safetensors", "config.json", "served.py", "requirements.txt"} <= {path.name for path in files}
+    assert {"weights.safetensors", "config.json", "mlflow_model.py", "requirements.txt"} <= {path.name for path in files}
     requirements = (folder / "requirements.txt").read_text().split()
     names = [line.partition("==")[0] for line in requirements]
     assert sorted(names) == ["mlflow", "numpy", "pandas", "pillow", "safetensors", "torch"]
@@ -544,7 +546,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 
-from chromascape import tracking
+from chromascape.tracking import runs as tracking
 from chromascape.params import load_params
 
 with tracking.new_run(load_params(Path("params.yaml"))) as log:
@@ -568,7 +570,7 @@ def test_processes_that_start_at_once_on_a_fresh_store_all_record_their_run(work
     ]
     said = [process.communicate(timeout=120)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0, 0], "\n".join(said)
-    mlflow.set_tracking_uri(tracking.tracking_uri())
+    mlflow.set_tracking_uri(stores.tracking_uri())
     found = runs()
     assert [run.info.status for run in found] == ["FINISHED"] * 4
     assert sorted(run.data.metrics["val_loss"] for run in found) == [0, 1, 2, 3]

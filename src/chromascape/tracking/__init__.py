@@ -1,0 +1,1 @@
+"""Tracking: all of MLflow, and no torch."""

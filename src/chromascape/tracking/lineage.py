@@ -1,0 +1,54 @@
+"""What ties a run to code, data and DVC experiment."""
+
+import hashlib
+import os
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def lineage() -> dict[str, str]:
+    """Tags that tie a run to code, data and DVC experiment."""
+    lock = _read_lock()
+    validate = lock.get("validate", {}).get("deps", [])
+    photos = [dep for dep in validate if not str(dep.get("path", "")).startswith(("src/", "stages/"))]
+    shards = lock.get("preprocess", {}).get("outs", [])
+    commit = _git("rev-parse", "HEAD")
+    changed = bool(_git("status", "--porcelain", "--untracked-files=no"))
+    tags = {
+        "git.commit": commit,
+        "git.dirty": str(changed).lower() if commit else "",
+        "dvc.photos_md5": photos[0].get("md5", "") if photos else "",
+        "dvc.lab_md5": shards[0].get("md5", "") if shards else "",
+        "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
+        "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
+        "chromascape.version": version("chromascape"),
+        "chromascape.workspace": workspace(),
+    }
+    return {name: value for name, value in tags.items() if value}
+
+
+def _read_lock() -> dict[str, Any]:
+    """The stages of dvc.lock as far as this execution has come: DVC writes it stage by stage."""
+    try:
+        lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))
+        return dict(lock["stages"])
+    except (OSError, yaml.YAMLError, TypeError, KeyError):
+        return {}
+
+
+def _git(*arguments: str) -> str:
+    """What git says; nothing where there is no git or no repository."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
+
+
+def workspace() -> str:
+    """Tells the working copies of one repository apart, without naming a folder of this machine."""
+    return hashlib.sha256(str(Path.cwd().resolve()).encode()).hexdigest()[:16]

@@ -1,0 +1,57 @@
+"""Where runs are kept: the tracking store and its experiment."""
+
+import logging
+import os
+from contextlib import nullcontext
+from pathlib import Path
+from urllib.parse import unquote
+
+from filelock import FileLock
+
+from chromascape.errors import ChromascapeError
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+
+def repository_root() -> Path:
+    """Where runs are kept: in an experiment's temporary copy, DVC names the repository that it was copied from."""
+    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, or a SQLite file in the repository's root, so that no run goes with a temporary copy."""
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    file = str(repository_root() / "mlflow.db")
+    if not named and (unquote(file) != file or "?" in file):
+        raise ChromascapeError(
+            f"{file}: MLflow can't keep its runs in a folder with '?' or '%' and two digits in its name: "
+            "rename it, or name another store in MLFLOW_TRACKING_URI"
+        )
+    return named or f"sqlite:///{file}"
+
+
+def connect(experiment: str) -> str:
+    """Point MLflow at the store and make the experiment if it is new; returns the experiment's id.
+
+    A fresh SQLite store is set up under a lock: of several processes that try at once, all but one would crash.
+    """
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    import mlflow
+
+    uri = tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    local = uri.startswith("sqlite:///")
+    # Beside the database, where all that share it look.
+    with FileLock(uri.removeprefix("sqlite:///").split("?")[0] + ".lock") if local else nullcontext():
+        client = mlflow.MlflowClient()
+        known = client.get_experiment_by_name(experiment)
+        if known is not None and known.lifecycle_stage == "deleted":
+            raise ChromascapeError(
+                f"track.experiment: {experiment!r} was deleted in MLflow: restore it or choose another name"
+            )
+        if known is not None:
+            return str(known.experiment_id)
+        place = (repository_root() / "mlartifacts").as_uri() if local else None
+        return str(client.create_experiment(experiment, artifact_location=place))
