@@ -12,7 +12,7 @@ from chromascape.colorizing.colorizer import Colorizer, save
 from chromascape.colorizing.networks import build_network
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder, atomic_write, write_json
-from chromascape.modelcard import model_card
+from chromascape.judging.modelcard import model_card
 from chromascape.tracking import runs as tracking
 from chromascape.training import train
 

@@ -535,7 +535,9 @@ def test_the_logged_model_holds_no_pickle_and_names_exact_versions(
     (folder,) = [path.parent for path in (store / "mlartifacts").rglob("MLmodel")]
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert not {".pkl", ".pickle", ".pt", ".pth"} & {path.suffix for path in files}
-    assert {"weights.safetensors", "config.json", "mlflow_model.py", "requirements.txt"} <= {path.name for path in files}
+    assert {"weights.safetensors", "config.json", "mlflow_model.py", "requirements.txt"} <= {
+        path.name for path in files
+    }
     requirements = (folder / "requirements.txt").read_text().split()
     names = [line.partition("==")[0] for line in requirements]
     assert sorted(names) == ["mlflow", "numpy", "pandas", "pillow", "safetensors", "torch"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from chromascape.cache import Shards, write_shards
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import scale_chroma
-from chromascape.evaluation import (
+from chromascape.judging.evaluation import (
     METRICS,
     PREDICTIONS,
     evaluate,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chromascape.modelcard import model_card
+from chromascape.judging.modelcard import model_card
 from chromascape.params import Params
 
 SUMMARY = {

@@ -15,7 +15,7 @@ from PIL import Image
 from chromascape.cache import Shards
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import Colorizer, scale_chroma
-from chromascape.evaluation import pick_rows, predicted_rgb
+from chromascape.judging.evaluation import pick_rows, predicted_rgb
 from chromascape.photos import shown_name
 
 matplotlib.use("svg")
@@ -79,7 +79,7 @@ def render(
         pictures: as `triptychs`.
         params: flattened.
     """
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("chromascape", "."), autoescape=True)
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("chromascape.judging", "."), autoescape=True)
     return environment.get_template("report.html.j2").render(
         figures=figures,
         validation=validation,

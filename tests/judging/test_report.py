@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from chromascape.color import lab
-from chromascape.evaluation import gain_histogram
-from chromascape.report import Triptych, render, triptychs
+from chromascape.judging.evaluation import gain_histogram
+from chromascape.judging.report import Triptych, render, triptychs
 
 SIDE = 32
 FIGURES = {

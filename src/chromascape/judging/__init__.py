@@ -1,0 +1,1 @@
+"""Judging: how good a model is, always beside gray."""
