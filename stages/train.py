@@ -7,14 +7,14 @@ import pandas as pd
 from _stage import Params, run
 
 from chromascape.cache import SPLITS, Shards
-from chromascape.calibration import fit_renderings
 from chromascape.colorizing.colorizer import Colorizer, save
 from chromascape.colorizing.networks import build_network
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder, atomic_write, write_json
 from chromascape.judging.modelcard import model_card
+from chromascape.learning.calibration import fit_renderings
+from chromascape.learning.training import train
 from chromascape.tracking import runs as tracking
-from chromascape.training import train
 
 
 def train_stage(params: Params) -> None:

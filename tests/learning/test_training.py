@@ -13,13 +13,13 @@ import torch
 from conftest import write_photos
 from torch import Tensor, nn
 
-from chromascape import training
 from chromascape.cache import Shards, write_shards
 from chromascape.colorizing.networks import build_network
 from chromascape.errors import ChromascapeError
-from chromascape.losses import weighted_loss
+from chromascape.learning import training
+from chromascape.learning.losses import weighted_loss
+from chromascape.learning.training import Trained, train
 from chromascape.params import Params, Train
-from chromascape.training import Trained, lr_factor, train
 
 SIZE = 64
 N_TRAIN, N_VAL = 12, 3
@@ -229,24 +229,6 @@ def test_onecycle_warms_up_to_the_peak_and_ends_near_zero(
     assert 2 <= peak <= 5 and max(rates) == pytest.approx(0.01, rel=0.1)
     assert rates[:peak] == sorted(rates[:peak]) and rates[peak:] == sorted(rates[peak:], reverse=True)
     assert rates[0] < 0.005 and rates[-1] < 1e-5
-
-
-@pytest.mark.parametrize("total", [1, 2, 3, 4, 5, 9, 10, 1000])
-def test_learning_rate_factors_at_the_ends(total: int) -> None:
-    assert [lr_factor("constant", step, total) for step in (0, total // 2, total)] == [1, 1, 1]
-    assert lr_factor("cosine", 0, total) == 1
-    assert lr_factor("cosine", total, total) == pytest.approx(0, abs=1e-12)
-    assert lr_factor("onecycle", 0, total) == pytest.approx(0.04)
-    assert lr_factor("onecycle", total, total) == pytest.approx(0, abs=1e-12)
-    assert all(0 <= lr_factor("onecycle", step, total) <= 1 for step in range(total + 1))
-
-
-@pytest.mark.parametrize(
-    ("step", "factor"),
-    [(0, 0.04), (10, 0.52), (20, 1.0), (60, 0.5), (100, 0.0), (101, 0.0)],  # warm-up ends at 20 of 100 steps
-)
-def test_onecycle_factors_computed_by_hand(step: int, factor: float) -> None:
-    assert lr_factor("onecycle", step, 100) == pytest.approx(factor, abs=1e-12)
 
 
 @pytest.mark.parametrize("steps", range(1, 11))

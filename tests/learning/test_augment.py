@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from chromascape.augment import augment
+from chromascape.learning.augment import augment
 
 
 def planes(size: int = 64) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Learning: from Lab shards to trained weights."""
