@@ -6,13 +6,13 @@ from pathlib import Path
 import pandas as pd
 from _stage import Params, run
 
-from chromascape.cache import Shards
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.files import atomic_write, write_json
 from chromascape.judging import report
 from chromascape.judging.evaluation import evaluate, gain_histogram, summarize
-from chromascape.manifest import read_manifest
 from chromascape.params import flatten
+from chromascape.photos.manifest import read_manifest
+from chromascape.photos.shards import Shards
 from chromascape.tracking import runs as tracking
 
 MODEL = Path("models/colorizer")

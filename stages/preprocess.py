@@ -4,8 +4,8 @@ from pathlib import Path
 
 from _stage import Params, run
 
-from chromascape.cache import write_shards
-from chromascape.manifest import read_manifest
+from chromascape.photos.manifest import read_manifest
+from chromascape.photos.shards import write_shards
 
 
 def preprocess(params: Params) -> None:

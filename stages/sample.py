@@ -4,8 +4,8 @@ from pathlib import Path
 
 from _stage import Params, run
 
-from chromascape.manifest import check_folder, check_trackable
-from chromascape.sample import write_sample
+from chromascape.photos.sample import write_sample
+from chromascape.photos.source import check_folder, check_trackable
 
 
 def sample(params: Params) -> None:

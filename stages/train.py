@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 from _stage import Params, run
 
-from chromascape.cache import SPLITS, Shards
 from chromascape.colorizing.colorizer import Colorizer, save
 from chromascape.colorizing.networks import build_network
 from chromascape.devices import pick_device
@@ -14,6 +13,7 @@ from chromascape.files import atomic_folder, atomic_write, write_json
 from chromascape.judging.modelcard import model_card
 from chromascape.learning.calibration import fit_renderings
 from chromascape.learning.training import train
+from chromascape.photos.shards import SPLITS, Shards
 from chromascape.tracking import runs as tracking
 
 

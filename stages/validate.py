@@ -5,8 +5,9 @@ from pathlib import Path
 from _stage import Params, run
 
 from chromascape.files import write_json
-from chromascape.manifest import relative_note, summarize, write_manifest
-from chromascape.validation import counts_line, validate_folder
+from chromascape.photos.manifest import summarize, write_manifest
+from chromascape.photos.source import relative_note
+from chromascape.photos.validation import counts_line, validate_folder
 
 
 def validate(params: Params) -> None:

@@ -13,8 +13,8 @@ import torch
 import yaml
 from PIL import Image
 
-from chromascape import photos
 from chromascape.params import Params, Yaml12Loader
+from chromascape.photos import reading, source
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -59,9 +59,9 @@ def png_16_bit(rgb: np.ndarray) -> bytes:
     return png(rgb.shape[1], rgb.shape[0], 16, 2 if rgb.shape[2] == 3 else 6, rows)
 
 
-def load_rgb(path: Path, *limits: photos.Limits) -> Image.Image:
+def load_rgb(path: Path, *limits: source.Limits) -> Image.Image:
     """A photo file as upright 8-bit RGB, by the three steps that the project takes."""
-    return photos.to_rgb(photos.open_photo(photos.read_bytes(path, *limits), *limits))
+    return reading.to_rgb(reading.open_photo(source.read_bytes(path, *limits), *limits))
 
 
 @pytest.fixture(autouse=True, scope="session")

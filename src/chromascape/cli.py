@@ -69,7 +69,7 @@ def _colorize(options: argparse.Namespace) -> int:
 
     jobs = _plan(options.inputs, options.output, options.recursive)
     from chromascape.colorizing.colorizer import SHIPPED, Colorizer
-    from chromascape.photos import PhotoError
+    from chromascape.photos.source import PhotoError
 
     model = options.model or (TRAINED if TRAINED.exists() else SHIPPED)
     colorizer = Colorizer.load(model, options.device)
@@ -95,10 +95,11 @@ def _colorize(options: argparse.Namespace) -> int:
 
 
 def _colorize_one(colorizer, source: Path, target: Path, rendering: str) -> None:  # type: ignore[no-untyped-def]
-    from chromascape import photos
     from chromascape.files import atomic_write
+    from chromascape.photos import reading
+    from chromascape.photos.source import read_bytes
 
-    picture = colorizer.colorize(photos.open_photo(photos.read_bytes(source)), rendering)
+    picture = colorizer.colorize(reading.open_photo(read_bytes(source)), rendering)
     formats = {".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
     with atomic_write(target) as beside:
         picture.save(beside, formats.get(target.suffix.lower(), "JPEG"), quality=95)
@@ -106,7 +107,8 @@ def _colorize_one(colorizer, source: Path, target: Path, rendering: str) -> None
 
 def _plan(inputs: list[Path], output: Path, recursive: bool) -> list[tuple[Path, Path]]:
     """Which file becomes which: inside folders every image by its extension keeps its relative path and stem."""
-    from chromascape.photos import EXTENSIONS, list_files
+    from chromascape.photos.reading import EXTENSIONS
+    from chromascape.photos.source import list_files
 
     known = set().union(*EXTENSIONS.values())
     one_file = output.suffix.lower() in WRITABLE and not output.is_dir()

@@ -14,13 +14,13 @@ from conftest import make_photo
 from PIL import Image
 from torch import Tensor, nn
 
-from chromascape import photos
 from chromascape.color import lab
 from chromascape.color.metrics import colorfulness
 from chromascape.colorizing import colorizer as module
 from chromascape.colorizing.colorizer import Colorizer, save
 from chromascape.colorizing.networks import build_network
 from chromascape.errors import ChromascapeError
+from chromascape.photos import reading, source
 
 SIZE = 64
 RENDERINGS = {"faithful": 0.9, "vivid": 1.5}
@@ -112,7 +112,7 @@ def test_photos_of_every_mode_keep_their_size_and_lightness(lively: Colorizer, p
     assert picture.mode == mode
     colored = lively.colorize(picture)
     assert colored.mode == "RGB" and colored.size == gray.size
-    expected = np.asarray(photos.to_rgb(picture.copy()))
+    expected = np.asarray(reading.to_rgb(picture.copy()))
     assert np.abs(gray_levels(colored) - gray_levels(expected)).max() < 1
     if mode != "1":  # black and white have no color
         assert colorfulness(np.asarray(colored)) > 5
@@ -225,7 +225,7 @@ def test_a_photo_turned_by_exif_comes_out_upright(lively: Colorizer, photo: np.n
     exif[0x0112] = 6  # lies on its side: turn it clockwise to see it
     stream = io.BytesIO()
     upright.transpose(Image.Transpose.ROTATE_90).save(stream, "PNG", exif=exif)
-    colored = lively.colorize(photos.open_photo(stream.getvalue()))
+    colored = lively.colorize(reading.open_photo(stream.getvalue()))
     assert colored.size == upright.size
     np.testing.assert_array_equal(np.asarray(colored), np.asarray(lively.colorize(upright)))
 
@@ -233,8 +233,8 @@ def test_a_photo_turned_by_exif_comes_out_upright(lively: Colorizer, photo: np.n
 def test_a_photo_that_is_cut_short_is_a_photo_error(lively: Colorizer, photo: np.ndarray) -> None:
     stream = io.BytesIO()
     Image.fromarray(photo).save(stream, "PNG")
-    with pytest.raises(photos.PhotoError) as caught:
-        lively.colorize(photos.open_photo(stream.getvalue()[:3000]))
+    with pytest.raises(source.PhotoError) as caught:
+        lively.colorize(reading.open_photo(stream.getvalue()[:3000]))
     assert caught.value.reason == "damaged"
 
 

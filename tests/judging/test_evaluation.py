@@ -12,7 +12,6 @@ from conftest import write_photos
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chromascape.cache import Shards, write_shards
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import scale_chroma
 from chromascape.judging.evaluation import (
@@ -25,6 +24,7 @@ from chromascape.judging.evaluation import (
     predicted_rgb,
     summarize,
 )
+from chromascape.photos.shards import Shards, write_shards
 
 SIZE = 64
 

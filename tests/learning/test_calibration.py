@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from conftest import write_photos
 
-from chromascape import photos
-from chromascape.cache import Shards, photo_to_lab
 from chromascape.color import lab
 from chromascape.learning.calibration import fit_renderings
+from chromascape.photos import source
+from chromascape.photos.shards import Shards, photo_to_lab
 
 SIZE = 64
 
@@ -41,7 +41,7 @@ class Scaled:
 def known(tmp_path_factory: pytest.TempPathFactory) -> Photos:
     paths = write_photos(tmp_path_factory.mktemp("photos"), 4)
     return Photos(
-        np.stack([photo_to_lab(photos.read_bytes(path), (0, 0, 160, 144), (160, 144), SIZE, "crop") for path in paths])
+        np.stack([photo_to_lab(source.read_bytes(path), (0, 0, 160, 144), (160, 144), SIZE, "crop") for path in paths])
     )
 
 
@@ -64,8 +64,8 @@ def test_wrong_colors_are_taken_back_to_gray(known: Photos) -> None:
 
 
 def test_real_shards_are_read(tmp_path: Path, known: Photos) -> None:
-    from chromascape.cache import _write_shard
     from chromascape.files import write_json
+    from chromascape.photos.shards import _write_shard
 
     digest = _write_shard(tmp_path / "val-00000.npy", iter(known.quantised), len(known), SIZE)
     shard = {"file": "val-00000.npy", "split": "val", "sha256": digest, "photos": [f"{n}.png" for n in range(4)]}

@@ -13,13 +13,13 @@ import torch
 from conftest import write_photos
 from torch import Tensor, nn
 
-from chromascape.cache import Shards, write_shards
 from chromascape.colorizing.networks import build_network
 from chromascape.errors import ChromascapeError
 from chromascape.learning import training
 from chromascape.learning.losses import weighted_loss
 from chromascape.learning.training import Trained, train
 from chromascape.params import Params, Train
+from chromascape.photos.shards import Shards, write_shards
 
 SIZE = 64
 N_TRAIN, N_VAL = 12, 3

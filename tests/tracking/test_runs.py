@@ -28,7 +28,7 @@ from chromascape.colorizing.colorizer import Colorizer, save
 from chromascape.colorizing.networks import build_network
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params, flatten
-from chromascape.photos import PhotoError
+from chromascape.photos.source import PhotoError
 from chromascape.tracking import lineage
 from chromascape.tracking import runs as tracking
 from chromascape.tracking import store as stores

@@ -13,12 +13,13 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from chromascape import __version__, photos
+from chromascape import __version__
 from chromascape.color import lab
 from chromascape.colorizing.networks import build_network, predicts_rgb
 from chromascape.devices import pick_device
 from chromascape.errors import ChromascapeError
 from chromascape.files import write_json
+from chromascape.photos import reading
 
 FORMAT = 2  # of the folder that `save` writes; raise it when older code can't read it any more
 SHIPPED = Path(__file__).parent / "weights"  # the model that comes with the package
@@ -71,9 +72,9 @@ class Colorizer:
             8-bit RGB of the (upright) input's size.
         Raises:
             ChromascapeError: an array of another shape or type.
-            photos.PhotoError: the image can't be decoded.
+            source.PhotoError: the image can't be decoded.
         """
-        rgb = np.asarray(photos.to_rgb(image)) if isinstance(image, Image.Image) else _rgb_array(image)
+        rgb = np.asarray(reading.to_rgb(image)) if isinstance(image, Image.Image) else _rgb_array(image)
         lightness = np.empty(rgb.shape[:2], np.float32)
         for rows in _strips(*rgb.shape[:2]):
             lightness[rows] = self._lightness(lab.rgb_to_lab(rgb[rows]))

@@ -9,9 +9,9 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from chromascape.cache import Shards
 from chromascape.color import lab, metrics
 from chromascape.colorizing.colorizer import Colorizer
+from chromascape.photos.shards import Shards
 
 PREDICTIONS = ("model", "vivid", "shipped", "gray", "mean_ab")
 METRICS = ("psnr_db", "ssim", "ciede2000", "colorfulness", "loss_mse_l1")

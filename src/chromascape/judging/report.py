@@ -12,11 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from chromascape.cache import Shards
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import Colorizer, scale_chroma
 from chromascape.judging.evaluation import pick_rows, predicted_rgb
-from chromascape.photos import shown_name
+from chromascape.photos.shards import Shards
+from chromascape.photos.source import shown_name
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from chromascape.cache import Shards
 from chromascape.color import lab, metrics
 from chromascape.colorizing.colorizer import Colorizer, scale_chroma
+from chromascape.photos.shards import Shards
 
 FACTORS = np.round(np.arange(0, 2.51, 0.05), 2)
 STEP = 8  # every eighth pixel of every eighth row: 1,024 pixels of a photo of 256 give the same means

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from chromascape.cache import Shards
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import SHIPPED, load_network
 from chromascape.colorizing.networks import EfficientNetUNet, build_network, predicts_rgb
@@ -27,6 +26,7 @@ from chromascape.learning.losses import weighted_loss
 from chromascape.learning.pretrained import load_imagenet_encoder
 from chromascape.learning.schedule import lr_factor
 from chromascape.params import Train
+from chromascape.photos.shards import Shards
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 logging.getLogger("lightning.fabric").setLevel(logging.WARNING)

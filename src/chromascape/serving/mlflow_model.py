@@ -8,8 +8,8 @@ import io
 import mlflow
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from chromascape import photos
 from chromascape.colorizing.colorizer import Colorizer
+from chromascape.photos import reading
 
 
 class ColorizerModel(PythonModel):
@@ -25,7 +25,7 @@ class ColorizerModel(PythonModel):
 
     def _png(self, data: bytes) -> bytes:
         stream = io.BytesIO()
-        self.colorizer.colorize(photos.open_photo(data)).save(stream, "PNG")
+        self.colorizer.colorize(reading.open_photo(data)).save(stream, "PNG")
         return stream.getvalue()
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from chromascape.files import sha256_of_file
 from chromascape.params import Params, flatten
-from chromascape.photos import shown_name
+from chromascape.photos.source import shown_name
 from chromascape.tracking.lineage import lineage, workspace
 from chromascape.tracking.store import connect
 

@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from chromascape import cache, photos
 from chromascape.color import lab
 from chromascape.errors import ChromascapeError
-from chromascape.manifest import inspect_folder
 from chromascape.params import Params
+from chromascape.photos import reading
+from chromascape.photos.inspection import inspect_folder
+from chromascape.photos.shards import Shards, photo_to_lab, write_shards
 
 SIZE = 64
 PER_SHARD = 2
@@ -44,7 +45,7 @@ def manifest_of(folder: Path, splits: list[str] = SPLITS) -> pd.DataFrame:
 
 
 def write(folder: Path, photos_dir: Path, manifest: pd.DataFrame, jobs: int = 1) -> None:
-    cache.write_shards(folder, photos_dir, manifest, SIZE, "crop", SHARD_MB, jobs)
+    write_shards(folder, photos_dir, manifest, SIZE, "crop", SHARD_MB, jobs)
 
 
 @pytest.fixture
@@ -79,10 +80,10 @@ def test_crop_takes_the_centre_square_and_squash_the_whole_photo(tmp_path: Path)
     picture[:, :100], picture[:, 100:200], picture[:, 200:] = (200, 0, 0), (0, 200, 0), (0, 0, 200)
     Image.fromarray(picture).save(tmp_path / "x.png")
     whole = (0, 0, 300, 100)
-    crop = cache.photo_to_lab((tmp_path / "x.png").read_bytes(), whole, (300, 100), SIZE, "crop")
+    crop = photo_to_lab((tmp_path / "x.png").read_bytes(), whole, (300, 100), SIZE, "crop")
     assert (crop.shape, crop.dtype, crop.flags.c_contiguous) == ((3, SIZE, SIZE), np.uint8, True)
     assert np.abs(colors_of(crop)[:, 5:-5].astype(int) - (0, 200, 0)).max() <= 1
-    squash = colors_of(cache.photo_to_lab((tmp_path / "x.png").read_bytes(), whole, (300, 100), SIZE, "squash"))
+    squash = colors_of(photo_to_lab((tmp_path / "x.png").read_bytes(), whole, (300, 100), SIZE, "squash"))
     for column, color in ((10, (200, 0, 0)), (32, (0, 200, 0)), (54, (0, 0, 200))):
         assert np.abs(squash[:, column].astype(int) - color).max() <= 2
 
@@ -91,7 +92,7 @@ def test_a_tall_photo_is_cropped_to_its_middle(tmp_path: Path) -> None:
     picture = np.full((300, 100, 3), (200, 0, 0), np.uint8)
     picture[100:200] = (0, 200, 0)
     Image.fromarray(picture).save(tmp_path / "x.png")
-    crop = cache.photo_to_lab((tmp_path / "x.png").read_bytes(), (0, 0, 100, 300), (100, 300), SIZE, "crop")
+    crop = photo_to_lab((tmp_path / "x.png").read_bytes(), (0, 0, 100, 300), (100, 300), SIZE, "crop")
     assert np.abs(colors_of(crop)[5:-5].astype(int) - (0, 200, 0)).max() <= 1
 
 
@@ -99,7 +100,7 @@ def test_a_square_photo_of_just_the_size_is_its_own_lab(tmp_path: Path) -> None:
     picture = make_photo(0, SIZE, SIZE)
     Image.fromarray(picture).save(tmp_path / "x.png")
     for fit in ("crop", "squash"):
-        photo = cache.photo_to_lab((tmp_path / "x.png").read_bytes(), (0, 0, SIZE, SIZE), (SIZE, SIZE), SIZE, fit)  # type: ignore[arg-type]
+        photo = photo_to_lab((tmp_path / "x.png").read_bytes(), (0, 0, SIZE, SIZE), (SIZE, SIZE), SIZE, fit)  # type: ignore[arg-type]
         np.testing.assert_array_equal(photo, quantised(picture))
 
 
@@ -108,7 +109,7 @@ def test_the_box_leaves_the_bars_out(tmp_path: Path, fit: Any) -> None:
     picture = np.zeros((200, 300, 3), np.uint8)
     picture[50:130, 40:240] = (0, 150, 200)
     Image.fromarray(picture).save(tmp_path / "x.png")
-    photo = cache.photo_to_lab((tmp_path / "x.png").read_bytes(), (40, 50, 240, 130), (300, 200), SIZE, fit)
+    photo = photo_to_lab((tmp_path / "x.png").read_bytes(), (40, 50, 240, 130), (300, 200), SIZE, fit)
     expected = quantised(np.full((SIZE, SIZE, 3), (0, 150, 200), np.uint8))
     np.testing.assert_array_equal(photo, expected)
 
@@ -117,7 +118,7 @@ def test_the_crop_is_the_centre_of_the_box_not_of_the_photo(tmp_path: Path) -> N
     picture = np.zeros((100, 400, 3), np.uint8)
     picture[:, 250:350] = (0, 150, 200)
     Image.fromarray(picture).save(tmp_path / "x.png")
-    photo = cache.photo_to_lab((tmp_path / "x.png").read_bytes(), (200, 0, 400, 100), (400, 100), SIZE, "crop")
+    photo = photo_to_lab((tmp_path / "x.png").read_bytes(), (200, 0, 400, 100), (400, 100), SIZE, "crop")
     assert np.abs(colors_of(photo)[:, 5:-5].astype(int) - (0, 150, 200)).max() <= 5
 
 
@@ -129,16 +130,16 @@ def test_a_jpeg_decoded_at_a_fraction_has_enough_pixels_and_looks_the_same(
     picture.save(tmp_path / "x.jpg", quality=95)
     picture.save(tmp_path / "x.png")
     sizes = []
-    to_rgb = photos.to_rgb
+    to_rgb = reading.to_rgb
 
     def watched(*arguments: Any, **options: Any) -> Image.Image:
         rgb = to_rgb(*arguments, **options)
         sizes.append(rgb.size)
         return rgb
 
-    monkeypatch.setattr(photos, "to_rgb", watched)
-    small = cache.photo_to_lab((tmp_path / "x.jpg").read_bytes(), box, (1600, 1200), SIZE, "crop")
-    full = cache.photo_to_lab((tmp_path / "x.png").read_bytes(), box, (1600, 1200), SIZE, "crop")
+    monkeypatch.setattr(reading, "to_rgb", watched)
+    small = photo_to_lab((tmp_path / "x.jpg").read_bytes(), box, (1600, 1200), SIZE, "crop")
+    full = photo_to_lab((tmp_path / "x.png").read_bytes(), box, (1600, 1200), SIZE, "crop")
     (width, height), whole = sizes
     assert whole == (1600, 1200)
     assert width < 1600  # the point of it
@@ -154,12 +155,10 @@ def test_a_photo_on_its_side_is_cached_upright(tmp_path: Path) -> None:
     Image.fromarray(upright).save(tmp_path / "upright.png")
     turned = Image.fromarray(np.ascontiguousarray(np.rot90(upright)))
     box, whole = (10, 20, 150, 190), (160, 200)
-    expected = cache.photo_to_lab((tmp_path / "upright.png").read_bytes(), box, whole, SIZE, "crop")
+    expected = photo_to_lab((tmp_path / "upright.png").read_bytes(), box, whole, SIZE, "crop")
     for name in ("turned.png", "turned.tif"):
         turned.save(tmp_path / name, exif=exif)
-        np.testing.assert_array_equal(
-            cache.photo_to_lab((tmp_path / name).read_bytes(), box, whole, SIZE, "crop"), expected
-        )
+        np.testing.assert_array_equal(photo_to_lab((tmp_path / name).read_bytes(), box, whole, SIZE, "crop"), expected)
 
 
 # Shards
@@ -184,14 +183,14 @@ def test_shards_hold_every_accepted_photo_in_the_manifest_s_order(written: Path)
         array = np.load(written / shard["file"])
         for photo, name in zip(array, shard["photos"], strict=True):
             path = written.parent / "photos" / name
-            expected = cache.photo_to_lab(path.read_bytes(), (0, 0, 160, 144), (160, 144), SIZE, "crop")
+            expected = photo_to_lab(path.read_bytes(), (0, 0, 160, 144), (160, 144), SIZE, "crop")
             np.testing.assert_array_equal(photo, expected, err_msg=name)
 
 
 @pytest.mark.parametrize(("shard_mb", "shards"), [(1e-6, 8), (48, 3)])
 def test_shards_are_of_about_the_wanted_size(tmp_path: Path, written: Path, shard_mb: float, shards: int) -> None:
     photos_dir = written.parent / "photos"
-    cache.write_shards(tmp_path / "lab", photos_dir, manifest_of(photos_dir), SIZE, "crop", shard_mb, 1)
+    write_shards(tmp_path / "lab", photos_dir, manifest_of(photos_dir), SIZE, "crop", shard_mb, 1)
     assert len(list((tmp_path / "lab").glob("*.npy"))) == shards
 
 
@@ -199,11 +198,11 @@ def test_splits_of_photos_in_any_order_are_kept_apart(tmp_path: Path, photos_dir
     splits = ["test", "train", "val", "train", "test", "val", "train", "test"]
     write(tmp_path / "lab", photos_dir, manifest_of(photos_dir, splits))
     for split in ("train", "val", "test"):
-        shards = cache.Shards(tmp_path / "lab", [split])
+        shards = Shards(tmp_path / "lab", [split])
         expected = [f"photo-{number:03}.png" for number, name in enumerate(splits) if name == split]
         assert shards.paths == expected
         for row, name in enumerate(expected):
-            picture = cache.photo_to_lab((photos_dir / name).read_bytes(), (0, 0, 160, 144), (160, 144), SIZE, "crop")
+            picture = photo_to_lab((photos_dir / name).read_bytes(), (0, 0, 160, 144), (160, 144), SIZE, "crop")
             np.testing.assert_array_equal(shards.read(np.array([row]))[0], picture)
 
 
@@ -268,19 +267,19 @@ def test_a_photo_that_was_exchanged_for_another_is_named(
 
 
 def test_shards_of_several_splits_are_numbered_through(written: Path) -> None:
-    shards = cache.Shards(written, ["train", "val"])
+    shards = Shards(written, ["train", "val"])
     assert len(shards) == 7
     assert shards.size == SIZE
     assert shards.paths == [f"photo-{number:03}.png" for number in range(7)]
-    assert len(cache.Shards(written, ["test"])) == 1
-    assert len(cache.Shards(written, [])) == 0
+    assert len(Shards(written, ["test"])) == 1
+    assert len(Shards(written, [])) == 0
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, database=None,
           suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 @given(st.lists(st.integers(0, 7), max_size=12))
 def test_photos_are_read_in_the_order_asked_for(written: Path, rows: list[int]) -> None:
-    shards = cache.Shards(written, ["train", "val", "test"], verify=False)
+    shards = Shards(written, ["train", "val", "test"], verify=False)
     everything = np.concatenate([np.load(written / entry["file"]) for entry in shards_in(written)])
     photos_read = shards.read(np.array(rows, dtype=np.int64))
     assert photos_read.shape == (len(rows), 3, SIZE, SIZE)
@@ -293,7 +292,7 @@ def shards_in(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_what_is_read_may_be_changed_and_what_is_mapped_not(written: Path) -> None:
-    shards = cache.Shards(written, ["val"])
+    shards = Shards(written, ["val"])
     photos_read = shards.read(np.array([0]))
     photos_read[:] = 0
     assert shards.read(np.array([0])).any()
@@ -303,7 +302,7 @@ def test_what_is_read_may_be_changed_and_what_is_mapped_not(written: Path) -> No
 
 def test_a_missing_cache_is_told_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(ChromascapeError) as caught:
-        cache.Shards(tmp_path / "lab", ["train"])
+        Shards(tmp_path / "lab", ["train"])
     assert str(caught.value) == f"{tmp_path / 'lab'}: no Lab cache here: run `dvc repro`"
 
 
@@ -313,7 +312,7 @@ def test_a_missing_cache_is_told_with_the_way_out(tmp_path: Path) -> None:
 def test_a_damaged_index_is_named(lab_dir: Path, text: bytes) -> None:
     (lab_dir / "index.json").write_bytes(text)
     with pytest.raises(ChromascapeError) as caught:
-        cache.Shards(lab_dir, ["train"])
+        Shards(lab_dir, ["train"])
     assert str(caught.value) == f"{lab_dir / 'index.json'}: damaged: run `dvc repro -f preprocess`"
 
 
@@ -322,18 +321,18 @@ def test_an_altered_shard_is_named(lab_dir: Path) -> None:
     data[-1] ^= 1
     (lab_dir / "train-00001.npy").write_bytes(data)
     with pytest.raises(ChromascapeError) as caught:
-        cache.Shards(lab_dir, ["train"])
+        Shards(lab_dir, ["train"])
     expected = f"{lab_dir / 'train-00001.npy'}: its checksum is not the one in index.json, it was altered: "
     assert str(caught.value) == expected + "run `dvc repro -f preprocess`"
-    assert len(cache.Shards(lab_dir, ["val"])) == 2  # the others are still good
-    assert len(cache.Shards(lab_dir, ["train"], verify=False)) == 5
+    assert len(Shards(lab_dir, ["val"])) == 2  # the others are still good
+    assert len(Shards(lab_dir, ["train"], verify=False)) == 5
 
 
 @pytest.mark.parametrize("verify", [True, False])
 def test_a_missing_shard_is_named(lab_dir: Path, verify: bool) -> None:
     (lab_dir / "val-00000.npy").unlink()
     with pytest.raises(ChromascapeError) as caught:
-        cache.Shards(lab_dir, ["val"], verify)
+        Shards(lab_dir, ["val"], verify)
     assert str(caught.value) == f"{lab_dir / 'val-00000.npy'}: this shard is missing: run `dvc repro -f preprocess`"
 
 
@@ -342,10 +341,10 @@ def test_a_shard_cut_short_is_named_also_without_checksums(lab_dir: Path, length
     path = lab_dir / "val-00000.npy"
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(ChromascapeError) as caught:
-        cache.Shards(lab_dir, ["val"], verify=False)
+        Shards(lab_dir, ["val"], verify=False)
     assert str(caught.value) == f"{path}: this shard is damaged: run `dvc repro -f preprocess`"
     with pytest.raises(ChromascapeError, match="checksum"):
-        cache.Shards(lab_dir, ["val"])
+        Shards(lab_dir, ["val"])
 
 
 @pytest.mark.parametrize(
@@ -354,7 +353,7 @@ def test_a_shard_cut_short_is_named_also_without_checksums(lab_dir: Path, length
 def test_a_shard_of_another_shape_or_type_is_named(lab_dir: Path, array: np.ndarray) -> None:
     np.save(lab_dir / "val-00000.npy", array)
     with pytest.raises(ChromascapeError) as caught:
-        cache.Shards(lab_dir, ["val"], verify=False)
+        Shards(lab_dir, ["val"], verify=False)
     expected = f"{lab_dir / 'val-00000.npy'}: holds {array.dtype} {array.shape}, not what index.json says: "
     assert str(caught.value) == expected + "run `dvc repro -f preprocess`"
 
@@ -362,4 +361,4 @@ def test_a_shard_of_another_shape_or_type_is_named(lab_dir: Path, array: np.ndar
 def test_a_shard_with_pickled_objects_is_refused(lab_dir: Path) -> None:
     np.save(lab_dir / "val-00000.npy", np.array([{"x": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ChromascapeError, match="this shard is damaged"):
-        cache.Shards(lab_dir, ["val"], verify=False)
+        Shards(lab_dir, ["val"], verify=False)

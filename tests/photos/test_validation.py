@@ -11,10 +11,11 @@ import pytest
 from conftest import changed_params, make_photo, png, png_16_bit, write_photos
 from PIL import Image, PngImagePlugin
 
-from chromascape import manifest as rows
-from chromascape import photos, validation
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params, Split
+from chromascape.photos import rules, source, validation
+from chromascape.photos.manifest import COLUMNS, TYPES, summarize, write_manifest
+from chromascape.photos.splits import split_of
 
 SPLIT = {"train": 0.4, "val": 0.3, "test": 0.3, "seed": 1}
 LENIENT = {"validate.min_accepted": 3, "validate.max_rejected_share": 1.0, "data.split": SPLIT}
@@ -84,7 +85,7 @@ def save_into_split(image: Image.Image, path: Path, split: str) -> None:
         note = PngImagePlugin.PngInfo()
         note.add_text("Comment", str(number))
         image.save(path, pnginfo=note)
-        if rows.split_of(photos.sha256(path.read_bytes()), Split(**SPLIT)) == split:
+        if split_of(source.sha256(path.read_bytes()), Split(**SPLIT)) == split:
             return
     raise AssertionError(f"no comment puts {path.name} into {split}")
 
@@ -180,7 +181,7 @@ def expected_reasons(way: int) -> dict[str, str]:
 
 def test_every_file_gets_just_the_reasons_made_for_it(zoo: Path, manifest: pd.DataFrame) -> None:
     found = reasons_of(manifest)
-    assert list(found) == photos.list_files(zoo)
+    assert list(found) == source.list_files(zoo)
     assert found == expected_reasons(0)
 
 
@@ -190,7 +191,7 @@ def test_the_opposite_policies_turn_the_verdicts_around(opposite: pd.DataFrame) 
 
 def test_the_zoo_shows_every_reason_of_the_closed_list(manifest: pd.DataFrame, opposite: pd.DataFrame) -> None:
     named = ";".join([*manifest["reasons"], *opposite["reasons"]]).split(";")
-    assert set(named) - {""} == set(validation.REASONS)
+    assert set(named) - {""} == set(rules.REASONS)
 
 
 @pytest.mark.parametrize("name", ["manifest", "opposite"])
@@ -219,14 +220,14 @@ def test_problems_keep_their_detail(manifest: pd.DataFrame) -> None:
 def test_trimmed_bars_are_left_out_of_the_box(manifest: pd.DataFrame) -> None:
     boxed = manifest.set_index("path").loc["boxed.png"]
     assert (boxed["left"], boxed["top"], boxed["right"], boxed["bottom"]) == (0, 31, 160, 169)
-    assert rows.summarize(manifest)["n_letterboxed"] == 2
+    assert summarize(manifest)["n_letterboxed"] == 2
 
 
 def test_without_trimming_the_box_is_the_whole_photo(opposite: pd.DataFrame) -> None:
     known = opposite[opposite["left"].notna()]
     assert (known["left"] == 0).all() and (known["top"] == 0).all()
     assert (known["right"] == known["width"]).all() and (known["bottom"] == known["height"]).all()
-    assert rows.summarize(opposite)["n_letterboxed"] == 0
+    assert summarize(opposite)["n_letterboxed"] == 0
 
 
 def test_a_near_copy_shares_a_group_and_the_held_out_one_is_kept(manifest: pd.DataFrame) -> None:
@@ -237,7 +238,7 @@ def test_a_near_copy_shares_a_group_and_the_held_out_one_is_kept(manifest: pd.Da
 
 
 def test_summary_and_line_count_the_same(manifest: pd.DataFrame) -> None:
-    summary = rows.summarize(manifest)
+    summary = summarize(manifest)
     assert summary["n_files"] == len(manifest)
     assert summary["n_accepted"] + summary["n_rejected"] == summary["n_files"]
     assert sum(summary["by_split"].values()) == summary["n_accepted"]
@@ -257,14 +258,14 @@ def test_counts_line_without_rejections_is_short(manifest: pd.DataFrame) -> None
 def test_data_docs_name_the_expectations_and_the_files(manifest: pd.DataFrame, docs: Path) -> None:
     assert (docs / "index.html").is_file()
     pages = "".join(page.read_text(encoding="utf-8") for page in docs.rglob("*.html"))
-    for text in (*validation.PROBLEMS.values(), "No photo is there twice", "sepia.png", "near-left-out.png"):
+    for text in (*rules.PROBLEMS.values(), "No photo is there twice", "sepia.png", "near-left-out.png"):
         assert text in pages, text
 
 
 def test_a_second_run_gives_the_same_manifest(zoo: Path, manifest: pd.DataFrame, tmp_path: Path) -> None:
     again = validate(zoo, params_with({"validate.max_file_mb": 0.5}), tmp_path / "docs")
-    rows.write_manifest(manifest, tmp_path / "1.csv")
-    rows.write_manifest(again, tmp_path / "2.csv")
+    write_manifest(manifest, tmp_path / "1.csv")
+    write_manifest(again, tmp_path / "2.csv")
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
 
 
@@ -276,8 +277,8 @@ def kept(policy: dict[str, str], **row: Any) -> dict[str, Any]:
     params = params_with({f"validate.policy.{name}": value for name, value in policy.items()})
     known: dict[str, Any] = {"path": "x.png", "mode": "RGB", "channels": 3, "bit_depth": 8, "orientation": 1}
     known |= {"extension_matches": True, "width": 200, "height": 100, "left": 0, "top": 0, "right": 200, "bottom": 100}
-    table = pd.DataFrame([known | row]).reindex(columns=rows.COLUMNS).astype(rows.TYPES)
-    return validation.after_policy(table, params.validate_.policy, params.validate_).iloc[0].to_dict()
+    table = pd.DataFrame([known | row]).reindex(columns=COLUMNS).astype(TYPES)
+    return rules.after_policy(table, params.validate_.policy, params.validate_).iloc[0].to_dict()
 
 
 @pytest.mark.parametrize(
@@ -381,4 +382,4 @@ def test_an_expectation_that_fails_to_run_is_no_verdict(tmp_path: Path) -> None:
     suites = validation.Suites(tmp_path / "docs")
     table = pd.DataFrame({"file": ["x.png"], "frames": [1]})
     with pytest.raises(RuntimeError, match=r"expectation channels: .*channels_kept"):
-        suites.run("files", {"channels": validation.ExpectThreeChannels()}, table)
+        suites.run("files", {"channels": rules.ExpectThreeChannels()}, table)

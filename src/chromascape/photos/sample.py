@@ -7,9 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from chromascape import photos
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_folder, atomic_write
+from chromascape.photos import reading
+from chromascape.photos.source import PhotoError
 
 MVTB = (
     # color photos
@@ -93,10 +94,10 @@ def _lay(package: str, source: Path, target: Path, max_side: int) -> None:
         raise ChromascapeError(f"{source}: package {package} lacks this file: install the pinned version") from None
     target.write_bytes(data)
     try:
-        image = photos.open_photo(data)
-    except photos.PhotoError:
+        image = reading.open_photo(data)
+    except PhotoError:
         return  # such files are part of what validation has to sort out
     if max(image.size) > max_side and image.mode in ("RGB", "RGBA"):
-        photos.decode(image)
+        reading.decode(image)
         image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
         image.save(target, quality=95)

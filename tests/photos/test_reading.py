@@ -19,8 +19,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
-from chromascape import photos
-from chromascape.photos import Limits, PhotoError
+from chromascape.photos import reading, source
+from chromascape.photos.source import Limits, PhotoError
 
 ORIENTATION = 0x0112
 # How a camera would have stored an upright picture under each EXIF orientation.
@@ -96,7 +96,7 @@ def test_list_files_is_sorted_and_relative_with_slashes(tmp_path: Path) -> None:
         (tmp_path / name).write_text("x")
     (tmp_path / "empty").mkdir()
     expected = [".hidden", "a.png", "a/.x/y", "a/b/c d.jpg", "a/z.png", "b.png", "ä/é,\n.png"]
-    assert photos.list_files(tmp_path) == expected
+    assert source.list_files(tmp_path) == expected
 
 
 def test_list_files_keeps_names_that_are_not_utf8(tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ def test_list_files_keeps_names_that_are_not_utf8(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(encode(make_photo(0, 32, 32), "PNG"))
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
-    assert photos.list_files(tmp_path) == [name]
-    assert load_rgb(tmp_path / photos.list_files(tmp_path)[0]).size == (32, 32)
+    assert source.list_files(tmp_path) == [name]
+    assert load_rgb(tmp_path / source.list_files(tmp_path)[0]).size == (32, 32)
 
 
 def test_links_to_folders_are_listed_and_not_followed(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_links_to_folders_are_listed_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "in" / "x.png").write_text("x")
     (tmp_path / "in" / "loop").symlink_to(tmp_path)
     (tmp_path / "link").symlink_to("in", target_is_directory=True)
-    assert photos.list_files(tmp_path) == ["in/loop", "in/x.png", "link"]
+    assert source.list_files(tmp_path) == ["in/loop", "in/x.png", "link"]
     assert reason_of(tmp_path / "link") == ("unreadable", "not a regular file")
 
 
@@ -132,7 +132,7 @@ def test_a_folder_that_cannot_be_listed_is_not_dropped_silently(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert any(name.startswith("locked") for name in photos.list_files(tmp_path))
+    assert any(name.startswith("locked") for name in source.list_files(tmp_path))
 
 
 def test_a_link_to_a_photo_is_read(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
 def test_a_file_of_just_the_allowed_size_is_read(tmp_path: Path) -> None:
     data = encode(make_photo(0, 32, 32), "PNG")
     (tmp_path / "x.png").write_bytes(data)
-    assert photos.read_bytes(tmp_path / "x.png", Limits(max_file_bytes=len(data))) == data
+    assert source.read_bytes(tmp_path / "x.png", Limits(max_file_bytes=len(data))) == data
 
 
 # Headers
@@ -213,7 +213,7 @@ def test_a_header_with_absurd_dimensions_is_refused_without_memory(
     tracemalloc.start()
     try:
         with pytest.raises(PhotoError) as caught:
-            photos.open_photo(data)
+            reading.open_photo(data)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -223,9 +223,9 @@ def test_a_header_with_absurd_dimensions_is_refused_without_memory(
 
 def test_more_pixels_than_allowed_are_refused_with_their_number() -> None:
     data = encode(make_photo(0, 40, 30), "PNG")
-    assert photos.open_photo(data, Limits(max_pixels=1200)).size == (40, 30)
+    assert reading.open_photo(data, Limits(max_pixels=1200)).size == (40, 30)
     with pytest.raises(PhotoError, match="40 × 30") as caught:
-        photos.open_photo(data, Limits(max_pixels=1199))
+        reading.open_photo(data, Limits(max_pixels=1199))
     assert caught.value.reason == "too_many_pixels"
 
 
@@ -245,22 +245,22 @@ def test_more_pixels_than_allowed_are_refused_with_their_number() -> None:
 )
 def test_every_known_format_opens(file_format: str, extension: str) -> None:
     picture = make_photo(0, 64, 48)
-    image = photos.open_photo(encode(picture, file_format))
+    image = reading.open_photo(encode(picture, file_format))
     assert image.format == file_format
-    assert extension in photos.EXTENSIONS[file_format]
-    rgb = photos.to_rgb(image)
+    assert extension in reading.EXTENSIONS[file_format]
+    rgb = reading.to_rgb(image)
     assert (rgb.mode, rgb.size) == ("RGB", (64, 48))
     assert np.abs(np.asarray(rgb).astype(int) - picture).mean() < 25  # GIF keeps 256 colors
 
 
 def test_every_format_that_is_opened_has_its_extensions() -> None:
-    assert set(photos.EXTENSIONS) == {*photos.FORMATS, "MPO"}
+    assert set(reading.EXTENSIONS) == {*reading.FORMATS, "MPO"}
 
 
 @pytest.mark.parametrize("file_format", ["ICO", "TGA", "PCX", "SGI"])
 def test_formats_of_other_decoders_are_not_an_image(file_format: str) -> None:
     with pytest.raises(PhotoError) as caught:
-        photos.open_photo(encode(make_photo(0, 32, 32), file_format))
+        reading.open_photo(encode(make_photo(0, 32, 32), file_format))
     assert caught.value.reason == "not_an_image"
 
 
@@ -270,7 +270,7 @@ def test_a_decoder_that_trips_over_a_header_means_damage(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Image, "open", trip)
     with pytest.raises(PhotoError, match=r"^too deep$") as caught:
-        photos.open_photo(b"x")
+        reading.open_photo(b"x")
     assert caught.value.reason == "damaged"
 
 
@@ -298,26 +298,26 @@ def test_modes_become_rgb_with_the_colors_that_they_show(photo: np.ndarray) -> N
         "CMYK": (encode(Image.fromarray(255 - photo).convert("CMYK"), "TIFF"), 255 - photo),
     }
     for mode, (data, expected) in cases.items():
-        image = photos.open_photo(data)
+        image = reading.open_photo(data)
         assert image.mode == mode
-        rgb = photos.to_rgb(image)
+        rgb = reading.to_rgb(image)
         assert rgb.mode == "RGB"
         np.testing.assert_array_equal(np.asarray(rgb), expected, err_msg=mode)
 
 
 def test_a_cmyk_jpeg_becomes_rgb() -> None:
     data = encode(Image.new("CMYK", (32, 32), (0, 255, 255, 0)), "JPEG", quality=100)
-    image = photos.open_photo(data)
+    image = reading.open_photo(data)
     assert image.mode == "CMYK"
-    red, green, blue = photos.to_rgb(image).getpixel((5, 5))
+    red, green, blue = reading.to_rgb(image).getpixel((5, 5))
     assert red > 250 and green < 5 and blue < 5
 
 
 def test_floats_and_whole_numbers_out_of_range_are_clipped() -> None:
-    floats = photos.open_photo(encode(np.array([[-1.0, 0.5, 7.0]], np.float32), "TIFF"))
-    assert [pixel[0] for pixel in np.asarray(photos.to_rgb(floats))[0]] == [0, 128, 255]
-    whole = photos.open_photo(encode(np.array([[-5, 257, 10**6]], np.int32), "TIFF"))
-    assert [pixel[0] for pixel in np.asarray(photos.to_rgb(whole))[0]] == [0, 1, 255]
+    floats = reading.open_photo(encode(np.array([[-1.0, 0.5, 7.0]], np.float32), "TIFF"))
+    assert [pixel[0] for pixel in np.asarray(reading.to_rgb(floats))[0]] == [0, 128, 255]
+    whole = reading.open_photo(encode(np.array([[-5, 257, 10**6]], np.int32), "TIFF"))
+    assert [pixel[0] for pixel in np.asarray(reading.to_rgb(whole))[0]] == [0, 1, 255]
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
@@ -326,9 +326,9 @@ def test_transparent_parts_are_composed_on_white(mode: str) -> None:
     picture = Image.new(mode, (30, 20), color)
     picture.paste(color[:-1] + (255,), (0, 0, 10, 20))
     picture.paste(color[:-1] + (128,), (10, 0, 20, 20))
-    image = photos.open_photo(encode(picture, "PNG"))
+    image = reading.open_photo(encode(picture, "PNG"))
     assert image.mode == mode
-    rgb = np.asarray(photos.to_rgb(image)).astype(int)
+    rgb = np.asarray(reading.to_rgb(image)).astype(int)
     base = np.array(color[:-1] if mode == "RGBA" else color[:1] * 3)
     np.testing.assert_array_equal(rgb[5, 5], base)
     assert np.abs(rgb[5, 15] - (base + 255) / 2).max() <= 1
@@ -339,9 +339,9 @@ def test_a_palette_with_transparency_is_composed_on_white() -> None:
     picture = Image.new("P", (20, 10), 0)
     picture.putpalette([200, 0, 0, 0, 0, 200])
     picture.paste(1, (10, 0, 20, 10))
-    image = photos.open_photo(encode(picture, "PNG", transparency=1))
+    image = reading.open_photo(encode(picture, "PNG", transparency=1))
     assert image.mode == "P"
-    rgb = photos.to_rgb(image)
+    rgb = reading.to_rgb(image)
     assert rgb.getpixel((5, 5)) == (200, 0, 0)
     assert rgb.getpixel((15, 5)) == (255, 255, 255)
 
@@ -349,14 +349,14 @@ def test_a_palette_with_transparency_is_composed_on_white() -> None:
 def test_one_transparent_color_of_an_rgb_png_is_shown_white() -> None:
     picture = Image.new("RGB", (20, 10), (1, 2, 3))
     picture.paste((9, 9, 9), (10, 0, 20, 10))
-    rgb = photos.to_rgb(photos.open_photo(encode(picture, "PNG", transparency=(1, 2, 3))))
+    rgb = reading.to_rgb(reading.open_photo(encode(picture, "PNG", transparency=(1, 2, 3))))
     assert rgb.getpixel((5, 5)) == (255, 255, 255)
     assert rgb.getpixel((15, 5)) == (9, 9, 9)
 
 
 def test_a_mode_without_a_way_to_rgb_is_told() -> None:
     with pytest.raises(PhotoError, match="La") as caught:
-        photos.to_rgb(Image.new("La", (16, 16)))
+        reading.to_rgb(Image.new("La", (16, 16)))
     assert caught.value.reason == "mode"
 
 
@@ -384,11 +384,11 @@ def test_a_mode_without_a_way_to_rgb_is_told() -> None:
     + ["gray16 pgm", "color16 ppm", "color16 png", "color16 alpha png"],
 )
 def test_bit_depth_is_what_the_file_stores(make: Callable[[np.ndarray], bytes], depth: int) -> None:
-    assert photos.bit_depth(photos.open_photo(make(make_photo(0, 32, 32)))) == depth
+    assert reading.bit_depth(reading.open_photo(make(make_photo(0, 32, 32)))) == depth
 
 
 def test_a_16_bit_png_is_read_to_its_8_bit_colors(photo: np.ndarray) -> None:
-    rgb = photos.to_rgb(photos.open_photo(png_16_bit(photo)))
+    rgb = reading.to_rgb(reading.open_photo(png_16_bit(photo)))
     np.testing.assert_array_equal(np.asarray(rgb), photo)
 
 
@@ -401,17 +401,17 @@ def test_photos_are_turned_upright(orientation: int, file_format: str) -> None:
     upright = make_photo(3, 64, 48)
     options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(file_format, {})
     data = encode(STORED[orientation](upright), file_format, exif=exif_with(orientation), **options)
-    assert photos.orientation(photos.open_photo(data)) == orientation
-    rgb = photos.to_rgb(photos.open_photo(data))
+    assert reading.orientation(reading.open_photo(data)) == orientation
+    rgb = reading.to_rgb(reading.open_photo(data))
     assert rgb.size == (64, 48)
     assert np.abs(np.asarray(rgb).astype(int) - upright).mean() < (4 if file_format == "JPEG" else 0.01)
 
 
 @pytest.mark.parametrize("value", [0, 9, 255])
 def test_an_orientation_out_of_range_is_upright(value: int, photo: np.ndarray) -> None:
-    image = photos.open_photo(encode(photo, "PNG", exif=exif_with(value)))
-    assert photos.orientation(image) == 1
-    np.testing.assert_array_equal(np.asarray(photos.to_rgb(image)), photo)
+    image = reading.open_photo(encode(photo, "PNG", exif=exif_with(value)))
+    assert reading.orientation(image) == 1
+    np.testing.assert_array_equal(np.asarray(reading.to_rgb(image)), photo)
 
 
 @pytest.mark.parametrize(
@@ -419,8 +419,8 @@ def test_an_orientation_out_of_range_is_upright(value: int, photo: np.ndarray) -
 )
 def test_broken_exif_is_as_none(exif: bytes, photo: np.ndarray) -> None:
     data = encode(photo, "PNG", exif=exif)
-    assert photos.orientation(photos.open_photo(data)) == 1
-    np.testing.assert_array_equal(np.asarray(photos.to_rgb(photos.open_photo(data))), photo)
+    assert reading.orientation(reading.open_photo(data)) == 1
+    np.testing.assert_array_equal(np.asarray(reading.to_rgb(reading.open_photo(data))), photo)
 
 
 def test_a_photo_is_turned_though_the_rest_of_its_exif_is_broken() -> None:
@@ -429,19 +429,19 @@ def test_a_photo_is_turned_though_the_rest_of_its_exif_is_broken() -> None:
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + struct.pack("<I", 0)
     upright = make_photo(3, 64, 48)
     data = encode(STORED[6](upright), "JPEG", exif=exif, quality=95)
-    assert photos.orientation(photos.open_photo(data)) == 6
-    assert photos.to_rgb(photos.open_photo(data)).size == (64, 48)
+    assert reading.orientation(reading.open_photo(data)) == 6
+    assert reading.to_rgb(reading.open_photo(data)).size == (64, 48)
 
 
 def test_orientation_is_1_where_exif_cannot_be_read(monkeypatch: pytest.MonkeyPatch, photo: np.ndarray) -> None:
-    image = photos.open_photo(encode(photo, "JPEG"))
+    image = reading.open_photo(encode(photo, "JPEG"))
 
     def trip() -> None:
         raise SyntaxError("hostile")
 
     monkeypatch.setattr(image, "getexif", trip)
-    assert photos.orientation(image) == 1
-    assert photos.to_rgb(image).size == (160, 144)
+    assert reading.orientation(image) == 1
+    assert reading.to_rgb(image).size == (160, 144)
 
 
 # Frames
@@ -450,23 +450,23 @@ def test_orientation_is_1_where_exif_cannot_be_read(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("file_format", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_animations_have_more_than_one_frame(file_format: str) -> None:
     first, *others = (Image.fromarray(make_photo(seed, 32, 32)) for seed in range(3))
-    moving = photos.open_photo(encode(first, file_format, save_all=True, append_images=others))
-    assert photos.frames(moving) == 2
-    assert photos.to_rgb(moving).size == (32, 32)
-    assert photos.frames(photos.open_photo(encode(first, file_format))) == 1
+    moving = reading.open_photo(encode(first, file_format, save_all=True, append_images=others))
+    assert reading.frames(moving) == 2
+    assert reading.to_rgb(moving).size == (32, 32)
+    assert reading.frames(reading.open_photo(encode(first, file_format))) == 1
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "BMP", "PPM", "AVIF", "JPEG2000"])
 def test_still_formats_have_one_frame(file_format: str) -> None:
-    assert photos.frames(photos.open_photo(encode(make_photo(0, 32, 32), file_format))) == 1
+    assert reading.frames(reading.open_photo(encode(make_photo(0, 32, 32), file_format))) == 1
 
 
 def test_the_further_pictures_of_a_camera_s_mpo_are_no_frames() -> None:
     first, second = (Image.fromarray(make_photo(seed, 64, 48)) for seed in range(2))
-    image = photos.open_photo(encode(first, "MPO", save_all=True, append_images=[second]))
+    image = reading.open_photo(encode(first, "MPO", save_all=True, append_images=[second]))
     assert image.format == "MPO"
-    assert photos.frames(image) == 1
-    assert photos.to_rgb(image).size == (64, 48)
+    assert reading.frames(image) == 1
+    assert reading.to_rgb(image).size == (64, 48)
 
 
 def test_frames_that_cannot_be_counted_are_one() -> None:
@@ -475,7 +475,7 @@ def test_frames_that_cannot_be_counted_are_one() -> None:
         def is_animated(self) -> bool:
             raise EOFError("cut short")
 
-    assert photos.frames(Broken()) == 1
+    assert reading.frames(Broken()) == 1
 
 
 # Decoding
@@ -493,9 +493,9 @@ def test_a_file_cut_short_is_damaged(file_format: str, photo: np.ndarray, tmp_pa
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
 def test_decode_itself_finds_damage(file_format: str, photo: np.ndarray) -> None:
     data = encode(photo, file_format)
-    image = photos.open_photo(data[: len(data) // 2])
+    image = reading.open_photo(data[: len(data) // 2])
     with pytest.raises(PhotoError, match="truncated") as caught:
-        photos.decode(image)
+        reading.decode(image)
     assert caught.value.reason == "damaged"
 
 
@@ -504,7 +504,7 @@ def test_damage_in_the_middle_is_found(photo: np.ndarray) -> None:
     middle = len(data) // 2
     data[middle : middle + 50] = bytes(50)
     with pytest.raises(PhotoError) as caught:
-        photos.to_rgb(photos.open_photo(bytes(data)))
+        reading.to_rgb(reading.open_photo(bytes(data)))
     assert caught.value.reason == "damaged"
 
 
@@ -512,8 +512,8 @@ def test_a_large_jpeg_is_decoded_at_a_fraction() -> None:
     data = encode(Image.new("RGB", (1600, 1200), (10, 120, 200)), "JPEG")
     sizes = {}
     for side in (None, 1200, 601, 600, 300, 150, 10):
-        image = photos.open_photo(data)
-        photos.decode(image, side)
+        image = reading.open_photo(data)
+        reading.decode(image, side)
         sizes[side] = image.size
     assert sizes[None] == sizes[1200] == sizes[601] == (1600, 1200)
     assert sizes[600] == (800, 600)
@@ -522,8 +522,8 @@ def test_a_large_jpeg_is_decoded_at_a_fraction() -> None:
 
 
 def test_other_formats_are_decoded_whole() -> None:
-    image = photos.open_photo(encode(Image.new("RGB", (400, 300)), "PNG"))
-    photos.decode(image, 10)
+    image = reading.open_photo(encode(Image.new("RGB", (400, 300)), "PNG"))
+    reading.decode(image, 10)
     assert image.size == (400, 300)
 
 
@@ -532,15 +532,15 @@ def test_other_formats_are_decoded_whole() -> None:
 @example(width=398, height=500, side=200)
 @example(width=49, height=49, side=1)
 def test_a_draft_keeps_the_shorter_side(width: int, height: int, side: int) -> None:
-    image = photos.open_photo(encode(Image.new("RGB", (width, height)), "JPEG"))
-    photos.decode(image, side)
+    image = reading.open_photo(encode(Image.new("RGB", (width, height)), "JPEG"))
+    reading.decode(image, side)
     assert min(image.size) >= min(side, width, height)
 
 
 def test_a_draft_of_a_turned_photo_is_upright() -> None:
     upright = make_photo(3, 640, 480)
     data = encode(STORED[6](upright), "JPEG", exif=exif_with(6), quality=95)
-    rgb = photos.to_rgb(photos.open_photo(data), shorter_side=240)
+    rgb = reading.to_rgb(reading.open_photo(data), shorter_side=240)
     assert rgb.size == (320, 240)
     small = np.asarray(Image.fromarray(upright).resize((320, 240), Image.Resampling.BOX)).astype(int)
     assert np.abs(np.asarray(rgb) - small).mean() < 4
@@ -552,33 +552,33 @@ def test_a_draft_of_a_turned_photo_is_upright() -> None:
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_a_photo_is_converted_from_its_own_color_profile(mode: str) -> None:
     red = Image.new(mode, (16, 16), (255, 0, 0, 255)[: len(mode)])
-    image = photos.open_photo(encode(red, "PNG", icc_profile=swapped_profile()))
-    seen = photos.to_rgb(image).getpixel((3, 3))
+    image = reading.open_photo(encode(red, "PNG", icc_profile=swapped_profile()))
+    seen = reading.to_rgb(image).getpixel((3, 3))
     assert np.abs(np.subtract(seen, (0, 0, 255))).max() <= 2
 
 
 def test_the_alpha_of_a_photo_with_a_profile_is_kept() -> None:
     picture = Image.new("RGBA", (16, 16), (255, 0, 0, 0))
-    image = photos.open_photo(encode(picture, "PNG", icc_profile=swapped_profile()))
-    assert photos.to_rgb(image).getpixel((3, 3)) == (255, 255, 255)
+    image = reading.open_photo(encode(picture, "PNG", icc_profile=swapped_profile()))
+    assert reading.to_rgb(image).getpixel((3, 3)) == (255, 255, 255)
 
 
 def test_an_srgb_profile_changes_nothing(photo: np.ndarray) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    image = photos.open_photo(encode(photo, "PNG", icc_profile=profile))
-    np.testing.assert_array_equal(np.asarray(photos.to_rgb(image)), photo)
+    image = reading.open_photo(encode(photo, "PNG", icc_profile=profile))
+    np.testing.assert_array_equal(np.asarray(reading.to_rgb(image)), photo)
 
 
 @pytest.mark.parametrize("profile", [b"garbage", b"\0" * 200])
 def test_a_broken_profile_is_as_none(profile: bytes, photo: np.ndarray) -> None:
-    image = photos.open_photo(encode(photo, "PNG", icc_profile=profile))
-    np.testing.assert_array_equal(np.asarray(photos.to_rgb(image)), photo)
+    image = reading.open_photo(encode(photo, "PNG", icc_profile=profile))
+    np.testing.assert_array_equal(np.asarray(reading.to_rgb(image)), photo)
 
 
 def test_a_profile_of_another_kind_than_the_photo_is_as_none(photo: np.ndarray) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    image = photos.open_photo(encode(photo, "PNG", icc_profile=profile))
-    np.testing.assert_array_equal(np.asarray(photos.to_rgb(image)), photo)
+    image = reading.open_photo(encode(photo, "PNG", icc_profile=profile))
+    np.testing.assert_array_equal(np.asarray(reading.to_rgb(image)), photo)
 
 
 # Letterbox
@@ -588,63 +588,63 @@ def test_bars_above_and_below_are_found() -> None:
     picture = np.full((100, 120, 3), 200, np.uint8)
     picture[:10] = picture[85:] = 5
     # Less one line each side, where JPEG mixes black into the picture.
-    assert photos.find_letterbox(picture) == (0, 11, 120, 84)
+    assert reading.find_letterbox(picture) == (0, 11, 120, 84)
 
 
 def test_bars_left_and_right_are_found() -> None:
     picture = np.full((100, 120, 3), 200, np.uint8)
     picture[:, :20] = picture[:, 90:] = 0
-    assert photos.find_letterbox(picture) == (21, 0, 89, 100)
+    assert reading.find_letterbox(picture) == (21, 0, 89, 100)
 
 
 def test_bars_on_all_sides_are_found() -> None:
     picture = np.zeros((100, 120, 3), np.uint8)
     picture[10:90, 30:100] = 90
-    assert photos.find_letterbox(picture) == (31, 11, 99, 89)
+    assert reading.find_letterbox(picture) == (31, 11, 99, 89)
 
 
 @pytest.mark.parametrize("dark", [np.s_[:40], np.s_[60:], np.s_[:, :50], np.s_[:, 70:]])
 def test_one_dark_side_is_no_bar(dark: Any) -> None:
     picture = np.full((100, 120, 3), 200, np.uint8)
     picture[dark] = 0
-    assert photos.find_letterbox(picture) == (0, 0, 120, 100)
+    assert reading.find_letterbox(picture) == (0, 0, 120, 100)
 
 
 def test_a_second_bar_below_the_least_thickness_is_none() -> None:
     picture = np.full((100, 120, 3), 200, np.uint8)
     picture[:30] = picture[99:] = 0
-    assert photos.find_letterbox(picture) == (0, 0, 120, 100)
+    assert reading.find_letterbox(picture) == (0, 0, 120, 100)
     picture[98:] = 0
-    assert photos.find_letterbox(picture) == (0, 31, 120, 97)
+    assert reading.find_letterbox(picture) == (0, 31, 120, 97)
 
 
 @pytest.mark.parametrize("level", [0, 20])
 def test_an_all_dark_photo_has_no_bars(level: int) -> None:
-    assert photos.find_letterbox(np.full((50, 60, 3), level, np.uint8)) == (0, 0, 60, 50)
+    assert reading.find_letterbox(np.full((50, 60, 3), level, np.uint8)) == (0, 0, 60, 50)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 9, 3), (2, 2, 3)])
 def test_tiny_photos_have_no_bars(shape: tuple[int, ...]) -> None:
-    assert photos.find_letterbox(np.full(shape, 200, np.uint8)) == (0, 0, shape[1], shape[0])
+    assert reading.find_letterbox(np.full(shape, 200, np.uint8)) == (0, 0, shape[1], shape[0])
 
 
 def test_a_single_lit_line_is_no_picture_between_bars() -> None:
     picture = np.zeros((100, 120, 3), np.uint8)
     picture[50] = 255
-    assert photos.find_letterbox(picture) == (0, 0, 120, 100)
+    assert reading.find_letterbox(picture) == (0, 0, 120, 100)
 
 
 def test_a_few_bright_pixels_do_not_hide_a_bar() -> None:
     picture = np.full((100, 300, 3), 200, np.uint8)
     picture[:10] = picture[90:] = 0
     picture[4, :2] = 255
-    assert photos.find_letterbox(picture) == (0, 11, 300, 89)
+    assert reading.find_letterbox(picture) == (0, 11, 300, 89)
 
 
 def test_bars_survive_jpeg() -> None:
     picture = np.zeros((144, 160, 3), np.uint8)
     picture[24:120] = make_photo(5, 160, 96)
-    left, top, right, bottom = photos.find_letterbox(np.asarray(Image.open(io.BytesIO(encode(picture, "JPEG")))))
+    left, top, right, bottom = reading.find_letterbox(np.asarray(Image.open(io.BytesIO(encode(picture, "JPEG")))))
     assert (left, right) == (0, 160)
     assert 24 <= top <= 28 and 116 <= bottom <= 120
 
@@ -655,13 +655,13 @@ def test_a_letterbox_always_lies_inside_the_photo(width: int, height: int, data:
     seed, share = data.draw(st.integers(0, 2**16)), data.draw(st.sampled_from([0.0, 0.01, 0.2, 1.0]))
     lit = np.random.default_rng(seed).random((height, width)) < share
     picture = np.repeat(lit[..., None], 3, axis=2).astype(np.uint8) * 255
-    left, top, right, bottom = photos.find_letterbox(picture)
+    left, top, right, bottom = reading.find_letterbox(picture)
     assert 0 <= left < right <= width
     assert 0 <= top < bottom <= height
 
 
 def test_sha256_is_the_digest_of_the_bytes() -> None:
-    assert photos.sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert source.sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 # Nothing but PhotoError
@@ -696,15 +696,15 @@ def use(data: bytes) -> None:
     """Everything that the pipeline does to a file's bytes; any error but PhotoError fails the test."""
     limits = Limits(max_pixels=1_000_000)
     try:
-        image = photos.open_photo(data, limits)
-        assert photos.bit_depth(image) in (1, 8, 16, 32)
-        assert 1 <= photos.orientation(image) <= 8
-        assert photos.frames(image) in (1, 2)
+        image = reading.open_photo(data, limits)
+        assert reading.bit_depth(image) in (1, 8, 16, 32)
+        assert 1 <= reading.orientation(image) <= 8
+        assert reading.frames(image) in (1, 2)
     except PhotoError as error:
         assert error.reason in ("not_an_image", "damaged", "too_many_pixels")
     for side in (None, 16):
         try:
-            rgb = photos.to_rgb(photos.open_photo(data, limits), side)
+            rgb = reading.to_rgb(reading.open_photo(data, limits), side)
         except PhotoError as error:
             assert error.reason in ("not_an_image", "damaged", "too_many_pixels", "mode")
             assert "\n" not in error.detail

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from chromascape import photos
 from chromascape.color import lab
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_folder, sha256_of_file, write_json
+from chromascape.photos import reading, source
 
 SPLITS = ("train", "val", "test")
 
@@ -46,7 +46,7 @@ def photo_to_lab(
     """
     # A JPEG is decoded at the smallest scale at which the box still has `size` pixels a side.
     inside = min(box[2] - box[0], box[3] - box[1])
-    rgb = photos.to_rgb(photos.open_photo(data), shorter_side=-(-size * min(whole) // inside))
+    rgb = reading.to_rgb(reading.open_photo(data), shorter_side=-(-size * min(whole) // inside))
     across, down = rgb.width / whole[0], rgb.height / whole[1]
     # Cut before it is resized, inwards: the filter would mix the bars in.
     picture = rgb.crop((math.ceil(box[0] * across), math.ceil(box[1] * down), int(box[2] * across), int(box[3] * down)))
@@ -96,11 +96,11 @@ def _convert(photos_dir: Path, row: dict[str, Any], size: int, fit: Literal["cro
     )
     path = photos_dir / row["path"]
     try:
-        data = photos.read_bytes(path)
-        if photos.sha256(data) != row["sha256"]:
-            raise photos.PhotoError("unreadable", "changed since it was validated")
+        data = source.read_bytes(path)
+        if source.sha256(data) != row["sha256"]:
+            raise source.PhotoError("unreadable", "changed since it was validated")
         return photo_to_lab(data, (left, top, right, bottom), (width, height), size, fit)
-    except photos.PhotoError as error:
+    except source.PhotoError as error:
         raise ChromascapeError(
             f"{path}: {error}, though it was accepted before: run `dvc repro` to validate again"
         ) from None

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from chromascape import photos, sample
 from chromascape.errors import ChromascapeError
+from chromascape.photos import reading, sample, source
 
 MAX_SIDE = 400
 
@@ -27,15 +27,15 @@ def laid(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str,
 def opened(data: bytes) -> Image.Image | None:
     """The header of a photo, or None: a file of the sample that can't be opened is part of it."""
     try:
-        return photos.open_photo(data)
-    except photos.PhotoError:
+        return reading.open_photo(data)
+    except source.PhotoError:
         return None
 
 
 def test_every_file_has_its_row_of_provenance(laid: tuple[Path, list[dict[str, str]], int]) -> None:
     folder, rows, count = laid
     assert count == len(rows) == len(sample.MVTB) + len(sample.SKIMAGE)
-    assert sorted(row["path"] for row in rows) == photos.list_files(folder)
+    assert sorted(row["path"] for row in rows) == source.list_files(folder)
     assert sorted(path.name for path in folder.parent.iterdir()) == ["photos", "table"]
     assert [path.name for path in (folder.parent / "table").iterdir()] == ["provenance.csv"]
 
@@ -82,7 +82,7 @@ def test_the_sample_is_the_same_bytes_again(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(sample, "PACKAGES", few)
     for name in ("1", "2"):
         assert sample.write_sample(tmp_path / name, tmp_path / f"{name}.csv", 200) == 3
-    names = photos.list_files(tmp_path / "1")
+    names = source.list_files(tmp_path / "1")
     assert names == ["scikit-image/astronaut.png", "scikit-image/camera.png", "scikit-image/rocket.jpg"]
     for name in names:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()

@@ -1,12 +1,7 @@
 """Opening photos that somebody else made. Nothing else in the project calls Pillow's `open`."""
 
-import hashlib
 import io
-import os
-import stat
 import warnings
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import (  # noqa: F401, for the plugins
@@ -24,6 +19,8 @@ from PIL import (  # noqa: F401, for the plugins
     UnidentifiedImageError,
     WebPImagePlugin,
 )
+
+from chromascape.photos.source import DEFAULT_LIMITS, Limits, PhotoError
 
 # Pillow's other decoders are left out: some start programs (EPS), most are never met among photos.
 # Their plugins are imported here because `open` knows only those that are loaded; MPO comes in through JPEG's.
@@ -52,66 +49,7 @@ UPRIGHT = {
 }
 
 
-class PhotoError(Exception):
-    """A file that can't be used as a photo: `reason` from the closed list of `manifest`, and the detail."""
-
-    def __init__(self, reason: str, detail: str):
-        super().__init__(reason, detail)  # both, so that it survives the way back from a worker process
-        self.reason, self.detail = reason, detail
-
-    def __str__(self) -> str:
-        return self.detail
-
-
-@dataclass(frozen=True)
-class Limits:
-    max_pixels: int = 178_000_000
-    max_file_bytes: int = 1_000_000_000
-
-
-def list_files(folder: Path) -> list[str]:
-    """Every file below a folder, as sorted paths relative to it with '/' between the parts.
-
-    Links to folders, and folders that can't be listed, are named as if they were files, which are then rejected.
-    Links are not followed: they may loop.
-    """
-    found: list[str] = []
-
-    def keep(error: OSError) -> None:
-        found.append(Path(error.filename).relative_to(folder).as_posix())
-
-    for parent, folders, files in os.walk(folder, onerror=keep):
-        names = files + [name for name in folders if (Path(parent) / name).is_symlink()]
-        found += [(Path(parent) / name).relative_to(folder).as_posix() for name in names]
-    return sorted(found)
-
-
-def shown_name(name: str) -> str:
-    """A file's name as text that any tool can write: bytes that are not UTF-8 as escapes."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def read_bytes(path: Path, limits: Limits = Limits()) -> bytes:
-    """The file's bytes, read once.
-
-    Raises:
-        PhotoError: not a regular file (a pipe would wait for ever), unreadable, empty or too large.
-    """
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise PhotoError("unreadable", "not a regular file")
-        if status.st_size > limits.max_file_bytes:
-            raise PhotoError("too_large", f"{status.st_size / 1e6:.0f} MB")
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise PhotoError("unreadable", getattr(error, "strerror", None) or str(error)) from None
-    if not data:
-        raise PhotoError("not_an_image", "the file is empty")
-    return data
-
-
-def open_photo(data: bytes, limits: Limits = Limits()) -> Image.Image:
+def open_photo(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
     """Read a photo's header; pixels are decoded later, by `decode`.
 
     Raises:
@@ -234,10 +172,6 @@ def find_letterbox(rgb: np.ndarray, dark: int = 20, least: float = 0.02) -> tupl
     if bottom - top < 2 or right - left < 2:
         return 0, 0, width, height
     return left, top, right, bottom
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _span(lit: np.ndarray, least: float) -> tuple[int, int]:

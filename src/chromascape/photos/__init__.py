@@ -1,0 +1,1 @@
+"""Photos: from a folder of files to Lab shards on disk."""

@@ -1,0 +1,75 @@
+"""The manifest: one row for every file of the folder, with what it is, its verdict, its group and its split."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from chromascape.files import atomic_write
+
+COLUMNS = [
+    "path", "verdict", "reasons", "format", "mode", "channels", "bit_depth", "frames", "width", "height",
+    "orientation", "extension_matches", "left", "top", "right", "bottom", "colorfulness", "bytes", "sha256",
+    "phash", "group", "split", "problem", "detail",
+]  # fmt: skip
+
+INTEGERS = ["channels", "bit_depth", "frames", "width", "height", "orientation", "left", "top", "right", "bottom",
+            "bytes"]  # fmt: skip
+TEXTS = [
+    "path",
+    "verdict",
+    "reasons",
+    "format",
+    "mode",
+    "sha256",
+    "phash",
+    "group",
+    "split",
+    "problem",
+    "detail",
+]
+
+# Types that know missing values, so that whole numbers stay whole.
+TYPES = dict.fromkeys(INTEGERS, "Int64") | dict.fromkeys(TEXTS, "object")
+TYPES |= {"colorfulness": "float64", "extension_matches": "boolean"}
+
+
+def summarize(manifest: pd.DataFrame) -> dict[str, Any]:
+    """Deterministic counts for `metrics/validate.json`: files by verdict, reason, mode and split."""
+    reasons = manifest["reasons"].str.split(";").explode()
+    reasons = reasons[reasons.notna() & (reasons != "")]
+
+    def counts(values: pd.Series) -> dict[str, int]:
+        return {str(key): int(count) for key, count in values.value_counts().sort_index().items()}
+
+    return {
+        "n_files": len(manifest),
+        "n_accepted": int((manifest["verdict"] == "accepted").sum()),
+        "n_rejected": int((manifest["verdict"] == "rejected").sum()),
+        "n_letterboxed": int((_kept_area(manifest) < 1).sum()),
+        "n_duplicate_groups": int((manifest["group"].value_counts() > 1).sum()),
+        "rejected_by_reason": counts(reasons),
+        "by_mode": counts(manifest["mode"].dropna()),
+        "by_split": counts(manifest["split"].dropna()),
+    }
+
+
+def _kept_area(manifest: pd.DataFrame) -> pd.Series:
+    """Share of a photo's area inside its black bars; 1 for those without bars or never decoded."""
+    boxed = manifest[["left", "top", "right", "bottom", "width", "height"]].astype(float)
+    area = (boxed["right"] - boxed["left"]) * (boxed["bottom"] - boxed["top"])
+    return (area / (boxed["width"] * boxed["height"])).fillna(1.0)
+
+
+def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
+    """Write the CSV; names that are not UTF-8 keep their bytes."""
+    with atomic_write(path) as beside:
+        # Python before 3.13 does not see that a carriage return must be quoted.
+        quoting = csv.QUOTE_ALL if any("\r" in path for path in manifest["path"]) else csv.QUOTE_MINIMAL
+        manifest[COLUMNS].to_csv(beside, index=False, lineterminator="\n", errors="surrogateescape", quoting=quoting)
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """The manifest as `write_manifest` wrote it; missing values are None or NaN."""
+    return pd.read_csv(path, encoding_errors="surrogateescape", dtype=TYPES, keep_default_na=False, na_values=[""])

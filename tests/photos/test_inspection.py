@@ -1,0 +1,257 @@
+"""Inspection: the facts of each file."""
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import load_rgb, make_photo, write_photos
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from chromascape.params import Params
+from chromascape.photos import inspection, reading, source
+from chromascape.photos.manifest import COLUMNS, INTEGERS
+
+SETTINGS = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+LIMITS = source.Limits(max_pixels=1_000_000, max_file_bytes=1_000_000)
+
+
+def save(path: Path, picture: np.ndarray | Image.Image, **options: Any) -> Path:
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.ascontiguousarray(picture))
+    image.save(path, **options)
+    return path
+
+
+def exif_with(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def png_16_bit(rgb: np.ndarray) -> bytes:
+    """A PNG of 16 bits a channel, by hand: Pillow writes none."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", rgb.shape[1], rgb.shape[0], 16, 2, 0, 0, 0)
+    pixels = b"".join(b"\0" + row.tobytes() for row in (rgb.astype(np.uint16) * 257).astype(">u2"))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def validate(make_params: Callable[..., Params]) -> Any:
+    return make_params().validate_
+
+
+def test_a_row_tells_what_a_photo_is(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.png", make_photo(0))
+    row = inspection.inspect(tmp_path, "x.png", LIMITS)
+    assert set(row) == set(COLUMNS) - {"verdict", "reasons", "group", "split", "problem", "detail"}
+    assert row["sha256"] == source.sha256(path.read_bytes())
+    assert row["bytes"] == path.stat().st_size
+    assert len(row["phash"]) == 16 and int(row["phash"], 16) >= 0
+    assert row["colorfulness"] > 50
+    known = {"path": "x.png", "format": "PNG", "mode": "RGB", "channels": 3, "bit_depth": 8, "frames": 1}
+    known |= {"width": 160, "height": 144, "orientation": 1, "extension_matches": True}
+    known |= {"left": 0, "top": 0, "right": 160, "bottom": 144}
+    assert {key: row[key] for key in known} == known
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "channels", "depth"),
+    [
+        ("L", "x.png", 1, 8),
+        ("LA", "x.png", 2, 8),
+        ("1", "x.png", 1, 1),
+        ("P", "x.png", 1, 8),
+        ("RGBA", "x.png", 4, 8),
+        ("CMYK", "x.jpg", 4, 8),
+        ("I;16", "x.png", 1, 16),
+        ("I", "x.tif", 1, 32),
+        ("F", "x.tif", 1, 32),
+    ],
+)
+def test_modes_have_their_channels_and_depth(tmp_path: Path, mode: str, name: str, channels: int, depth: int) -> None:
+    picture = Image.fromarray(make_photo(0))
+    save(tmp_path / name, picture.convert("L").convert(mode) if mode in ("I;16", "I", "F") else picture.convert(mode))
+    row = inspection.inspect(tmp_path, name, LIMITS)
+    assert (row["mode"], row["channels"], row["bit_depth"]) == (mode, channels, depth)
+    assert "problem" not in row
+    assert (row["colorfulness"] is None) == (mode in ("L", "LA", "1", "I;16", "I", "F"))
+
+
+def test_a_16_bit_color_png_has_16_bits_in_the_manifest(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(png_16_bit(make_photo(0)))
+    row = inspection.inspect(tmp_path, "x.png", LIMITS)
+    assert (row["mode"], row["bit_depth"], row["channels"]) == ("RGB", 16, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.webp", "x.tif"])
+def test_width_and_height_are_those_of_the_upright_photo(tmp_path: Path, name: str, orientation: int) -> None:
+    save(tmp_path / name, make_photo(0, 64, 48), exif=exif_with(orientation))
+    row = inspection.inspect(tmp_path, name, LIMITS)
+    upright = load_rgb(tmp_path / name)
+    assert row["orientation"] == orientation
+    assert upright.size == ((48, 64) if orientation >= 5 else (64, 48))
+    assert (row["width"], row["height"]) == upright.size
+    assert (row["left"], row["top"], row["right"], row["bottom"]) == (0, 0, *upright.size)
+
+
+def test_the_box_of_a_turned_photo_is_that_of_the_upright_one(tmp_path: Path) -> None:
+    stored = np.zeros((100, 140, 3), np.uint8)
+    stored[20:90] = make_photo(1, 140, 70)  # bars above and below; upright they lie right and left
+    save(tmp_path / "x.png", stored, exif=exif_with(6))
+    row = inspection.inspect(tmp_path, "x.png", LIMITS)
+    assert (row["left"], row["top"], row["right"], row["bottom"]) == (11, 0, 79, 140)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1100, 1300), (2050, 1537)])
+def test_the_box_of_a_large_photo_is_in_its_own_pixels_and_holds_no_bar(
+    tmp_path: Path, width: int, height: int
+) -> None:
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[101 : height - 203] = make_photo(1, width, height - 304)
+    for name in ("x.png", "x.jpg"):
+        save(tmp_path / name, picture)
+        row = inspection.inspect(tmp_path, name, source.Limits())
+        assert (row["left"], row["right"]) == (0, width)
+        assert 101 <= row["top"] <= 101 + 16
+        assert height - 203 - 16 <= row["bottom"] <= height - 203
+
+
+@pytest.mark.parametrize(
+    ("name", "matches"), [("x.jpg", True), ("x.JPEG", True), ("x.png", False), ("x", False), ("x.jpg.txt", False)]
+)
+def test_extensions_are_compared_with_the_format(tmp_path: Path, name: str, matches: bool) -> None:
+    save(tmp_path / name, make_photo(0), format="JPEG")
+    assert inspection.inspect(tmp_path, name, LIMITS)["extension_matches"] is matches
+
+
+def test_what_is_no_photo_has_its_problem_and_what_is_known(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "large.jpg").write_bytes(bytes(1_000_001))
+    (tmp_path / "gone.jpg").symlink_to("nowhere")
+    save(tmp_path / "wide.png", Image.new("RGB", (1001, 1000)))
+    whole = save(tmp_path / "whole.jpg", make_photo(0)).read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[:2000])
+    known: dict[str, tuple[str, set[str]]] = {
+        "text.jpg": ("not_an_image", {"bytes", "sha256"}),
+        "large.jpg": ("too_large", set()),
+        "gone.jpg": ("unreadable", set()),
+        "wide.png": ("too_many_pixels", {"bytes", "sha256"}),
+    }
+    for name, (problem, columns) in known.items():
+        row = inspection.inspect(tmp_path, name, LIMITS)
+        assert row["problem"] == problem and row["detail"]
+        assert set(row) == {"path", "problem", "detail"} | columns
+    row = inspection.inspect(tmp_path, "cut.jpg", LIMITS)
+    assert row["problem"] == "damaged" and "truncated" in row["detail"]
+    assert (row["width"], row["mode"]) == (160, "RGB")
+    assert "phash" not in row
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.webp", "x.tif", "x.gif", "x.bmp"])
+def test_a_cut_file_is_damaged_in_the_manifest(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path / name, make_photo(0))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    assert inspection.inspect(tmp_path, name, LIMITS)["problem"] == "damaged"
+
+
+def test_a_png_with_damage_in_the_middle_is_damaged_in_the_manifest(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.png", make_photo(0))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 50] = bytes(50)
+    path.write_bytes(data)
+    assert inspection.inspect(tmp_path, "x.png", LIMITS).get("problem") == "damaged"
+
+
+def test_a_mode_without_conversion_is_no_problem_but_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(image: Image.Image) -> None:
+        raise source.PhotoError("mode", "no way to RGB")
+
+    save(tmp_path / "x.png", make_photo(0))
+    monkeypatch.setattr(reading, "to_rgb", refuse)
+    row = inspection.inspect(tmp_path, "x.png", LIMITS)
+    assert (row["problem"], row["detail"], row["mode"]) == (None, "no way to RGB", "RGB")
+
+
+def encoded(picture: Image.Image, file_format: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, file_format, **options)
+    return stream.getvalue()
+
+
+@SETTINGS
+@given(
+    which=st.integers(0, 6),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),
+)
+@example(which=6, changes=[])
+def test_what_the_manifest_says_of_a_broken_file_is_true(
+    tmp_path_factory: pytest.TempPathFactory, which: int, changes: list[tuple[float, int]]
+) -> None:
+    image = Image.fromarray(make_photo(1, 40, 32))
+    data = bytearray(
+        [
+            encoded(image, "JPEG", exif=exif_with(6)),
+            encoded(image, "PNG"),
+            encoded(image, "PNG", exif=exif_with(8)),
+            encoded(image.quantize(16), "PNG"),
+            encoded(image, "WEBP"),
+            encoded(image, "GIF"),
+            encoded(image, "TIFF", exif=exif_with(5)),
+        ][which]
+    )
+    for place, value in changes:
+        data[int(place * len(data))] = value
+    folder = tmp_path_factory.mktemp("broken")
+    (folder / "x").write_bytes(data)
+    row = inspection.inspect(folder, "x", LIMITS)
+    if row.get("problem") is None and not row.get("detail"):
+        assert load_rgb(folder / "x", LIMITS).size == (row["width"], row["height"])
+        assert 0 <= row["left"] < row["right"] <= row["width"]
+        assert 0 <= row["top"] < row["bottom"] <= row["height"]
+    else:
+        assert row["problem"] in ("not_an_image", "damaged", "too_many_pixels", None)
+
+
+def test_every_file_has_one_row_in_order(tmp_path: Path, validate: Any) -> None:
+    write_photos(tmp_path / "b", 3)
+    (tmp_path / "a.txt").write_text("x")
+    (tmp_path / "gone.png").symlink_to("nowhere")
+    (tmp_path / "z").symlink_to("b", target_is_directory=True)
+    os.mkfifo(tmp_path / "pipe.jpg")
+    table = inspection.inspect_folder(tmp_path, validate, 1)
+    names = ["a.txt", "b/photo-000.png", "b/photo-001.png", "b/photo-002.png", "gone.png", "pipe.jpg", "z"]
+    assert table["path"].tolist() == names == source.list_files(tmp_path)
+    assert list(table.columns) == COLUMNS
+    assert {column: str(table[column].dtype) for column in INTEGERS} == dict.fromkeys(INTEGERS, "Int64")
+    assert table["problem"].fillna("").tolist() == [
+        "not_an_image",
+        "",
+        "",
+        "",
+        "unreadable",
+        "unreadable",
+        "unreadable",
+    ]
+
+
+def test_names_that_are_not_utf8_have_their_row(tmp_path: Path, validate: Any) -> None:
+    name = os.fsdecode(b"\xff\xe9.png")
+    try:
+        save(tmp_path / name, make_photo(0))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    table = inspection.inspect_folder(tmp_path, validate, 1)
+    assert table["path"].tolist() == [name]
+    assert table["width"].tolist() == [160]
