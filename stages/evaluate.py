@@ -19,12 +19,12 @@ MODEL = Path("models/colorizer")
 
 
 def evaluate_stage(params: Params) -> None:
-    knobs = params.evaluate
+    section = params.evaluate
     colorizer, test = Colorizer.load(MODEL), Shards(Path("data/lab"), ("test",))
     table = evaluate(colorizer, Colorizer.load(SHIPPED), test, Shards(Path("data/lab"), ("train",)), params.jobs)
-    figures = summarize(table, knobs.bootstrap, knobs.seed, held_out=params.train.on == "train")
+    figures = summarize(table, section.bootstrap, section.seed, held_out=params.train.photos == "train")
     curves = pd.read_csv("metrics/curves.csv")
-    pictures = report.triptychs(colorizer, test, table, knobs.rows, knobs.seed)
+    pictures = report.triptychs(colorizer, test, table, section.rows, section.seed)
     validation = json.loads(Path("metrics/validate.json").read_text(encoding="utf-8"))
     histogram = gain_histogram(table)
     page = report.render(figures, validation, curves, histogram, pictures, flatten(params))

@@ -9,9 +9,11 @@ from chromascape.photos.shards import write_shards
 
 
 def preprocess(params: Params) -> None:
-    knobs = params.preprocess
+    section = params.preprocess
     manifest = read_manifest(Path("data/manifest.csv"))
-    write_shards(Path("data/lab"), Path(params.data.dir), manifest, knobs.size, knobs.fit, knobs.shard_mb, params.jobs)
+    write_shards(
+        Path("data/lab"), Path(params.data.dir), manifest, section.side, section.fit, section.shard_mb, params.jobs
+    )
 
 
 if __name__ == "__main__":

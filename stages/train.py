@@ -18,31 +18,31 @@ from chromascape.tracking import runs as tracking
 
 
 def train_stage(params: Params) -> None:
-    knobs, cache = params.train, Path("data/lab")
-    photos = Shards(cache, SPLITS if knobs.on == "all" else ("train",))
+    section, cache = params.train, Path("data/lab")
+    photos = Shards(cache, SPLITS if section.photos == "all" else ("train",))
     val = Shards(cache, ("val",))
-    size = knobs.working_size or params.preprocess.size
+    size = section.working_size or params.preprocess.side
     with tracking.new_run(params) as run_log:
-        trained = train(photos, val, knobs, on_epoch=run_log.epoch)
+        trained = train(photos, val, section, on_epoch=run_log.epoch)
         run_log.images_per_second(trained.images_per_second)
         best = trained.history[trained.best_epoch - 1]
         summary: dict[str, Any] = {
             "best_epoch": trained.best_epoch,
-            "epochs": knobs.epochs,
+            "epochs": section.epochs,
             "n_train": len(photos),
             "n_val": len(val),
             "train_loss": best["train_loss"],
             "val_loss": best["val_loss"],
             "gray_val_loss": best["gray_val_loss"],
         }
-        network = build_network(knobs.network)
+        network = build_network(section.network)
         network.load_state_dict(trained.weights)
-        luma, device = knobs.input == "luma", pick_device(knobs.device, "train.device")
-        colorizer = Colorizer(network, knobs.network, size, device, luma=luma)
-        renderings = fit_renderings(colorizer, val, knobs.calibrate, knobs.vivid)
+        luma, device = section.input == "luma", pick_device(section.device, "train.device")
+        colorizer = Colorizer(network, section.network, size, device, luma=luma)
+        renderings = fit_renderings(colorizer, val, section.calibrate, section.vivid)
         summary |= {"parameters": sum(value.numel() for value in network.parameters()), "renderings": renderings}
         with atomic_folder(Path("models/colorizer")) as folder:
-            save(folder, trained.weights, knobs.network, size, renderings, luma)
+            save(folder, trained.weights, section.network, size, renderings, luma)
             (folder / "MODEL_CARD.md").write_text(model_card(params, summary), encoding="utf-8")
         with atomic_write(Path("metrics/curves.csv")) as file:
             pd.DataFrame(trained.history).to_csv(file, index=False, lineterminator="\n")

@@ -467,7 +467,7 @@ def test_summary_shows_the_model_beside_gray(summary: Callable[..., list[str]], 
 
 def test_summary_without_an_interval_or_held_out_photos_says_so(summary: Callable[..., list[str]]) -> None:
     line = summary(gain_over_gray_ci95_db=None, held_out=False, gain_over_gray_db=-0.5)[6]
-    photos = "7 photos that it was trained on (train.on: all)"
+    photos = "7 photos that it was trained on (train.photos: all)"
     assert line == f"gain over gray -0.50 dB on {photos}, better than gray on 57 %"
 
 

@@ -20,7 +20,7 @@ STAGES = ["sample", "validate", "preprocess", "train", "evaluate"]
 SMALL = {
     "data.split": {"train": 0.6, "val": 0.2, "test": 0.2, "seed": 0},
     "sample.max_side": 128,
-    "preprocess.size": 64,
+    "preprocess.side": 64,
     "train.epochs": 1,
     "train.side": 64,
     "train.working_size": 64,

@@ -101,8 +101,8 @@ def _colorize_one(colorizer, source: Path, target: Path, rendering: str) -> None
 
     picture = colorizer.colorize(reading.open_photo(read_bytes(source)), rendering)
     formats = {".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
-    with atomic_write(target) as beside:
-        picture.save(beside, formats.get(target.suffix.lower(), "JPEG"), quality=95)
+    with atomic_write(target) as temporary:
+        picture.save(temporary, formats.get(target.suffix.lower(), "JPEG"), quality=95)
 
 
 def _plan(inputs: list[Path], output: Path, recursive: bool) -> list[tuple[Path, Path]]:
@@ -177,7 +177,7 @@ def _summary_lines(figures: dict[str, Any]) -> list[str]:
         lines.append(f"{label:22}{numbers}")
     interval = figures["gain_over_gray_ci95_db"]
     between = f" (95 % interval {interval[0]:+.2f} to {interval[1]:+.2f})" if interval else ""
-    photos = "test photos" if figures["held_out"] else "photos that it was trained on (train.on: all)"
+    photos = "test photos" if figures["held_out"] else "photos that it was trained on (train.photos: all)"
     lines.append(
         f"gain over gray {figures['gain_over_gray_db']:+.2f} dB{between} on {figures['n_photos']} {photos}, "
         f"better than gray on {100 * figures['win_rate_over_gray']:.0f} %"

@@ -96,7 +96,7 @@ class Validate(Section):
 
 
 class Preprocess(Section):
-    size: Annotated[int, Field(ge=64, le=2048, multiple_of=32)]
+    side: Annotated[int, Field(ge=64, le=2048, multiple_of=32)]
     fit: Literal["crop", "squash"]
     shard_mb: Positive
 
@@ -131,7 +131,7 @@ class Train(Section):
     ema: Annotated[float, Field(ge=0, lt=1)]
     calibrate: bool
     vivid: Weight
-    on: Literal["train", "all"]
+    photos: Literal["train", "all"]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     device: Literal["auto", "cuda", "mps", "cpu"]
     precision: Literal["auto", "bf16", "float32"]
@@ -202,7 +202,7 @@ def _explain(problem: Any) -> str:
     parts = [str(part) for part in problem["loc"]]
     key = ".".join(parts)
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(parts[-1], _keys_beside(parts), n=1)
+        near = difflib.get_close_matches(parts[-1], _sibling_keys(parts), n=1)
         return f"{key}: unknown key" + (f"; did you mean {'.'.join([*parts[:-1], near[0]])}?" if near else "")
     if problem["type"] == "missing":
         return f"{key}: this key is missing"
@@ -210,7 +210,7 @@ def _explain(problem: Any) -> str:
     return f"{key}: {message}" + ("" if isinstance(problem["input"], dict) else f" (it is {problem['input']!r})")
 
 
-def _keys_beside(parts: list[str]) -> list[str]:
+def _sibling_keys(parts: list[str]) -> list[str]:
     """The keys that may stand where the last of `parts` does."""
     model: Any = Params
     for part in parts[:-1]:

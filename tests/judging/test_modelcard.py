@@ -39,7 +39,7 @@ def test_card_states_what_the_weights_come_from(make_params: Callable[..., Param
         "train.lr": 0.003,
         "train.batch_size": 12,
         "train.epochs": 10,
-        "preprocess.size": 128,
+        "preprocess.side": 128,
         "data.dir": "my/photos",
         "data.split.seed": 5,
     }
@@ -65,7 +65,7 @@ def test_card_states_what_the_weights_come_from(make_params: Callable[..., Param
 
 @pytest.mark.parametrize(("on", "said"), [("train", False), ("all", True)])
 def test_card_says_when_all_photos_were_trained_on(make_params: Callable[..., Params], on: str, said: bool) -> None:
-    card = model_card(make_params({"train.on": on}), SUMMARY)
+    card = model_card(make_params({"train.photos": on}), SUMMARY)
     assert ("All three splits were trained on, so no figure measured on them is a held-out one." in card) is said
     assert "not a record of what was there" in card
 

@@ -40,7 +40,7 @@ VALIDATION = {
 CURVES = pd.DataFrame(
     {"epoch": [1, 2], "train_loss": [0.09, 0.05], "val_loss": [0.08, 0.06], "gray_val_loss": [0.07, 0.07]}
 )
-PARAMS = {"preprocess.size": 256, "train.lr": 0.002, "data.dir": "photos"}
+PARAMS = {"preprocess.side": 256, "train.lr": 0.002, "data.dir": "photos"}
 NAMES = ["a.png", "b.png", "c.png", "d.png"]
 
 

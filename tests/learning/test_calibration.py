@@ -69,6 +69,6 @@ def test_real_shards_are_read(tmp_path: Path, known: Photos) -> None:
 
     digest = _write_shard(tmp_path / "val-00000.npy", iter(known.quantised), len(known), SIZE)
     shard = {"file": "val-00000.npy", "split": "val", "sha256": digest, "photos": [f"{n}.png" for n in range(4)]}
-    write_json({"size": SIZE, "fit": "crop", "shards": [shard]}, tmp_path / "index.json")
+    write_json({"side": SIZE, "fit": "crop", "shards": [shard]}, tmp_path / "index.json")
     fitted = fit_renderings(Scaled(0.8), Shards(tmp_path, ("val",)), calibrate=True, vivid=0.9)
     assert fitted == fit_renderings(Scaled(0.8), known, calibrate=True, vivid=0.9)

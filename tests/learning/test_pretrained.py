@@ -42,10 +42,10 @@ def test_the_weights_are_those_that_know_photos() -> None:
 
 @needs_package
 def test_init_imagenet_starts_from_these_weights(make_params) -> None:  # type: ignore[no-untyped-def]
-    knobs = make_params({"train.network": "efficientnet", "train.init": "imagenet"}).train
+    train_params = make_params({"train.network": "efficientnet", "train.init": "imagenet"}).train
     encoder = EfficientNetLite0()
     pretrained.load_imagenet_encoder(encoder)
-    network = initial_network(knobs)
+    network = initial_network(train_params)
     assert isinstance(network, EfficientNetUNet)
     assert torch.equal(network.encoder.stem.weight, encoder.stem.weight)
 

@@ -42,8 +42,8 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shards, Shards]:
 
 
 @pytest.fixture
-def knobs(make_params: MakeParams) -> Callable[..., Train]:
-    """The train section with small numbers, in float32 on the CPU, and some keys changed: knobs(lr=0.1)."""
+def train_params(make_params: MakeParams) -> Callable[..., Train]:
+    """The train section with small numbers, in float32 on the CPU, and some keys changed: train_params(lr=0.1)."""
 
     def make(**changes: Any) -> Train:
         small = {"device": "cpu", "precision": "float32", "epochs": 1, "batch_size": 6}
@@ -90,17 +90,17 @@ def all_photos(photos: Shards) -> tuple[Tensor, Tensor]:
     return scaled[:, :1], scaled[:, 1:]
 
 
-def loss_on(photos: Shards, weights: dict[str, Tensor], knobs: Train) -> float:
-    network = build_network(knobs.network)
+def loss_on(photos: Shards, weights: dict[str, Tensor], train_params: Train) -> float:
+    network = build_network(train_params.network)
     network.load_state_dict(weights)
     lightness, ab = all_photos(photos)
     with torch.inference_mode():
-        return float(weighted_loss(network.eval()(lightness), ab, knobs.loss.model_dump()))
+        return float(weighted_loss(network.eval()(lightness), ab, train_params.loss.model_dump()))
 
 
-def gray_loss_on(photos: Shards, knobs: Train) -> float:
+def gray_loss_on(photos: Shards, train_params: Train) -> float:
     _, ab = all_photos(photos)
-    return float(weighted_loss(torch.full_like(ab, 128 / 255), ab, knobs.loss.model_dump()))
+    return float(weighted_loss(torch.full_like(ab, 128 / 255), ab, train_params.loss.model_dump()))
 
 
 def same(first: Trained, second: Trained) -> bool:
@@ -110,9 +110,9 @@ def same(first: Trained, second: Trained) -> bool:
 
 @pytest.mark.parametrize(("network", "epochs"), [("unet", 14), ("assignment", 12)])
 def test_loss_falls_clearly_below_grays(
-    shards: tuple[Shards, Shards], knobs: Callable[..., Train], network: str, epochs: int
+    shards: tuple[Shards, Shards], train_params: Callable[..., Train], network: str, epochs: int
 ) -> None:
-    chosen = knobs(network=network, epochs=epochs, lr=0.005, batch_size=4)
+    chosen = train_params(network=network, epochs=epochs, lr=0.005, batch_size=4)
     trained = train(*shards, chosen)
     assert loss_on(shards[0], trained.weights, chosen) < 0.6 * gray_loss_on(shards[0], chosen)
     losses = [row["train_loss"] for row in trained.history]
@@ -122,9 +122,9 @@ def test_loss_falls_clearly_below_grays(
 
 
 def test_returned_weights_have_the_val_loss_of_the_best_epoch(
-    shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
-    chosen = knobs(epochs=4, batch_size=2, lr=0.01, schedule="constant")
+    chosen = train_params(epochs=4, batch_size=2, lr=0.01, schedule="constant")
     trained = train(*shards, chosen)
     losses = [row["val_loss"] for row in trained.history]
     assert trained.best_epoch == 1 + losses.index(min(losses))
@@ -139,7 +139,7 @@ def test_returned_weights_have_the_val_loss_of_the_best_epoch(
 def test_best_epoch_is_the_first_with_the_lowest_val_loss_and_its_weights_are_kept(
     monkeypatch: pytest.MonkeyPatch,
     shards: tuple[Shards, Shards],
-    knobs: Callable[..., Train],
+    train_params: Callable[..., Train],
     val_losses: list[float],
     best: int,
 ) -> None:
@@ -147,20 +147,22 @@ def test_best_epoch_is_the_first_with_the_lowest_val_loss_and_its_weights_are_ke
     planned = iter(val_losses)
     monkeypatch.setattr(training, "_val_loss", lambda *_: next(planned))
     after: list[Tensor] = []
-    trained = train(*shards, knobs(epochs=3, schedule="constant"), lambda row: after.append(tiny.layer.weight.clone()))
+    trained = train(
+        *shards, train_params(epochs=3, schedule="constant"), lambda row: after.append(tiny.layer.weight.clone())
+    )
     assert trained.best_epoch == best
     assert torch.equal(trained.weights["layer.weight"], after[best - 1])
     assert not torch.equal(after[0], after[1]) and not torch.equal(after[1], after[2])
 
 
 def test_same_seed_gives_identical_weights_and_another_seed_differs(
-    shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     torch.manual_seed(123)  # what the caller did before must not matter
-    first = train(*shards, knobs(epochs=2, seed=3))
+    first = train(*shards, train_params(epochs=2, seed=3))
     torch.manual_seed(456)
-    again = train(*shards, knobs(epochs=2, seed=3))
-    other = train(*shards, knobs(epochs=2, seed=4))
+    again = train(*shards, train_params(epochs=2, seed=3))
+    other = train(*shards, train_params(epochs=2, seed=4))
     assert same(first, again) and first.history == again.history
     assert not same(first, other)
 
@@ -185,9 +187,9 @@ def test_same_seed_gives_identical_weights_and_another_seed_differs(
     ids=str,
 )
 def test_every_setting_trains_an_epoch(
-    shards: tuple[Shards, Shards], knobs: Callable[..., Train], changes: dict[str, Any]
+    shards: tuple[Shards, Shards], train_params: Callable[..., Train], changes: dict[str, Any]
 ) -> None:
-    chosen = knobs(**changes)
+    chosen = train_params(**changes)
     trained = train(*shards, chosen)
     (row,) = trained.history
     assert 0 < row["train_loss"] < 2 and 0 < row["val_loss"] < 2 and 0 < row["gray_val_loss"] < 2
@@ -210,20 +212,20 @@ def test_every_setting_trains_an_epoch(
 def test_the_learning_rate_of_each_epoch_follows_the_schedule(
     monkeypatch: pytest.MonkeyPatch,
     shards: tuple[Shards, Shards],
-    knobs: Callable[..., Train],
+    train_params: Callable[..., Train],
     schedule: str,
     rates: list[float],
 ) -> None:
     use_tiny(monkeypatch)
-    trained = train(*shards, knobs(schedule=schedule, lr=0.01, epochs=4, batch_size=4))
+    trained = train(*shards, train_params(schedule=schedule, lr=0.01, epochs=4, batch_size=4))
     assert [row["lr"] for row in trained.history] == pytest.approx(rates, abs=1e-9)
 
 
 def test_onecycle_warms_up_to_the_peak_and_ends_near_zero(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     use_tiny(monkeypatch)
-    trained = train(*shards, knobs(schedule="onecycle", lr=0.01, epochs=20, batch_size=6))
+    trained = train(*shards, train_params(schedule="onecycle", lr=0.01, epochs=20, batch_size=6))
     rates = [row["lr"] for row in trained.history]
     peak = rates.index(max(rates))
     assert 2 <= peak <= 5 and max(rates) == pytest.approx(0.01, rel=0.1)
@@ -233,22 +235,22 @@ def test_onecycle_warms_up_to_the_peak_and_ends_near_zero(
 
 @pytest.mark.parametrize("steps", range(1, 11))
 def test_onecycle_runs_for_any_number_of_steps(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train], steps: int
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train], steps: int
 ) -> None:
     use_tiny(monkeypatch)
-    trained = train(*shards, knobs(schedule="onecycle", epochs=steps, batch_size=N_TRAIN))
+    trained = train(*shards, train_params(schedule="onecycle", epochs=steps, batch_size=N_TRAIN))
     assert len(trained.history) == steps
 
 
 def test_weight_decay_is_used_by_adamw_alone(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     weights = {}
     for optimizer in ("adam", "adamw"):
         for decay in (0.0, 0.9):
             torch.manual_seed(0)
             use_tiny(monkeypatch)
-            trained = train(*shards, knobs(optimizer=optimizer, weight_decay=decay, lr=0.1, schedule="constant"))
+            trained = train(*shards, train_params(optimizer=optimizer, weight_decay=decay, lr=0.1, schedule="constant"))
             weights[optimizer, decay] = trained
     assert same(weights["adam", 0.0], weights["adam", 0.9])
     assert same(weights["adam", 0.0], weights["adamw", 0.0])
@@ -256,11 +258,11 @@ def test_weight_decay_is_used_by_adamw_alone(
 
 
 def test_on_epoch_gets_each_row_of_the_history(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     use_tiny(monkeypatch)
     rows: list[dict[str, float]] = []
-    trained = train(*shards, knobs(epochs=3), rows.append)
+    trained = train(*shards, train_params(epochs=3), rows.append)
     assert rows == trained.history
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert all(list(row) == ["epoch", "train_loss", "val_loss", "gray_val_loss", "lr"] for row in rows)
@@ -268,10 +270,10 @@ def test_on_epoch_gets_each_row_of_the_history(
 
 
 def test_every_epoch_takes_full_batches_in_another_order(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     tiny, _ = use_tiny(monkeypatch)
-    train(*shards, knobs(epochs=2, batch_size=5, flip=False))
+    train(*shards, train_params(epochs=2, batch_size=5, flip=False))
     assert [len(batch) for batch in tiny.seen] == [5, 5, 5, 5]  # of 12 photos two are left over
     lightness, _ = all_photos(shards[0])
     orders = [photos_in(torch.cat(tiny.seen[start : start + 2]), lightness) for start in (0, 2)]
@@ -284,10 +286,10 @@ def photos_in(batch: Tensor, photos: Tensor) -> list[int]:
 
 
 def test_a_batch_larger_than_the_set_takes_the_whole_set(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     tiny, _ = use_tiny(monkeypatch)
-    trained = train(*shards, knobs(batch_size=64, epochs=2, flip=False))
+    trained = train(*shards, train_params(batch_size=64, epochs=2, flip=False))
     assert [len(batch) for batch in tiny.seen] == [N_TRAIN, N_TRAIN]
     lightness, _ = all_photos(shards[0])
     assert sorted(photos_in(tiny.seen[0], lightness)) == list(range(N_TRAIN))
@@ -295,10 +297,10 @@ def test_a_batch_larger_than_the_set_takes_the_whole_set(
 
 
 def test_flips_mirror_lightness_and_target_together(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     tiny, targets = use_tiny(monkeypatch)
-    train(*shards, knobs(flip=True, epochs=3))
+    train(*shards, train_params(flip=True, epochs=3))
     lightness, ab = all_photos(shards[0])
     assert len(targets) == len(tiny.seen) == 6
     kinds = []
@@ -313,21 +315,21 @@ def test_flips_mirror_lightness_and_target_together(
 
 
 def test_without_flip_no_photo_is_mirrored(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     tiny, targets = use_tiny(monkeypatch)
-    train(*shards, knobs(flip=False))
+    train(*shards, train_params(flip=False))
     lightness, ab = all_photos(shards[0])
     order = photos_in(torch.cat(tiny.seen), lightness)
     assert torch.equal(torch.cat(targets), ab[order])
 
 
 def test_rgb_network_learns_rgb(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     _, targets = use_tiny(monkeypatch)
     monkeypatch.setattr(training, "build_network", lambda name: build_network("assignment_rgb"))
-    train(*shards, knobs(network="assignment_rgb", flip=False))
+    train(*shards, train_params(network="assignment_rgb", flip=False))
     rgb = torch.cat(targets)
     assert rgb.shape == (N_TRAIN, 3, SIZE, SIZE)
     # make_photo's red grows with the light while its blue falls.
@@ -337,31 +339,31 @@ def test_rgb_network_learns_rgb(
 
 
 def test_images_per_second_is_measured_with_and_without_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     """Under DVC in CI there is no terminal, and the progress bar neither shows nor measures anything."""
     tiny, _ = use_tiny(monkeypatch)
     answer = tiny.forward
     monkeypatch.setattr(tiny, "forward", lambda lightness: (time.sleep(0.05), answer(lightness))[1])
     start = time.perf_counter()
-    trained = train(*shards, knobs(epochs=2))
+    trained = train(*shards, train_params(epochs=2))
     took = time.perf_counter() - start
     # Four steps of at least 0.05 s for 24 photos.
     assert 2 * N_TRAIN / took <= trained.images_per_second <= 2 * N_TRAIN / 0.2
 
 
 def test_images_per_second_counts_no_photo_that_is_not_there(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     tiny, _ = use_tiny(monkeypatch)
     answer = tiny.forward
     monkeypatch.setattr(tiny, "forward", lambda lightness: (time.sleep(0.05), answer(lightness))[1])
-    trained = train(*shards, knobs(epochs=2, batch_size=1000))
+    trained = train(*shards, train_params(epochs=2, batch_size=1000))
     assert trained.images_per_second <= 2 * N_TRAIN / 0.1  # two steps of twelve photos
 
 
 def test_diverging_loss_names_the_learning_rate_and_the_epoch(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     rows: list[dict[str, float]] = []
 
@@ -370,7 +372,7 @@ def test_diverging_loss_names_the_learning_rate_and_the_epoch(
 
     monkeypatch.setattr(training, "weighted_loss", loss)
     with pytest.raises(ChromascapeError) as caught:
-        train(*shards, knobs(epochs=3), rows.append)
+        train(*shards, train_params(epochs=3), rows.append)
     assert str(caught.value) == "train.lr: the loss became infinite in epoch 2: lower train.lr"
     assert len(rows) == 1
 
@@ -385,16 +387,16 @@ OUT_OF_MEMORY = [
 
 @pytest.mark.parametrize("text", OUT_OF_MEMORY)
 def test_running_out_of_memory_names_the_batch_size(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train], text: str
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train], text: str
 ) -> None:
     use_tiny(monkeypatch, fails=RuntimeError(text))
     with pytest.raises(ChromascapeError) as caught:
-        train(*shards, knobs(batch_size=9))
+        train(*shards, train_params(batch_size=9))
     assert str(caught.value) == "train.batch_size: 9 photos don't fit into the memory of cpu: lower it"
 
 
 def test_running_out_of_memory_over_the_gray_loss_names_the_batch_size(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     """Gray's loss is taken first, in batches of the same size."""
 
@@ -403,7 +405,7 @@ def test_running_out_of_memory_over_the_gray_loss_names_the_batch_size(
 
     monkeypatch.setattr(training, "weighted_loss", loss)
     with pytest.raises(ChromascapeError, match=r"^train\.batch_size: 9 photos"):
-        train(*shards, knobs(batch_size=9))
+        train(*shards, train_params(batch_size=9))
 
 
 @pytest.mark.parametrize(
@@ -415,37 +417,37 @@ def test_running_out_of_memory_over_the_gray_loss_names_the_batch_size(
     ],
 )
 def test_other_runtime_errors_pass_through(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train], text: str
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train], text: str
 ) -> None:
     use_tiny(monkeypatch, fails=RuntimeError(text))
     with pytest.raises(RuntimeError) as caught:
-        train(*shards, knobs())
+        train(*shards, train_params())
     assert str(caught.value) == text
 
 
 def test_a_missing_device_names_the_key(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ChromascapeError, match=r"^train\.device: cuda is not available here"):
-        train(*shards, knobs(device="cuda"))
+        train(*shards, train_params(device="cuda"))
 
 
 def test_training_writes_no_files(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     use_tiny(monkeypatch)
-    train(*shards, knobs())
+    train(*shards, train_params())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_moving_average_is_what_is_validated_and_kept(
-    shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     """With a decay near 1 the average hardly leaves the first step's weights, whatever training does."""
-    learned = train(*shards, knobs(epochs=4, batch_size=2, lr=0.01, ema=0.0))
-    averaged = train(*shards, knobs(epochs=4, batch_size=2, lr=0.01, ema=0.999))
+    learned = train(*shards, train_params(epochs=4, batch_size=2, lr=0.01, ema=0.0))
+    averaged = train(*shards, train_params(epochs=4, batch_size=2, lr=0.01, ema=0.999))
     head = {name: float(run.weights["head.weight"].norm()) for name, run in (("a", averaged), ("l", learned))}
     assert 0 < head["a"] < 0.3 * head["l"]
     assert averaged.history[-1]["val_loss"] != learned.history[-1]["val_loss"]
@@ -453,37 +455,37 @@ def test_the_moving_average_is_what_is_validated_and_kept(
 
 
 def test_crops_are_seen_at_the_side_that_was_asked_for(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     tiny, targets = use_tiny(monkeypatch)
-    train(*shards, knobs(crop=0.5, side=32))
+    train(*shards, train_params(crop=0.5, side=32))
     assert {tuple(seen.shape[1:]) for seen in tiny.seen} == {(1, 32, 32)}
     assert {tuple(target.shape[1:]) for target in targets} == {(2, 32, 32)}
 
 
-def test_the_shipped_model_can_be_fine_tuned(shards: tuple[Shards, Shards], knobs: Callable[..., Train]) -> None:
+def test_the_shipped_model_can_be_fine_tuned(shards: tuple[Shards, Shards], train_params: Callable[..., Train]) -> None:
     from chromascape.colorizing.colorizer import SHIPPED, load_network
 
-    chosen = knobs(network="efficientnet", init="shipped", lr=1e-9, epochs=1)
+    chosen = train_params(network="efficientnet", init="shipped", lr=1e-9, epochs=1)
     trained = train(*shards, chosen)
     shipped = load_network(SHIPPED)[1].state_dict()
     assert torch.allclose(trained.weights["head.weight"], shipped["head.weight"], atol=1e-6)
 
 
 def test_the_shipped_model_fits_its_own_network_alone(
-    shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     with pytest.raises(ChromascapeError, match=r"train\.init: shipped fits network efficientnet, not unet"):
-        train(*shards, knobs(network="unet", init="shipped"))
+        train(*shards, train_params(network="unet", init="shipped"))
 
 
 def test_with_luma_the_network_sees_it_in_place_of_lightness(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], knobs: Callable[..., Train]
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     from chromascape.color import lab
 
     tiny, targets = use_tiny(monkeypatch)
-    train(*shards, knobs(input="luma", flip=False, batch_size=12))
+    train(*shards, train_params(input="luma", flip=False, batch_size=12))
     photos = lab.dequantise(shards[0].read(np.arange(N_TRAIN)).transpose(0, 2, 3, 1))
     (seen,) = tiny.seen
     assert float(seen.mean()) == pytest.approx(lab.luma(photos).mean() / 100, abs=1e-4)

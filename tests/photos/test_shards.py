@@ -166,7 +166,7 @@ def test_a_photo_on_its_side_is_cached_upright(tmp_path: Path) -> None:
 
 def test_shards_hold_every_accepted_photo_in_the_manifest_s_order(written: Path) -> None:
     index = json.loads((written / "index.json").read_text())
-    assert (index["size"], index["fit"]) == (SIZE, "crop")
+    assert (index["side"], index["fit"]) == (SIZE, "crop")
     shards = [(shard["file"], shard["split"], shard["photos"]) for shard in index["shards"]]
     names = [f"photo-{number:03}.png" for number in range(len(SPLITS))]
     assert shards == [
@@ -269,7 +269,7 @@ def test_a_photo_that_was_exchanged_for_another_is_named(
 def test_shards_of_several_splits_are_numbered_through(written: Path) -> None:
     shards = Shards(written, ["train", "val"])
     assert len(shards) == 7
-    assert shards.size == SIZE
+    assert shards.side == SIZE
     assert shards.paths == [f"photo-{number:03}.png" for number in range(7)]
     assert len(Shards(written, ["test"])) == 1
     assert len(Shards(written, [])) == 0
@@ -307,7 +307,7 @@ def test_a_missing_cache_is_told_with_the_way_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{", b"\xff\xfe", b"{}", b"[]", b'{"size": 64}', b'{"size": 64, "shards": [{}]}']
+    "text", [b"", b"{", b"\xff\xfe", b"{}", b"[]", b'{"side": 64}', b'{"side": 64, "shards": [{}]}']
 )
 def test_a_damaged_index_is_named(lab_dir: Path, text: bytes) -> None:
     (lab_dir / "index.json").write_bytes(text)

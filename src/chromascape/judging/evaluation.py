@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from chromascape.color import lab, metrics
 from chromascape.colorizing.colorizer import Colorizer
+from chromascape.parallel import in_parallel
 from chromascape.photos.shards import Shards
 
 PREDICTIONS = ("model", "vivid", "shipped", "gray", "mean_ab")
@@ -20,7 +19,7 @@ METRICS = ("psnr_db", "ssim", "ciede2000", "colorfulness", "loss_mse_l1")
 def mean_ab(photos: Shards) -> NDArray[np.float32]:
     """Mean a* and b* over all pixels of all photos, (2,): the best single color to guess."""
     total = sum(np.asarray(array[:, 1:]).sum(axis=(0, 2, 3), dtype=np.uint64) for array in photos.arrays)
-    pixels = len(photos) * photos.size**2
+    pixels = len(photos) * photos.side**2
     return (np.asarray(total, dtype=np.float64) / pixels - lab.NEUTRAL).astype(np.float32)
 
 
@@ -52,11 +51,9 @@ def evaluate(colorizer: Colorizer, shipped: Colorizer, photos: Shards, train_pho
                 "gray": lab.join(lightness, np.zeros_like(photo[..., 1:])),
                 "mean_ab": lab.join(lightness, np.broadcast_to(color, photo[..., 1:].shape)),
             }
-            yield delayed(_measure)(quantised, predictions)
+            yield quantised, predictions
 
-    rows = Parallel(n_jobs=jobs or -1, return_as="generator", pre_dispatch="2*n_jobs")(tasks())
-    progress = tqdm(rows, total=len(photos), desc="evaluate", unit="photo", disable=None)
-    table = pd.DataFrame(list(progress))
+    table = pd.DataFrame(list(in_parallel(_measure, tasks(), jobs, len(photos), "evaluate")))
     table.insert(0, "path", pd.Series(photos.paths, dtype=object))  # names may hold bytes that are not UTF-8
     return table
 

@@ -14,11 +14,13 @@ def model_card(params: Params, summary: dict[str, Any]) -> str:
         summary: what `metrics/train.json` holds.
     """
     train, data = params.train, params.data
-    whole = " All three splits were trained on, so no figure measured on them is a held-out one." * (train.on == "all")
+    whole = " All three splits were trained on, so no figure measured on them is a held-out one." * (
+        train.photos == "all"
+    )
     rgb = predicts_rgb(train.network)
     colors, scaled = ("RGB", "RGB in 0..1") if rgb else ("a* and b* of CIE Lab", "ab scaled to 0..1")
     view = f"crops of at least {train.crop:g} of the area" if train.crop < 1 else "whole photos"
-    side, seen_at = (chosen or params.preprocess.size for chosen in (train.side, train.working_size))
+    side, seen_at = (chosen or params.preprocess.side for chosen in (train.side, train.working_size))
     view = f"{view} at {side} pixels" + ", half of them mirrored" * train.flip
     renderings = ", ".join(f"{name} {factor:g}" for name, factor in summary["renderings"].items())
     only = f" (only trained on: {', '.join(f'`{folder}`' for folder in data.train_only)})" * bool(data.train_only)

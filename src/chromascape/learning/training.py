@@ -62,7 +62,7 @@ class _Learner:
     schedule: torch.optim.lr_scheduler.LambdaLR
 
     @property
-    def judged(self) -> nn.Module:
+    def evaluated(self) -> nn.Module:
         """The network that is validated and kept."""
         return self.averaged.module if self.averaged else self.network.module  # type: ignore[no-any-return]
 
@@ -70,38 +70,38 @@ class _Learner:
 def train(
     train_photos: Shards,
     val_photos: Shards,
-    knobs: Train,
+    params: Train,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> Trained:
-    """Train the network that `knobs` names; on a CPU the same input gives the same weights.
+    """Train the network that `params` names; on a CPU the same input gives the same weights.
 
     Args:
         on_epoch: called after each epoch with its row of the history.
     Raises:
         ChromascapeError: the device is not there or runs out of memory, or the loss stops being a number.
     """
-    torch.manual_seed(knobs.seed)
-    device = pick_device(knobs.device, "train.device")
-    learner = _learner(knobs, device, _steps_per_epoch(len(train_photos), knobs.batch_size))
+    torch.manual_seed(params.seed)
+    device = pick_device(params.device, "train.device")
+    learner = _learner(params, device, _steps_per_epoch(len(train_photos), params.batch_size))
     history: History = []
     best: dict[str, Tensor] = {}
     images, seconds = 0, 0.0
-    with _memory_errors_explained(knobs, device):
-        gray_loss = _gray_loss(val_photos, knobs)
-        for epoch in range(1, knobs.epochs + 1):
+    with _memory_errors_explained(params, device):
+        gray_loss = _gray_loss(val_photos, params)
+        for epoch in range(1, params.epochs + 1):
             start = time.perf_counter()
-            train_loss, seen = _train_epoch(learner, train_photos, knobs, epoch)
+            train_loss, seen = _train_epoch(learner, train_photos, params, epoch)
             images, seconds = images + seen, seconds + time.perf_counter() - start
             row = {
                 "epoch": epoch,
                 "train_loss": train_loss,
-                "val_loss": _val_loss(learner, val_photos, knobs),
+                "val_loss": _val_loss(learner, val_photos, params),
                 "gray_val_loss": gray_loss,
                 "lr": learner.optimizer.param_groups[0]["lr"],
             }
             _check_finite(row)
             if all(row["val_loss"] < earlier["val_loss"] for earlier in history):
-                best = {name: value.cpu().clone() for name, value in learner.judged.state_dict().items()}
+                best = {name: value.cpu().clone() for name, value in learner.evaluated.state_dict().items()}
             history.append(row)
             if on_epoch:
                 on_epoch(row)
@@ -109,42 +109,42 @@ def train(
     return Trained(best, history, int(best_epoch), images / seconds)
 
 
-def initial_network(knobs: Train) -> nn.Module:
+def initial_network(params: Train) -> nn.Module:
     """The network with the weights that training starts from.
 
     Raises:
         ChromascapeError: `train.init` names weights that do not fit this network, or are not installed.
     """
-    network = build_network(knobs.network)
-    if knobs.init == "shipped":
+    network = build_network(params.network)
+    if params.init == "shipped":
         config, shipped = load_network(SHIPPED)
-        if config["network"] != knobs.network:
+        if config["network"] != params.network:
             raise ChromascapeError(
-                f"train.init: shipped fits network {config['network']}, not {knobs.network}: change one of the two"
+                f"train.init: shipped fits network {config['network']}, not {params.network}: change one of the two"
             )
         return shipped
-    if knobs.init == "imagenet":
+    if params.init == "imagenet":
         if not isinstance(network, EfficientNetUNet):
-            raise ChromascapeError(f"train.init: imagenet fits network efficientnet, not {knobs.network}")
+            raise ChromascapeError(f"train.init: imagenet fits network efficientnet, not {params.network}")
         load_imagenet_encoder(network.encoder)
     return network
 
 
-def _learner(knobs: Train, device: str, steps: int) -> _Learner:
+def _learner(params: Train, device: str, steps: int) -> _Learner:
     """All that training needs, for epochs of `steps` batches."""
-    fabric = Fabric(accelerator=device, devices=1, precision=pick_precision(knobs.precision, device))
-    network = initial_network(knobs).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _optimizer(network, knobs)
-    schedule = _schedule(optimizer, knobs, steps)
+    fabric = Fabric(accelerator=device, devices=1, precision=pick_precision(params.precision, device))
+    network = initial_network(params).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = _optimizer(network, params)
+    schedule = _schedule(optimizer, params, steps)
     network, optimizer = fabric.setup(network, optimizer)
     averaged = None
-    if knobs.ema:
-        averaged = AveragedModel(network.module, multi_avg_fn=get_ema_multi_avg_fn(knobs.ema), use_buffers=True)
+    if params.ema:
+        averaged = AveragedModel(network.module, multi_avg_fn=get_ema_multi_avg_fn(params.ema), use_buffers=True)
     return _Learner(fabric, network, averaged, optimizer, schedule)
 
 
 @contextmanager
-def _memory_errors_explained(knobs: Train, device: str) -> Iterator[None]:
+def _memory_errors_explained(params: Train, device: str) -> Iterator[None]:
     """Turn a lack of memory into a line with the way out; torch has a class of its own for it only on GPUs."""
     try:
         yield
@@ -153,24 +153,24 @@ def _memory_errors_explained(knobs: Train, device: str) -> Iterator[None]:
         if not isinstance(error, torch.OutOfMemoryError) and not any(text in str(error) for text in lacking):
             raise
         raise ChromascapeError(
-            f"train.batch_size: {knobs.batch_size} photos don't fit into the memory of {device}: lower it"
+            f"train.batch_size: {params.batch_size} photos don't fit into the memory of {device}: lower it"
         ) from None
 
 
-def _train_epoch(learner: _Learner, photos: Shards, knobs: Train, epoch: int) -> tuple[float, int]:
+def _train_epoch(learner: _Learner, photos: Shards, params: Train, epoch: int) -> tuple[float, int]:
     """One pass over the photos in an order that seed and epoch decide; returns the mean loss and the photos seen."""
     network, optimizer = learner.network, learner.optimizer
     network.train()
-    generator = torch.Generator().manual_seed(knobs.seed * 100_003 + epoch)
+    generator = torch.Generator().manual_seed(params.seed * 100_003 + epoch)
     order = torch.randperm(len(photos), generator=generator).numpy()
-    steps = _steps_per_epoch(len(photos), knobs.batch_size)
-    bar = tqdm(total=steps * knobs.batch_size, desc=f"epoch {epoch}/{knobs.epochs}", unit="image", disable=None)
+    steps = _steps_per_epoch(len(photos), params.batch_size)
+    bar = tqdm(total=steps * params.batch_size, desc=f"epoch {epoch}/{params.epochs}", unit="image", disable=None)
     losses, seen = [], 0
     for step in range(steps):
-        rows = order[step * knobs.batch_size : (step + 1) * knobs.batch_size]
-        quantised = augment(photos.read(rows), knobs.flip, knobs.crop, knobs.side or photos.size, generator)
-        lightness, target = _tensors(quantised, knobs, learner.fabric.device)
-        loss = weighted_loss(network(lightness), target, knobs.loss.model_dump())
+        rows = order[step * params.batch_size : (step + 1) * params.batch_size]
+        quantised = augment(photos.read(rows), params.flip, params.crop, params.side or photos.side, generator)
+        lightness, target = _tensors(quantised, params, learner.fabric.device)
+        loss = weighted_loss(network(lightness), target, params.loss.model_dump())
         optimizer.zero_grad(set_to_none=True)
         learner.fabric.backward(loss)
         optimizer.step()
@@ -187,35 +187,35 @@ def _train_epoch(learner: _Learner, photos: Shards, knobs: Train, epoch: int) ->
 
 
 @torch.no_grad()
-def _val_loss(learner: _Learner, photos: Shards, knobs: Train) -> float:
+def _val_loss(learner: _Learner, photos: Shards, params: Train) -> float:
     """Mean loss over the whole photos."""
-    network = learner.judged.eval()
+    network = learner.evaluated.eval()
     total = 0.0
-    for rows in _batches(len(photos), knobs.batch_size):
-        lightness, target = _tensors(photos.read(rows), knobs, learner.fabric.device)
+    for rows in _batches(len(photos), params.batch_size):
+        lightness, target = _tensors(photos.read(rows), params, learner.fabric.device)
         with learner.fabric.autocast():
             colors = network(lightness)
-        total += float(weighted_loss(colors, target, knobs.loss.model_dump())) * len(rows)
+        total += float(weighted_loss(colors, target, params.loss.model_dump())) * len(rows)
     return total / len(photos)
 
 
 @torch.no_grad()
-def _gray_loss(photos: Shards, knobs: Train) -> float:
+def _gray_loss(photos: Shards, params: Train) -> float:
     """The same loss for the gray photo itself: no val_loss may be read without it."""
     total = 0.0
-    for rows in _batches(len(photos), knobs.batch_size):
+    for rows in _batches(len(photos), params.batch_size):
         quantised = photos.read(rows)
-        true = _target(quantised, knobs.network)
+        true = _target(quantised, params.network)
         quantised[:, 1:] = lab.NEUTRAL
-        gray = _target(quantised, knobs.network)
-        total += float(weighted_loss(gray, true, knobs.loss.model_dump())) * len(rows)
+        gray = _target(quantised, params.network)
+        total += float(weighted_loss(gray, true, params.loss.model_dump())) * len(rows)
     return total / len(photos)
 
 
-def _tensors(quantised: NDArray[np.uint8], knobs: Train, device: torch.device) -> tuple[Tensor, Tensor]:
+def _tensors(quantised: NDArray[np.uint8], params: Train, device: torch.device) -> tuple[Tensor, Tensor]:
     """Scaled L* (N, 1, H, W) and the target (N, C, H, W) on the device, of quantised Lab (N, 3, H, W)."""
-    target = _target(quantised, knobs.network)
-    if knobs.input == "luma":
+    target = _target(quantised, params.network)
+    if params.input == "luma":
         luma = lab.luma(lab.dequantise(quantised.transpose(0, 2, 3, 1)))
         lightness = torch.from_numpy(lab.scale_lightness(luma))[:, None].to(device)
     else:
@@ -241,16 +241,16 @@ def _steps_per_epoch(count: int, batch_size: int) -> int:
     return max(1, count // batch_size)
 
 
-def _optimizer(network: nn.Module, knobs: Train) -> torch.optim.Optimizer:
-    if knobs.optimizer == "adamw":
-        return torch.optim.AdamW(network.parameters(), lr=knobs.lr, weight_decay=knobs.weight_decay)
-    return torch.optim.Adam(network.parameters(), lr=knobs.lr)
+def _optimizer(network: nn.Module, params: Train) -> torch.optim.Optimizer:
+    if params.optimizer == "adamw":
+        return torch.optim.AdamW(network.parameters(), lr=params.lr, weight_decay=params.weight_decay)
+    return torch.optim.Adam(network.parameters(), lr=params.lr)
 
 
-def _schedule(optimizer: torch.optim.Optimizer, knobs: Train, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+def _schedule(optimizer: torch.optim.Optimizer, params: Train, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
     """The learning rate over all steps of all epochs, relative to its peak; one step a batch."""
-    total = steps * knobs.epochs
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(knobs.schedule, step, total))
+    total = steps * params.epochs
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(params.schedule, step, total))
 
 
 def _check_finite(row: dict[str, float]) -> None:

@@ -6,12 +6,11 @@ from typing import Any
 import imagehash
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from PIL import Image
-from tqdm import tqdm
 
 from chromascape.color.metrics import colorfulness
 from chromascape.errors import ChromascapeError
+from chromascape.parallel import in_parallel
 from chromascape.params import Validate
 from chromascape.photos import reading, source
 from chromascape.photos.manifest import COLUMNS, TYPES
@@ -93,8 +92,5 @@ def inspect_folder(folder: Path, validate: Validate, jobs: int) -> pd.DataFrame:
     if not names:
         raise ChromascapeError(f"data.dir: {folder} is empty: put your photos there or point data.dir elsewhere")
     limits = source.Limits(validate.max_pixels, int(validate.max_file_mb * 1e6))
-    rows = Parallel(n_jobs=jobs or -1, return_as="generator", batch_size="auto")(
-        delayed(inspect)(folder, name, limits) for name in names
-    )
-    rows = list(tqdm(rows, total=len(names), desc="validate", unit="photo", disable=None))
-    return pd.DataFrame(rows, dtype=object).reindex(columns=COLUMNS).astype(TYPES)
+    rows = in_parallel(inspect, ((folder, name, limits) for name in names), jobs, len(names), "validate")
+    return pd.DataFrame(list(rows), dtype=object).reindex(columns=COLUMNS).astype(TYPES)

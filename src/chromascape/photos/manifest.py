@@ -64,10 +64,10 @@ def _kept_area(manifest: pd.DataFrame) -> pd.Series:
 
 def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
     """Write the CSV; names that are not UTF-8 keep their bytes."""
-    with atomic_write(path) as beside:
+    with atomic_write(path) as temporary:
         # Python before 3.13 does not see that a carriage return must be quoted.
         quoting = csv.QUOTE_ALL if any("\r" in path for path in manifest["path"]) else csv.QUOTE_MINIMAL
-        manifest[COLUMNS].to_csv(beside, index=False, lineterminator="\n", errors="surrogateescape", quoting=quoting)
+        manifest[COLUMNS].to_csv(temporary, index=False, lineterminator="\n", errors="surrogateescape", quoting=quoting)
 
 
 def read_manifest(path: Path) -> pd.DataFrame:

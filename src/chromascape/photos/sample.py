@@ -70,17 +70,17 @@ def write_sample(folder: Path, provenance: Path, max_side: int) -> int:
         ChromascapeError: a package is missing or does not hold the files that it should.
     """
     rows = [("path", "package", "version", "licence", "file")]
-    with atomic_folder(folder) as beside:
+    with atomic_folder(folder) as temporary:
         for package, (module, inside, names, licence) in PACKAGES.items():
             try:
                 source = Path(str(files(module))) / inside
             except ModuleNotFoundError:
                 raise ChromascapeError(f"package {package} is missing: pip install 'chromascape[sample]'") from None
             for name in names:
-                target = beside / package / name
+                target = temporary / package / name
                 _lay(package, source / name, target, max_side)
                 rows.append((f"{package}/{name}", package, version(package), licence, f"{module}/{inside}/{name}"))
-    with atomic_write(provenance) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(provenance) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
     return len(rows) - 1
 

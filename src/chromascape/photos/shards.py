@@ -11,14 +11,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from chromascape.color import lab
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_folder, sha256_of_file, write_json
+from chromascape.parallel import in_parallel
 from chromascape.photos import reading, source
 
 SPLITS = ("train", "val", "test")
@@ -28,7 +27,7 @@ def photo_to_lab(
     data: bytes,
     box: tuple[int, int, int, int],
     whole: tuple[int, int],
-    size: int,
+    side: int,
     fit: Literal["crop", "squash"],
 ) -> NDArray[np.uint8]:
     """A photo file as quantised Lab.
@@ -37,28 +36,28 @@ def photo_to_lab(
         data: the file's bytes.
         box: left, top, right, bottom of the picture without black bars, in pixels of the upright photo.
         whole: width and height of the upright photo.
-        size: side of the result in pixels.
+        side: side of the result in pixels.
         fit: "crop" takes the centre square of the box, "squash" all of it.
     Returns:
-        uint8 (3, size, size), planar.
+        uint8 (3, side, side), planar.
     Raises:
         PhotoError: the photo can't be decoded.
     """
-    # A JPEG is decoded at the smallest scale at which the box still has `size` pixels a side.
+    # A JPEG is decoded at the smallest scale at which the box still has `side` pixels a side.
     inside = min(box[2] - box[0], box[3] - box[1])
-    rgb = reading.to_rgb(reading.open_photo(data), shorter_side=-(-size * min(whole) // inside))
+    rgb = reading.to_rgb(reading.open_photo(data), shorter_side=-(-side * min(whole) // inside))
     across, down = rgb.width / whole[0], rgb.height / whole[1]
     # Cut before it is resized, inwards: the filter would mix the bars in.
     picture = rgb.crop((math.ceil(box[0] * across), math.ceil(box[1] * down), int(box[2] * across), int(box[3] * down)))
-    side = min(picture.size)
-    left, top = (picture.width - side) / 2, (picture.height - side) / 2
-    square = (left, top, left + side, top + side) if fit == "crop" else None
-    small = picture.resize((size, size), Image.Resampling.LANCZOS, box=square)
+    shorter = min(picture.size)
+    left, top = (picture.width - shorter) / 2, (picture.height - shorter) / 2
+    square = (left, top, left + shorter, top + shorter) if fit == "crop" else None
+    small = picture.resize((side, side), Image.Resampling.LANCZOS, box=square)
     return np.ascontiguousarray(lab.quantise(lab.rgb_to_lab(np.asarray(small))).transpose(2, 0, 1))
 
 
 def write_shards(
-    folder: Path, photos_dir: Path, manifest: pd.DataFrame, size: int, fit: Literal["crop", "squash"],
+    folder: Path, photos_dir: Path, manifest: pd.DataFrame, side: int, fit: Literal["crop", "squash"],
     shard_mb: float, jobs: int,
 ) -> None:  # fmt: skip
     """Write all accepted photos of the manifest as shards into `folder`, which appears whole or not at all.
@@ -69,27 +68,27 @@ def write_shards(
     Raises:
         ChromascapeError: a photo changed or vanished since validation.
     """
-    per_shard = max(1, int(shard_mb * 1e6 / (3 * size * size)))
+    per_shard = max(1, int(shard_mb * 1e6 / (3 * side**2)))
     accepted = manifest[manifest["verdict"] == "accepted"]
-    pending = Parallel(n_jobs=jobs or -1, return_as="generator", batch_size="auto")(
-        delayed(_convert)(photos_dir, row, size, fit)
+    photos = (
+        (photos_dir, row, side, fit)
         for split in SPLITS
         for row in accepted[accepted["split"] == split].to_dict("records")
     )
-    converted = iter(tqdm(pending, total=len(accepted), desc="preprocess", unit="photo", disable=None))
-    index: dict[str, Any] = {"size": size, "fit": fit, "shards": []}
-    with atomic_folder(folder) as beside:
+    converted = in_parallel(_convert, photos, jobs, len(accepted), "preprocess")
+    index: dict[str, Any] = {"side": side, "fit": fit, "shards": []}
+    with atomic_folder(folder) as temporary:
         for split in SPLITS:
             paths = accepted.loc[accepted["split"] == split, "path"].tolist()
             for start in range(0, len(paths), per_shard):
                 names = paths[start : start + per_shard]
-                file = beside / f"{split}-{start // per_shard:05}.npy"
-                digest = _write_shard(file, converted, len(names), size)
+                file = temporary / f"{split}-{start // per_shard:05}.npy"
+                digest = _write_shard(file, converted, len(names), side)
                 index["shards"].append({"file": file.name, "split": split, "sha256": digest, "photos": names})
-        write_json(index, beside / "index.json")
+        write_json(index, temporary / "index.json")
 
 
-def _convert(photos_dir: Path, row: dict[str, Any], size: int, fit: Literal["crop", "squash"]) -> NDArray[np.uint8]:
+def _convert(photos_dir: Path, row: dict[str, Any], side: int, fit: Literal["crop", "squash"]) -> NDArray[np.uint8]:
     """A manifest row as quantised Lab; runs in worker processes."""
     left, top, right, bottom, width, height = (
         int(row[column]) for column in ("left", "top", "right", "bottom", "width", "height")
@@ -99,16 +98,16 @@ def _convert(photos_dir: Path, row: dict[str, Any], size: int, fit: Literal["cro
         data = source.read_bytes(path)
         if source.sha256(data) != row["sha256"]:
             raise source.PhotoError("unreadable", "changed since it was validated")
-        return photo_to_lab(data, (left, top, right, bottom), (width, height), size, fit)
+        return photo_to_lab(data, (left, top, right, bottom), (width, height), side, fit)
     except source.PhotoError as error:
         raise ChromascapeError(
             f"{path}: {error}, though it was accepted before: run `dvc repro` to validate again"
         ) from None
 
 
-def _write_shard(file: Path, converted: Iterable[NDArray[np.uint8]], count: int, size: int) -> str:
+def _write_shard(file: Path, converted: Iterable[NDArray[np.uint8]], count: int, side: int) -> str:
     """Write the next `count` photos as one array; returns its SHA-256."""
-    shard = np.empty((count, 3, size, size), np.uint8)
+    shard = np.empty((count, 3, side, side), np.uint8)
     for row, photo in zip(range(count), converted, strict=False):
         shard[row] = photo
     with file.open("wb") as stream:
@@ -123,18 +122,18 @@ class Shards:
 
     Attributes:
         paths: (N,) names as in the manifest.
-        size: side of the photos in pixels.
+        side: side of the photos in pixels.
     """
 
     def __init__(self, folder: Path, splits: Iterable[str], verify: bool = True):
         """Raises ChromascapeError where the cache is missing, incomplete or altered."""
         index = _read_index(folder)
-        self.size: int = index["size"]
+        self.side: int = index["side"]
         self.paths: list[str] = []
         self.arrays: list[NDArray[np.uint8]] = []
         for shard in index["shards"]:
             if shard["split"] in splits:
-                self.arrays.append(_open_shard(folder / shard["file"], shard, self.size, verify))
+                self.arrays.append(_open_shard(folder / shard["file"], shard, self.side, verify))
                 self.paths += shard["photos"]
         self.starts = np.cumsum([0, *(len(array) for array in self.arrays)])
 
@@ -142,8 +141,8 @@ class Shards:
         return len(self.paths)
 
     def read(self, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
-        """Quantised Lab of some photos, (len(rows), 3, size, size), in the order of `rows`."""
-        photos_read = np.empty((len(rows), 3, self.size, self.size), np.uint8)
+        """Quantised Lab of some photos, (len(rows), 3, side, side), in the order of `rows`."""
+        photos_read = np.empty((len(rows), 3, self.side, self.side), np.uint8)
         shard_of = np.searchsorted(self.starts, rows, side="right") - 1
         for at, (row, shard) in enumerate(zip(rows, shard_of, strict=True)):
             photos_read[at] = self.arrays[shard][row - self.starts[shard]]
@@ -153,9 +152,9 @@ class Shards:
 def _read_index(folder: Path) -> Any:
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        size, shards = index["size"], index["shards"]
+        side, shards = index["side"], index["shards"]
         known = all({"file", "split", "sha256", "photos"} <= shard.keys() for shard in shards)
-        if not isinstance(size, int) or not known:
+        if not isinstance(side, int) or not known:
             raise ValueError
         return index
     except FileNotFoundError:
@@ -164,7 +163,7 @@ def _read_index(folder: Path) -> Any:
         raise ChromascapeError(f"{folder / 'index.json'}: damaged: run `dvc repro -f preprocess`") from None
 
 
-def _open_shard(file: Path, entry: dict[str, Any], size: int, verify: bool) -> NDArray[np.uint8]:
+def _open_shard(file: Path, entry: dict[str, Any], side: int, verify: bool) -> NDArray[np.uint8]:
     way_out = "run `dvc repro -f preprocess`"
     try:
         if verify and sha256_of_file(file) != entry["sha256"]:
@@ -174,6 +173,6 @@ def _open_shard(file: Path, entry: dict[str, Any], size: int, verify: bool) -> N
         raise ChromascapeError(f"{file}: this shard is missing: {way_out}") from None
     except (ValueError, EOFError):
         raise ChromascapeError(f"{file}: this shard is damaged: {way_out}") from None
-    if array.shape != (len(entry["photos"]), 3, size, size) or array.dtype != np.uint8:
+    if array.shape != (len(entry["photos"]), 3, side, side) or array.dtype != np.uint8:
         raise ChromascapeError(f"{file}: holds {array.dtype} {array.shape}, not what index.json says: {way_out}")
     return array
