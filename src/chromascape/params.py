@@ -48,9 +48,7 @@ def _relative_pattern(pattern: str) -> str:
     """A pattern that can match; one that matches no photo of this folder is not known here."""
     parts = pattern.split("/")
     if not pattern or parts[0] in ("", ".") or ".." in parts:
-        raise ValueError(
-            "must be a pattern of paths relative to data.dir, such as walk/*: no '/' or './' first, no '..'"
-        )
+        raise ValueError("must be a pattern of paths relative to data.dir, such as walk/*; no '/', './', '..'")
     return pattern
 
 

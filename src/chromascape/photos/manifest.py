@@ -73,12 +73,4 @@ def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
 
 def read_manifest(path: Path) -> pd.DataFrame:
     """The manifest as `write_manifest` wrote it; missing values are None or NaN."""
-    # round_trip: pandas' faster reader of numbers is off by a bit or so.
-    return pd.read_csv(
-        path,
-        encoding_errors="surrogateescape",
-        dtype=TYPES,
-        keep_default_na=False,
-        na_values=[""],
-        float_precision="round_trip",
-    )
+    return pd.read_csv(path, encoding_errors="surrogateescape", dtype=TYPES, keep_default_na=False, na_values=[""])
