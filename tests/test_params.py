@@ -112,6 +112,9 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
         ("data.dir", "", "at least 1 character"),
         ("data.split.val", 0, "must be greater than 0"),
         ("data.split.val", 1, "must be less than 1"),
+        ("data.split.burst_seconds", -1, "must be greater than or equal to 0"),
+        ("data.split.burst_seconds", "long", "must be a valid number"),
+        ("data.split.same_scene", "walk/*", "must be a valid list"),
         ("sample.max_side", 127, "must be greater than or equal to 128"),
         ("validate.min_side", 0, "must be greater than or equal to 1"),
         ("validate.max_pixels", 178_000_001, "must be less than or equal to 178000000"),
@@ -145,7 +148,9 @@ def test_a_bad_value_is_named_with_its_limit(tmp_path: Path, key: str, value: An
 
 
 @pytest.mark.parametrize("written", [".inf", "-.inf", ".nan", "inf", "nan"])
-@pytest.mark.parametrize("key", ["train.lr", "validate.min_colorfulness", "validate.max_rejected_share"])
+@pytest.mark.parametrize(
+    "key", ["data.split.burst_seconds", "train.lr", "validate.min_colorfulness", "validate.max_rejected_share"]
+)
 def test_what_is_no_finite_number_is_refused(tmp_path: Path, key: str, written: str) -> None:
     text = yaml.safe_dump(changed_params({key: "HERE"})).replace("HERE", written)
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
@@ -160,6 +165,20 @@ def test_splits_that_do_not_sum_to_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ChromascapeError) as caught:
         load_changed(tmp_path, {"data.split.train": 0.7, "data.split.val": 0.1, "data.split.test": 0.1})
     assert str(caught.value) == f"{tmp_path / 'params.yaml'}: data.split: train + val + test must be 1, but is 0.9"
+
+
+@pytest.mark.parametrize("pattern", ["", "/photos/*", "./walk/*", "../*", "walk/../*"])
+def test_a_pattern_that_can_match_no_path_is_refused(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(ChromascapeError) as caught:
+        load_changed(tmp_path, {"data.split.same_scene": ["walk/*", pattern]})
+    expected = "data.split.same_scene.1: must be a pattern of paths relative to data.dir, such as walk/*; no"
+    assert str(caught.value).startswith(f"{tmp_path / 'params.yaml'}: {expected}")
+    assert str(caught.value).endswith(f"(it is {pattern!r})")
+
+
+def test_bursts_and_scenes_have_defaults(make_params: Callable[..., Params]) -> None:
+    split = make_params({"data.split": {"train": 0.8, "val": 0.1, "test": 0.1}}).data.split
+    assert (split.burst_seconds, split.same_scene) == (5.0, [])
 
 
 def test_splits_of_a_third_each_are_close_enough_to_one(make_params: Callable[..., Params]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chromascape.errors import ChromascapeError
 
@@ -40,7 +40,19 @@ Yaml12Loader.add_implicit_resolver(
 Share = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 RejectOrConvert = Literal["reject", "convert"]
+
+
+def _relative_pattern(pattern: str) -> str:
+    """A pattern that can match; one that matches no photo of this folder is not known here."""
+    parts = pattern.split("/")
+    if not pattern or parts[0] in ("", ".") or ".." in parts:
+        raise ValueError("must be a pattern of paths relative to data.dir, such as walk/*; no '/', './', '..'")
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_relative_pattern)]
 
 
 class Section(BaseModel):
@@ -54,6 +66,8 @@ class Split(Section):
     val: Share
     test: Share
     seed: int = 0
+    burst_seconds: Seconds = 5.0
+    same_scene: list[Pattern] = []
 
     @model_validator(mode="after")
     def sums_to_one(self) -> "Split":

@@ -13,7 +13,7 @@ import pytest
 from conftest import load_rgb, make_photo, write_photos
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image
 
 from chromascape.params import Params
 from chromascape.photos import inspection, reading, source
@@ -61,7 +61,7 @@ def test_a_row_tells_what_a_photo_is(tmp_path: Path) -> None:
     assert row["colorfulness"] > 50
     known = {"path": "x.png", "format": "PNG", "mode": "RGB", "channels": 3, "bit_depth": 8, "frames": 1}
     known |= {"width": 160, "height": 144, "orientation": 1, "extension_matches": True}
-    known |= {"left": 0, "top": 0, "right": 160, "bottom": 144}
+    known |= {"left": 0, "top": 0, "right": 160, "bottom": 144, "camera": None, "taken": None}
     assert {key: row[key] for key in known} == known
 
 
@@ -255,3 +255,112 @@ def test_names_that_are_not_utf8_have_their_row(tmp_path: Path, validate: Any) -
     table = inspection.inspect_folder(tmp_path, validate, 1)
     assert table["path"].tolist() == [name]
     assert table["width"].tolist() == [160]
+
+
+def exif_of_shot(outer: dict[int, Any], inner: dict[int, Any]) -> Image.Exif:
+    exif = Image.Exif()
+    exif.update(outer)
+    exif.get_ifd(ExifTags.IFD.Exif).update(inner)
+    return exif
+
+
+MAKE, MODEL, SERIAL = ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.BodySerialNumber
+TIME, FRACTION = ExifTags.Base.DateTimeOriginal, ExifTags.Base.SubsecTimeOriginal
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.webp", "x.tif", "x.avif"])
+def test_camera_and_time_are_read_from_every_format_that_has_them(tmp_path: Path, name: str) -> None:
+    inner = {TIME: "2021:05:03 10:11:12", FRACTION: "05", SERIAL: "00123"}
+    exif = exif_of_shot({MAKE: "Canon", MODEL: "EOS  R5 "}, inner)
+    save(tmp_path / name, make_photo(0), exif=exif.tobytes())  # as bytes: of an Exif, TIFFs get the outer tags alone
+    row = inspection.inspect(tmp_path, name, LIMITS)
+    assert row["camera"] == "Canon EOS R5 00123"
+    assert row["taken"] == 1_620_036_672.05
+    assert "problem" not in row
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "camera"),
+    [
+        ({MAKE: "Nikon", MODEL: "D90"}, {}, "Nikon D90"),
+        ({MODEL: "D90"}, {}, "D90"),
+        ({MAKE: "Nikon"}, {SERIAL: "7"}, "Nikon 7"),
+        ({}, {SERIAL: "7"}, None),  # numbers are unique within a maker at best
+        ({MAKE: " ", MODEL: ""}, {}, None),
+        ({MAKE: "N" * 101, MODEL: "D90"}, {}, "D90"),
+        ({MAKE: "a\x07b"}, {}, None),
+    ],
+)
+def test_a_camera_is_make_model_and_serial_number(
+    tmp_path: Path, outer: dict[int, Any], inner: dict[int, Any], camera: str | None
+) -> None:
+    save(tmp_path / "x.jpg", make_photo(0), exif=exif_of_shot(outer, inner))
+    assert inspection.inspect(tmp_path, "x.jpg", LIMITS)["camera"] == camera
+
+
+@pytest.mark.parametrize(
+    ("time", "fraction", "taken"),
+    [
+        ("1970:01:01 00:01:00", None, 60.0),
+        ("1970:01:01 00:01:00", "5", 60.5),
+        ("1970:01:01 00:01:00", "250 ", 60.25),
+        ("1970:01:01 00:01:00", "-5", 60.0),
+        ("1970:01:01 00:01:00", "1e9", 60.0),
+        ("1969:12:31 23:59:59", None, -1.0),
+        ("0000:00:00 00:00:00", None, None),
+        ("2021:02:30 00:00:00", None, None),
+        ("2021:02:03 24:00:00", None, None),
+        ("2021-02-03 10:00:00", None, None),
+        ("    :  :     :  :  ", None, None),
+        ("2021:02:03", None, None),
+        ("", "5", None),
+        (None, "5", None),
+    ],
+)
+def test_odd_times_are_missing_and_odd_fractions_are_nothing(
+    tmp_path: Path, time: str | None, fraction: str | None, taken: float | None
+) -> None:
+    inner = {tag: value for tag, value in ((TIME, time), (FRACTION, fraction)) if value is not None}
+    save(tmp_path / "x.jpg", make_photo(0), exif=exif_of_shot({}, inner))
+    assert inspection.inspect(tmp_path, "x.jpg", LIMITS)["taken"] == taken
+
+
+ODD = st.none() | st.integers() | st.floats() | st.binary() | st.text() | st.tuples(st.integers(), st.text())
+TIMES = st.sampled_from(["2021:05:03 10:11:12", "2021:13:03 10:11:12", "٢٠٢١:05:03 10:11:12", b"2021:05:03 10:11:12"])
+
+
+@SETTINGS
+@given(st.dictionaries(st.sampled_from([MAKE, MODEL, SERIAL, TIME, FRACTION]), ODD | TIMES))
+def test_whatever_exif_holds_a_camera_is_a_name_and_a_time_a_finite_number(values: dict[int, Any]) -> None:
+    class Hostile:
+        def getexif(self) -> "Hostile":
+            return self
+
+        def get_ifd(self, tag: int) -> dict[int, Any]:
+            return values
+
+        def get(self, tag: int) -> Any:
+            return values.get(tag)
+
+    found: Any = inspection.shot(Hostile())  # type: ignore[arg-type]
+    assert set(found) == {"camera", "taken"}
+    camera, taken = found["camera"], found["taken"]
+    assert camera is None or (camera.isprintable() and camera.strip() == camera != "" and len(camera) <= 302)
+    assert taken is None or (isinstance(taken, float) and abs(taken) < 1e12)
+    if values.get(TIME) == "2021:05:03 10:11:12":
+        assert 1_620_036_672 <= taken < 1_620_036_673
+
+
+@SETTINGS
+@given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8))
+@example([])
+def test_broken_exif_never_stops_inspection(changes: list[tuple[float, int]]) -> None:
+    exif = exif_of_shot({MAKE: "Canon", MODEL: "R5"}, {TIME: "2021:05:03 10:11:12", FRACTION: "05", SERIAL: "1"})
+    data = bytearray(exif.tobytes())
+    for place, value in changes:
+        data[6 + int(place * (len(data) - 6))] = value  # behind `Exif\0\0`, by which it is known
+    found = inspection.shot(reading.open_photo(encoded(Image.new("RGB", (16, 16)), "JPEG", exif=bytes(data))))
+    if not changes:
+        assert found == {"camera": "Canon R5 1", "taken": 1_620_036_672.05}
+    assert found["camera"] is None or found["camera"].isprintable()
+    assert found["taken"] is None or isinstance(found["taken"], float)

@@ -12,7 +12,7 @@ import pytest
 from conftest import make_photo, write_photos
 from PIL import Image
 
-from chromascape.params import Params
+from chromascape.params import Params, Split
 from chromascape.photos import inspection, source
 from chromascape.photos.manifest import COLUMNS, INTEGERS, TYPES, read_manifest, summarize, write_manifest
 from chromascape.photos.splits import add_groups
@@ -84,7 +84,8 @@ def test_the_csv_comes_back_as_it_was_and_is_written_the_same_again(tmp_path: Pa
     (tmp_path / "photos" / "a,\n🏔.txt").write_text("x")
     save(tmp_path / "photos" / "gray.png", Image.fromarray(make_photo(9)).convert("L"))
     table = inspection.inspect_folder(tmp_path / "photos", validate, 1)
-    add_groups(table, 4)
+    add_groups(table, table["problem"].isna(), 4, Split(train=0.8, val=0.1, test=0.1))
+    table["camera"], table["taken"] = ["NA", "Canon, EOS", None, "ü", "1"], [0.1, 1.7e9 + 0.07, np.nan, -2.5, 0]
     table["verdict"], table["reasons"] = "accepted", ""
     first, second = tmp_path / "1.csv", tmp_path / "2.csv"
     write_manifest(table, first)
@@ -127,3 +128,10 @@ def test_summarize_counts_the_same_after_the_csv(tmp_path: Path) -> None:
     table["verdict"] = ["accepted", "rejected"]
     write_manifest(table, tmp_path / "m.csv")
     assert summarize(read_manifest(tmp_path / "m.csv")) == summarize(table)
+
+
+def test_numbers_come_back_to_the_last_bit(tmp_path: Path) -> None:
+    table = full_table([f"{number}.png" for number in range(500)])
+    table["taken"] = np.random.default_rng(0).uniform(0, 2e9, 500)
+    write_manifest(table, tmp_path / "m.csv")
+    assert read_manifest(tmp_path / "m.csv")["taken"].tolist() == table["taken"].tolist()

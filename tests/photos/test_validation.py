@@ -63,7 +63,7 @@ EXPECTED = {
     "photo-000.png": ("exact_duplicate", "exact_duplicate"),
     "z-copy-of-001.png": ("exact_duplicate", "exact_duplicate"),
     "near-kept.png": ("", ""),
-    "near-left-out.png": ("near_duplicate", "near_duplicate"),
+    "near-left-out.png": ("same_scene", "same_scene"),
 }
 
 
@@ -79,13 +79,14 @@ def reasons_of(manifest: pd.DataFrame) -> dict[str, str]:
     return dict(zip(manifest["path"], manifest["reasons"], strict=True))
 
 
-def save_into_split(image: Image.Image, path: Path, split: str) -> None:
-    """Save a PNG whose SHA-256 puts it into a split, by trying comments."""
+def save_into_split(image: Image.Image, path: Path, split: str, above: str = "") -> None:
+    """Save a PNG whose SHA-256 lies above another and puts it into a split, by trying comments."""
     for number in range(1000):
         note = PngImagePlugin.PngInfo()
         note.add_text("Comment", str(number))
         image.save(path, pnginfo=note)
-        if split_of(source.sha256(path.read_bytes()), Split(**SPLIT)) == split:
+        sha256 = source.sha256(path.read_bytes())
+        if sha256 > above and split_of(sha256, Split(**SPLIT)) == split:
             return
     raise AssertionError(f"no comment puts {path.name} into {split}")
 
@@ -146,7 +147,8 @@ def write_zoo(folder: Path) -> None:
     (folder / "z-copy-of-001.png").write_bytes((folder / "photo-001.png").read_bytes())
     near = image()
     save_into_split(near, folder / "near-kept.png", "test")
-    save_into_split(near.resize((170, 150)), folder / "near-left-out.png", "train")
+    kept = source.sha256((folder / "near-kept.png").read_bytes())
+    save_into_split(near.resize((170, 150)), folder / "near-left-out.png", "train", above=kept)
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +232,7 @@ def test_without_trimming_the_box_is_the_whole_photo(opposite: pd.DataFrame) -> 
     assert summarize(opposite)["n_letterboxed"] == 0
 
 
-def test_a_near_copy_shares_a_group_and_the_held_out_one_is_kept(manifest: pd.DataFrame) -> None:
+def test_a_near_copy_shares_a_group_and_a_held_out_group_keeps_its_smallest_member(manifest: pd.DataFrame) -> None:
     table = manifest.set_index("path")
     assert table.loc["near-kept.png", "group"] == table.loc["near-left-out.png", "group"]
     assert table.loc["near-kept.png", "split"] == "test"
@@ -383,3 +385,13 @@ def test_an_expectation_that_fails_to_run_is_no_verdict(tmp_path: Path) -> None:
     table = pd.DataFrame({"file": ["x.png"], "frames": [1]})
     with pytest.raises(RuntimeError, match=r"expectation channels: .*channels_kept"):
         suites.run("files", {"channels": rules.ExpectThreeChannels()}, table)
+
+
+def test_a_slip_in_train_only_stops_before_any_file_is_inspected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "photos"
+    write_photos(folder / "extra", 1)
+    monkeypatch.setattr(validation.inspection, "inspect_folder", lambda *_: pytest.fail("inspected"))
+    with pytest.raises(ChromascapeError, match=r"^data\.train_only: 'extras' does not exist: "):
+        validate(folder, params_with({"data.train_only": ["extra", "extras"]}), tmp_path / "docs")

@@ -1,12 +1,15 @@
 """The facts of one file, from a single read of it."""
 
+import re
+import warnings
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import imagehash
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import ExifTags, Image
 
 from chromascape.color.metrics import colorfulness
 from chromascape.errors import ChromascapeError
@@ -18,13 +21,18 @@ from chromascape.photos.source import check_folder
 
 # Measures are taken on photos reduced to about this shorter side, in pixels.
 MEASURING_SIDE = 512
+# How EXIF writes times, e.g. 2021:05:03 10:11:12, and fractions of the second, e.g. 05 for 0.05 s.
+EXIF_TIME = re.compile(r"([0-9]{4}):([0-9]{2}):([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})")
+EXIF_FRACTION = re.compile(r"[0-9]{1,9}")
+# Characters of a camera's make, model or serial number: longer ones are no names.
+LONGEST_NAME = 100
 
 
 def inspect(folder: Path, name: str, limits: source.Limits) -> dict[str, Any]:
     """Everything that validation wants to know of one file, from a single read of it.
 
     Returns:
-        A row with the columns up to `phash`, and `problem` (one of `validation.PROBLEMS`) with its `detail`
+        A row with the columns up to `taken`, and `problem` (one of `validation.PROBLEMS`) with its `detail`
         where the file is no photo. Width, height and the box left..bottom (the picture without black bars) are
         in pixels of the upright photo. `colorfulness` is missing for gray modes.
     """
@@ -36,6 +44,7 @@ def inspect(folder: Path, name: str, limits: source.Limits) -> dict[str, Any]:
         row |= _header(image, name)
         reading.decode(image, MEASURING_SIDE)
         if image.format != "TIFF":
+            row |= shot(image)
             # Only now: asking a PNG for its EXIF decodes it, and what is wrong with it would go unnoticed.
             row["orientation"] = reading.orientation(image)
             if row["orientation"] >= 5:  # 5 to 8 lie on their side
@@ -48,8 +57,50 @@ def inspect(folder: Path, name: str, limits: source.Limits) -> dict[str, Any]:
     return row
 
 
+def shot(image: Image.Image) -> dict[str, Any]:
+    """By which camera and when a photo was taken, by its EXIF; what is missing or odd there is None.
+
+    Returns:
+        camera: make, model and, where there is one, the body's serial number. taken: seconds since 1970 by the
+        camera's own clock, of which no time zone is known: only differences mean anything.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            exif = image.getexif()
+            inner = exif.get_ifd(ExifTags.IFD.Exif)
+            named = [_name(exif.get(tag)) for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
+            camera = " ".join(part for part in [*named, _name(inner.get(ExifTags.Base.BodySerialNumber))] if part)
+            taken = _seconds(inner.get(ExifTags.Base.DateTimeOriginal), inner.get(ExifTags.Base.SubsecTimeOriginal))
+        except Exception:  # EXIF is as hostile as the rest of the file
+            return {"camera": None, "taken": None}
+    # A serial number alone may be that of two makers' cameras.
+    return {"camera": camera if any(named) else None, "taken": taken}
+
+
+def _name(value: Any) -> str | None:
+    """A text of EXIF with single spaces, or None where it is odd."""
+    text = " ".join(value.strip(" \0").split()) if isinstance(value, str) else ""
+    return text if text.isprintable() and 0 < len(text) <= LONGEST_NAME else None
+
+
+def _seconds(time: Any, fraction: Any) -> float | None:
+    """A time of EXIF in seconds since 1970, or None where it is odd; an odd fraction counts as 0."""
+    found = EXIF_TIME.fullmatch(time.strip(" \0")) if isinstance(time, str) else None
+    if found is None:
+        return None
+    try:
+        whole = (datetime(*map(int, found.groups())) - datetime(1970, 1, 1)).total_seconds()  # type: ignore[arg-type]
+    except ValueError:  # e.g. 0000:00:00 00:00:00, of a clock that was never set
+        return None
+    digits = fraction.strip(" \0") if isinstance(fraction, str) else ""
+    return whole + (float(f"0.{digits}") if EXIF_FRACTION.fullmatch(digits) else 0.0)
+
+
 def _header(image: Image.Image, name: str) -> dict[str, Any]:
-    return {
+    # Pillow turns TIFFs upright by itself, and forgets that they were not; nor has it their EXIF after decoding.
+    early = {"orientation": reading.orientation(image)} | shot(image) if image.format == "TIFF" else {}
+    return early | {
         "format": image.format,
         "mode": image.mode,
         "channels": 1 if image.mode == "P" else len(image.getbands()),
@@ -57,8 +108,6 @@ def _header(image: Image.Image, name: str) -> dict[str, Any]:
         "frames": reading.frames(image),
         "width": image.width,
         "height": image.height,
-        # Pillow turns TIFFs upright by itself, and forgets that they were not.
-        "orientation": reading.orientation(image) if image.format == "TIFF" else None,
         "extension_matches": Path(name).suffix.lower() in reading.EXTENSIONS[image.format or ""],
     }
 

@@ -11,7 +11,7 @@ from chromascape.files import atomic_write
 COLUMNS = [
     "path", "verdict", "reasons", "format", "mode", "channels", "bit_depth", "frames", "width", "height",
     "orientation", "extension_matches", "left", "top", "right", "bottom", "colorfulness", "bytes", "sha256",
-    "phash", "group", "split", "problem", "detail",
+    "phash", "camera", "taken", "group", "split", "problem", "detail",
 ]  # fmt: skip
 
 INTEGERS = ["channels", "bit_depth", "frames", "width", "height", "orientation", "left", "top", "right", "bottom",
@@ -24,6 +24,7 @@ TEXTS = [
     "mode",
     "sha256",
     "phash",
+    "camera",
     "group",
     "split",
     "problem",
@@ -32,7 +33,7 @@ TEXTS = [
 
 # Types that know missing values, so that whole numbers stay whole.
 TYPES = dict.fromkeys(INTEGERS, "Int64") | dict.fromkeys(TEXTS, "object")
-TYPES |= {"colorfulness": "float64", "extension_matches": "boolean"}
+TYPES |= {"colorfulness": "float64", "taken": "float64", "extension_matches": "boolean"}
 
 
 def summarize(manifest: pd.DataFrame) -> dict[str, Any]:

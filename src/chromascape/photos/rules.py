@@ -95,7 +95,7 @@ REASONS = [
     "letterbox",
     "gray",
     "exact_duplicate",
-    "near_duplicate",
+    "same_scene",
 ]
 
 
@@ -118,13 +118,13 @@ def file_expectations(validate: Validate) -> dict[str, Any]:
 
 
 def set_expectations(validate: Validate) -> dict[str, Any]:
-    """Expectations on the set as a whole: duplicates, and the gates that stop the pipeline."""
+    """Expectations on the set as a whole: duplicates, held-out scenes, and the gates that stop the pipeline."""
     return {
         "exact_duplicate": gxe.ExpectColumnValuesToBeInSet(
             column="exact_duplicate", value_set=[False], description="No photo is there twice"
         ),
-        "near_duplicate": gxe.ExpectColumnValuesToBeInSet(
-            column="near_duplicate", value_set=[False], description="No near copies lie in different splits"
+        "same_scene": gxe.ExpectColumnValuesToBeInSet(
+            column="same_scene", value_set=[False], description="A held-out scene is measured by one photo"
         ),
         "min_accepted": gxe.ExpectColumnSumToBeBetween(
             column="accepted",

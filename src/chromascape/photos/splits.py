@@ -1,7 +1,10 @@
 """Groups of photos that show the same scene, and the split of each group."""
 
+import fnmatch
 import hashlib
 import itertools
+import re
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -14,45 +17,151 @@ def near_groups(hashes: pd.Series, bits: int) -> np.ndarray:
     """Number of the group that each photo belongs to: photos whose hashes differ in at most `bits` bits, and
     those that share a neighbor with them.
 
-    Hashes that differ in at most `bits` bits are equal in at least one of `bits + 1` bands of bits, so only photos
-    that share a band are compared.
-
     Args:
         hashes: (N,) 64-bit perceptual hashes in hex; missing ones form groups of their own.
     Returns:
         int (N,).
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    return _connected(near_links(hashes, bits), len(hashes))
 
+
+def near_links(hashes: pd.Series, bits: int) -> np.ndarray:
+    """Links between near photos, at most one a photo and band, so that memory grows with the photos alone.
+
+    Hashes that differ in at most `bits` bits are equal in at least one of `bits + 1` bands of bits, so only photos
+    that share a band are compared. Of equal hashes one is compared for all.
+
+    Args:
+        hashes: (N,) 64-bit perceptual hashes in hex, some may be missing.
+    Returns:
+        int (K, 2): pairs of row numbers that connect what `near_groups` calls a group.
+    """
     known = np.flatnonzero(hashes.notna())
-    values = np.array([int(text, 16) for text in hashes.iloc[known]], dtype=np.uint64)
-    edges = [np.empty((0, 2), dtype=np.int64)]
+    every = np.array([int(text, 16) for text in hashes.iloc[known]], dtype=np.uint64)
+    values, first, place = np.unique(every, return_index=True, return_inverse=True)
+    links = [np.empty((0, 2), dtype=np.int64)]
     bounds = np.linspace(0, 64, bits + 2).astype(int)
     for low, high in itertools.pairwise(bounds):
         band = (values >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
         order = np.argsort(band, kind="stable")
         ends = np.flatnonzero(band[order][1:] != band[order][:-1]) + 1
-        for same in np.split(order, ends):
-            for at, first in enumerate(same[:-1]):
-                others = same[at + 1 :]
-                near = others[np.bitwise_count(values[others] ^ values[first]) <= bits]
-                edges.append(np.stack([np.full(len(near), first), near], axis=1))
-    pairs = known[np.concatenate(edges)]
-    size = len(hashes)
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(size, size))
+        links += [_spanning_links(values, same, bits) for same in np.split(order, ends) if len(same) > 1]
+    between = first[np.concatenate(links)]
+    equal = np.stack([first[place], np.arange(len(every))], axis=1)
+    return known[np.concatenate([between, equal])]
+
+
+def _spanning_links(values: np.ndarray, members: np.ndarray, bits: int) -> np.ndarray:
+    """Just enough of the near pairs among `members` to connect those that near pairs connect: int (K, 2)."""
+    links = []
+    waiting, left = [int(members[0])], members[1:]
+    while len(left):
+        if not waiting:
+            waiting, left = [int(left[0])], left[1:]
+            continue
+        one = waiting.pop()
+        near = np.bitwise_count(values[left] ^ values[one]) <= bits
+        if near.any():
+            links.append(np.stack([np.full(int(near.sum()), one), left[near]], axis=1))
+            waiting += left[near].tolist()
+            left = left[~near]
+    return np.concatenate(links) if links else np.empty((0, 2), dtype=np.int64)
+
+
+def _equal_links(keys: pd.Series) -> np.ndarray:
+    """Links that connect the rows with equal keys: int (K, 2). Rows without a key stay alone."""
+    # By number, because pandas can't group by names that are not UTF-8.
+    codes = pd.factorize(keys)[0]
+    order = np.argsort(codes, kind="stable")
+    pairs = np.stack([order[:-1], order[1:]], axis=1)
+    return pairs[(codes[order[:-1]] == codes[order[1:]]) & (codes[order[:-1]] >= 0)]
+
+
+def _burst_links(manifest: pd.DataFrame, seconds: float) -> np.ndarray:
+    """Links between consecutive photos of one camera that are at most `seconds` apart: int (K, 2); none for 0."""
+    rows = np.flatnonzero(manifest["camera"].notna() & manifest["taken"].notna()) if seconds else np.empty(0, int)
+    cameras = pd.factorize(manifest["camera"].iloc[rows])[0]
+    times = manifest["taken"].to_numpy(dtype=float)[rows]
+    order = np.lexsort((times, cameras))
+    # A thousandth more, because times near 1.7e9 seconds are known to a ten-millionth only.
+    near = (np.diff(cameras[order]) == 0) & (np.diff(times[order]) <= seconds + 1e-3)
+    return np.stack([rows[order[:-1][near]], rows[order[1:][near]]], axis=1)
+
+
+def _pattern_links(paths: pd.Series, patterns: list[str]) -> np.ndarray:
+    """Links between all photos whose paths match one pattern: int (K, 2).
+
+    A pattern without a match is no error: those of the sample stay in params.yaml when `-S data.dir=...` names
+    another folder, and so do a user's when a folder is tried without some of its photos.
+    """
+    links = [np.empty((0, 2), dtype=np.int64)]
+    for pattern in patterns:
+        matches = re.compile(fnmatch.translate(pattern)).match
+        rows = np.flatnonzero([matches(path) is not None for path in paths])
+        links.append(np.stack([rows[:-1], rows[1:]], axis=1))
+    return np.concatenate(links)
+
+
+def _connected(links: np.ndarray, count: int) -> np.ndarray:
+    """Numbers of the groups that links make of `count` rows: int (count,)."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(links), dtype=np.int8), (links[:, 0], links[:, 1])), shape=(count, count))
     return connected_components(graph, directed=False)[1]
 
 
-def add_groups(manifest: pd.DataFrame, bits: int) -> None:
-    """Fill `group`: exact and near duplicates share one, named after the smallest of its members' SHA-256."""
-    groups = near_groups(manifest["phash"], bits)
-    # Files that can't be decoded have no perceptual hash; equal ones still belong together.
+def scenes(manifest: pd.DataFrame, bits: int, split: Split) -> np.ndarray:
+    """Number of the scene that each row shows, by the rows given alone.
+
+    Rows share one where they are exact copies, near copies (perceptual hashes at most `bits` bits apart), were taken
+    by one camera at most `split.burst_seconds` apart, or match the same pattern of `split.same_scene`; and where
+    they share one with a third row.
+
+    Args:
+        manifest: (N,) rows with path, sha256, phash, camera and taken.
+    Returns:
+        int (N,).
+    """
+    links = [
+        _equal_links(manifest["sha256"]),
+        near_links(manifest["phash"], bits),
+        _burst_links(manifest, split.burst_seconds),
+        _pattern_links(manifest["path"], split.same_scene),
+    ]
+    return _connected(np.concatenate(links), len(manifest))
+
+
+def add_groups(manifest: pd.DataFrame, accepted: pd.Series, bits: int, split: Split) -> None:
+    """Fill `group`: photos of one scene share one, named after the smallest of its accepted members' SHA-256.
+
+    Accepted photos are grouped among themselves, so that a file that can't be used changes nothing for the others.
+    A rejected file gets the group of the accepted photos that it shows the scene of (where it lies between two,
+    that of the smaller one); without any, its group is named after the smallest of its rejected members.
+
+    Args:
+        manifest: (N,) rows, as `scenes` needs them.
+        accepted: bool (N,), accepted so far.
+    """
+    # What can't be read has no content to be known by.
     content = manifest["sha256"].where(manifest["sha256"].notna(), manifest["path"])
-    keys = content.where(manifest["phash"].isna(), pd.Series(groups, index=manifest.index).map("near {}".format))
-    # By number, because pandas can't group by names that are not UTF-8.
-    numbers = pd.factorize(keys)[0]
-    manifest["group"] = content.groupby(numbers).transform(lambda members: _digest(min(members))[:12])
+    smallest = pd.Series(None, index=manifest.index, dtype=object)
+    chosen = content[accepted]
+    smallest[chosen.index] = _smallest(chosen, scenes(manifest[accepted], bits, split))
+    everywhere = scenes(manifest, bits, split)
+    among_accepted = _smallest(content.where(accepted), everywhere)
+    among_all = _smallest(content, everywhere)
+    named = smallest.where(accepted, among_accepted.where(among_accepted.notna(), among_all))
+    manifest["group"] = named.map({member: _digest(member)[:12] for member in set(named)})
+
+
+def _smallest(content: pd.Series, numbers: np.ndarray) -> pd.Series:
+    """For each row the smallest content of the rows with its number; missing ones don't count."""
+    found: dict[int, str] = {}
+    for number, member in zip(numbers.tolist(), content, strict=True):
+        if isinstance(member, str) and (number not in found or member < found[number]):
+            found[number] = member
+    return pd.Series([found.get(number) for number in numbers.tolist()], index=content.index, dtype=object)
 
 
 def split_of(sha256: str, split: Split) -> str:
@@ -65,27 +174,63 @@ def split_of(sha256: str, split: Split) -> str:
 def add_splits(
     manifest: pd.DataFrame, accepted: pd.Series, split: Split, train_only: list[str]
 ) -> tuple[pd.Series, pd.Series]:
-    """Fill `split` for accepted photos, and find the duplicates among them that must not be used.
+    """Fill `split` for accepted photos, and find those among them that must not be used.
 
-    A photo's split depends on nothing but itself, so it never moves when others come. Exact copies agree on it: the
-    first path is kept. Near copies may not: then the held-out side keeps its photos (test before val before train)
-    and the others are left out, so that no group straddles two splits and test sets stay comparable.
+    A group has one split, that of its smallest accepted member by SHA-256, or train where any of its accepted members
+    lies in a `train_only` folder. So photos that come move none but those of their own group. Of exact copies the
+    first path is kept. Training keeps all photos of its groups; a held-out group keeps its smallest alone, because
+    twenty photos of one scene measure hardly more than one, and would weigh as much as twenty scenes.
 
     Returns:
-        exact, near: bool (N,), True for the rows to reject as exact or near duplicates.
+        exact, same_scene: bool (N,), True for the rows to reject as exact copies, or as further photos of a
+        held-out scene.
     """
     chosen = manifest[accepted]
+    smallest = _smallest(chosen["sha256"], pd.factorize(chosen["group"])[0])
+    splits = smallest.map({content: split_of(content, split) for content in set(smallest)}).astype(object)
+    folders = tuple(f"{PurePosixPath(folder)}/" for folder in train_only)
+    pulled = chosen["group"][chosen["path"].str.startswith(folders)] if folders else chosen["group"][:0]
+    splits = splits.mask(chosen["group"].isin(pulled), "train")
     exact = pd.Series(False, index=manifest.index)
     exact[chosen.index] = chosen.duplicated("sha256")
-    chosen = chosen[~exact[chosen.index]]
-    splits = chosen["sha256"].map(lambda sha: split_of(sha, split))
-    folders = tuple(f"{folder.strip('/')}/" for folder in train_only)
-    splits = splits.mask(chosen["path"].str.startswith(folders), "train") if folders else splits
-    rank = splits.map({"test": 0, "val": 1, "train": 2})
-    near = pd.Series(False, index=manifest.index)
-    near[chosen.index] = rank > rank.groupby(chosen["group"]).transform("min")
-    manifest["split"] = splits.where(~near[chosen.index])
-    return exact, near
+    same_scene = pd.Series(False, index=manifest.index)
+    same_scene[chosen.index] = ~exact[chosen.index] & (splits != "train") & (chosen["sha256"] != smallest)
+    manifest["split"] = splits.where(~(exact | same_scene)[chosen.index])
+    return exact, same_scene
+
+
+def check_train_only(folder: Path, train_only: list[str]) -> None:
+    """Raises ChromascapeError where `data.train_only` names what is no folder inside `data.dir`."""
+    for name in train_only:
+        problem = _slip(folder, PurePosixPath(name))
+        if problem:
+            raise ChromascapeError(
+                f"data.train_only: {name!r} {problem}: name folders inside data.dir ({folder}), relative to it"
+            )
+
+
+def _slip(folder: Path, name: PurePosixPath) -> str | None:
+    """What is wrong with the name of a folder inside `folder`, or None."""
+    if name.is_absolute() or Path(name).is_absolute():
+        return "is an absolute path"
+    if ".." in name.parts:
+        return "has a '..' in it"
+    if not name.parts:
+        return "is data.dir itself"
+    place = folder
+    for part in name.parts:
+        try:
+            # By listing, because some file systems find `Own` where the listing, and so every path, says `own`.
+            if part not in {inside.name for inside in place.iterdir()}:
+                return "does not exist"
+        except OSError as error:
+            return f"can't be looked up ({error.strerror})"
+        place /= part
+        if place.is_symlink():
+            return "is or lies behind a link, and links are not followed"
+        if not place.is_dir():
+            return "is no folder"
+    return None
 
 
 def check_splits(manifest: pd.DataFrame, data: Data) -> None:

@@ -75,8 +75,10 @@ def validate_folder(folder: Path, data: Data, validate: Validate, docs: Path, jo
     """The manifest of a folder: a row a file with verdict, reasons, group and split. Data Docs go to `docs`.
 
     Raises:
-        ChromascapeError: the folder can't be used, a gate on the set is broken, or a split stays empty.
+        ChromascapeError: the folder or one of data.train_only can't be used, a gate on the set is broken, or a
+            split stays empty.
     """
+    splits.check_train_only(folder, data.train_only)
     manifest = inspection.inspect_folder(folder, validate, jobs)
     suites = Suites(docs)
     table = after_policy(manifest, validate.policy, validate)
@@ -84,10 +86,10 @@ def validate_folder(folder: Path, data: Data, validate: Validate, docs: Path, jo
     reasons: list[list[str]] = [[] for _ in range(len(manifest))]
     _note(reasons, broken)
     accepted = pd.Series([not found for found in reasons], index=manifest.index)
-    splits.add_groups(manifest, validate.near_duplicate_bits)
-    exact, near = splits.add_splits(manifest, accepted, data.split, data.train_only)
-    table["exact_duplicate"], table["near_duplicate"] = exact, near
-    table["accepted"] = (accepted & ~exact & ~near).astype(int)
+    splits.add_groups(manifest, accepted, validate.near_duplicate_bits, data.split)
+    exact, same_scene = splits.add_splits(manifest, accepted, data.split, data.train_only)
+    table["exact_duplicate"], table["same_scene"] = exact, same_scene
+    table["accepted"] = (accepted & ~exact & ~same_scene).astype(int)
     broken = suites.run("set", set_expectations(validate), table)
     _note(reasons, broken)
     manifest["reasons"] = [";".join(found) for found in reasons]
