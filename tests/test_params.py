@@ -324,8 +324,8 @@ def test_a_key_that_is_there_twice_is_one_clear_line(tmp_path: Path) -> None:
     text = (tmp_path / "params.yaml").read_text(encoding="utf-8").splitlines()
     number = 1 + next(n for n, line in enumerate(text) if line.startswith("  lr: 0.0002"))
     assert str(caught.value) == (
-        f"{tmp_path / 'params.yaml'}: not valid YAML: line {number}: found duplicate key \"lr\" with value \"0.0002\" "
-        "(original value: \"0.1\")"
+        f'{tmp_path / "params.yaml"}: not valid YAML: line {number}: found duplicate key "lr" with value "0.0002" '
+        '(original value: "0.1")'
     )
 
 

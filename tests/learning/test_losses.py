@@ -70,7 +70,7 @@ def test_terms_of_weight_zero_are_not_computed(zero: str, monkeypatch: pytest.Mo
 
     monkeypatch.setitem(LOSSES, zero, refuse)
     x, y = pair(2)
-    weights = {name: 1.0 for name in LOSSES}
+    weights = dict.fromkeys(LOSSES, 1.0)
     with pytest.raises(AssertionError, match="computed"):
         build_loss(weights)(x, y)
     assert float(build_loss(weights | {zero: 0.0})(x, y)) > 0
