@@ -18,10 +18,9 @@ from typing import Any
 
 import dvc.api
 import pandas as pd
-import yaml
 
 from chromascape.color.metrics import bootstrap_ci95
-from chromascape.params import Yaml12Loader
+from chromascape.params import read_yaml
 
 HEAD = "| | PSNR dB | SSIM | CIEDE2000 | colorfulness | gain over gray, dB (95 %) | beats gray, PSNR | CIEDE2000 |"
 RULE = "|---|---|---|---|---|---|---|---|"
@@ -34,7 +33,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="params for all rows")
     parser.add_argument("-o", "--output", type=Path, required=True, help="Markdown file to write")
     options = parser.parse_args()
-    plan = yaml.load(options.list.read_text(encoding="utf-8"), Loader=Yaml12Loader)
+    plan = read_yaml(options.list)
     if _git("status", "--porcelain", "--untracked-files=no"):
         sys.exit("error: commit your changes first: each row is tied to a commit")
     common = [f"data.dir={options.data.resolve()}", *_settings(plan["common"]), *options.set]

@@ -1,14 +1,16 @@
-"""Stage `sample`: lay data/sample, and check data.dir before any other stage starts."""
+"""Stage `sample`: lay data/sample, and check params and data.dir before any other stage starts."""
 
 from pathlib import Path
 
 from _stage import Params, run
 
+from chromascape.learning.checks import check_train
 from chromascape.photos.sample import write_sample
 from chromascape.photos.source import check_folder, check_trackable
 
 
 def sample(params: Params) -> None:
+    check_train(params.train)
     folder = Path("data/sample")
     if Path(params.data.dir) != folder:
         check_trackable(check_folder(Path(params.data.dir)))

@@ -12,6 +12,7 @@ from chromascape.devices import pick_device
 from chromascape.files import atomic_folder, atomic_write, write_json
 from chromascape.judging.modelcard import model_card
 from chromascape.learning.calibration import fit_renderings
+from chromascape.learning.checks import check_train
 from chromascape.learning.training import train
 from chromascape.photos.shards import SPLITS, Shards
 from chromascape.tracking import runs as tracking
@@ -19,6 +20,7 @@ from chromascape.tracking import runs as tracking
 
 def train_stage(params: Params) -> None:
     section, cache = params.train, Path("data/lab")
+    check_train(section)
     photos = Shards(cache, SPLITS if section.photos == "all" else ("train",))
     val = Shards(cache, ("val",))
     size = section.working_size or params.preprocess.side

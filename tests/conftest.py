@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
 
-from chromascape.params import Params, Yaml12Loader
+from chromascape.params import Params, read_yaml
 from chromascape.photos import reading, source
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -87,7 +86,7 @@ def make_params() -> Callable[..., Params]:
 
 def changed_params(changes: dict[str, Any]) -> dict[str, Any]:
     """The repository's params.yaml as a dictionary, with values at dotted keys changed."""
-    values = yaml.load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"), Loader=Yaml12Loader)
+    values = read_yaml(REPOSITORY / "params.yaml")
     for key, value in changes.items():
         *sections, last = key.split(".")
         section = values

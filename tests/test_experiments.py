@@ -6,10 +6,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 from conftest import REPOSITORY, changed_params
 
-from chromascape.params import Params, Yaml12Loader
+from chromascape.params import Params, read_yaml
 
 LISTS = sorted((REPOSITORY / "experiments").glob("*.yaml"))
 spec = importlib.util.spec_from_file_location("experiments_run", REPOSITORY / "experiments" / "run.py")
@@ -20,7 +19,7 @@ spec.loader.exec_module(experiments)
 
 @pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
 def test_every_row_is_a_valid_params_file(path: Path) -> None:
-    plan = yaml.load(path.read_text(encoding="utf-8"), Loader=Yaml12Loader)
+    plan = read_yaml(path)
     assert set(plan) == {"title", "common", "rows"}
     seen = [Params.model_validate(changed_params(plan["common"] | (row or {}))) for row in plan["rows"].values()]
     assert all(seen.count(params) == 1 for params in seen)  # no row runs twice

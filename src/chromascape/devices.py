@@ -28,13 +28,11 @@ def pick_device(wanted: str, key: str) -> str:
     return wanted
 
 
-def pick_precision(wanted: str, device: str) -> Literal["bf16-mixed", "32-true"]:
-    """Lightning Fabric's name of the precision: `auto` takes bf16 autocast where the hardware computes in it."""
-    if wanted == "float32":
-        return "32-true"
-    if wanted == "bf16" or has_bf16(device):
-        return "bf16-mixed"
-    return "32-true"
+def pick_precision(wanted: str, device: str) -> Literal["bf16", "float32"]:
+    """bf16 (for autocast; the weights stay float32) or float32. `auto` takes bf16 where the hardware computes in it."""
+    if wanted == "bf16" or (wanted == "auto" and has_bf16(device)):
+        return "bf16"
+    return "float32"
 
 
 def has_bf16(device: str) -> bool:

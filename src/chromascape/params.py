@@ -1,41 +1,12 @@
 """`params.yaml` as typed, validated objects. Every error names the key and what it may be."""
 
 import difflib
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chromascape.errors import ChromascapeError
-
-
-class Yaml12Loader(yaml.SafeLoader):
-    """PyYAML reads YAML 1.1, where `on` is true and `1e-3` a text; DVC writes and reads 1.2, so we do too."""
-
-
-def _yaml12_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    text = loader.construct_scalar(node)
-    return int(text, 0) if text.startswith(("0o", "0x")) else int(text)  # 010 is ten
-
-
-Yaml12Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":int", ":float"))]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-Yaml12Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-Yaml12Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:int", re.compile("^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$"), list("-+0123456789")
-)
-Yaml12Loader.add_constructor("tag:yaml.org,2002:int", _yaml12_int)
-Yaml12Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$|^[-+]?\.inf$|^\.nan$"),
-    list("-+.0123456789"),
-)
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -115,23 +86,12 @@ class Preprocess(Section):
     shard_mb: Positive
 
 
-class LossWeights(Section):
-    mse: Weight
-    l1: Weight
-    ssim: Weight
-
-    @model_validator(mode="after")
-    def not_all_zero(self) -> "LossWeights":
-        if self.mse + self.l1 + self.ssim == 0:
-            raise ValueError("at least one of mse, l1 and ssim must be above 0")
-        return self
-
-
 class Train(Section):
-    network: Literal["unet", "efficientnet", "assignment", "assignment_rgb"]
+    # Which networks and losses there are, say their tables: learning.checks.check_train compares.
+    network: str
     init: Literal["scratch", "imagenet", "shipped"]
     input: Literal["lightness", "luma"]
-    loss: LossWeights
+    loss: dict[str, Weight]
     epochs: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1)]
     lr: Positive
@@ -184,12 +144,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     Raises:
         ChromascapeError: the file is missing, is not YAML, or a key is unknown, missing or out of range.
     """
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=Yaml12Loader)
-    except FileNotFoundError:
-        raise ChromascapeError(f"{path}: no such file; run this in the project's folder") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ChromascapeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise ChromascapeError(f"{path}: expected sections such as 'data:' and 'train:'")
     try:
@@ -197,6 +152,26 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     except ValidationError as error:
         problems = "; ".join(_explain(problem) for problem in error.errors())
         raise ChromascapeError(f"{path}: {problems}") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds, read by the library and in the version (1.2) in which DVC reads it.
+
+    YAML 1.1, PyYAML's, has other values for what 1.2 reads as the text `on` and the numbers 1e-3 and 10 (`010`).
+
+    Raises:
+        ChromascapeError: the file is missing, is not YAML or names a key twice.
+    """
+    from ruamel.yaml import YAML, YAMLError  # of the extra `pipeline`: colorizing alone reads no YAML
+
+    try:
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ChromascapeError(f"{path}: no such file; run this in the project's folder") from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise ChromascapeError(f"{path}: not valid YAML: {line}{' '.join(str(problem or error).split())}") from None
 
 
 def flatten(params: BaseModel) -> dict[str, Any]:

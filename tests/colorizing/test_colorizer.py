@@ -18,7 +18,8 @@ from chromascape.color import lab
 from chromascape.color.metrics import colorfulness
 from chromascape.colorizing import colorizer as module
 from chromascape.colorizing.colorizer import Colorizer, save
-from chromascape.colorizing.networks import build_network
+from chromascape.colorizing.layers import Network
+from chromascape.colorizing.networks import NETWORKS, build_network
 from chromascape.errors import ChromascapeError
 from chromascape.photos import reading, source
 
@@ -26,23 +27,24 @@ SIZE = 64
 RENDERINGS = {"faithful": 0.9, "vivid": 1.5}
 
 
-class Constant(nn.Module):
+class Constant(Network):
     """Predicts the same scaled color everywhere, and remembers what it saw."""
 
     def __init__(self, *color: float):
         super().__init__()
         self.color, self.seen = torch.tensor(color), []
+        self.predicts = "rgb" if len(color) == 3 else "ab"
 
     def forward(self, lightness: Tensor) -> Tensor:
         self.seen.append(lightness)
         return self.color[None, :, None, None].expand(-1, -1, *lightness.shape[2:])
 
 
-def lively_network(name: str = "unet") -> nn.Module:
+def lively_network(name: str = "unet") -> Network:
     """A network with random weights that predicts different colors at different places."""
     torch.manual_seed(0)
     network = build_network(name)
-    if name == "unet":
+    if name in ("unet", "efficientnet"):
         nn.init.normal_(network.head.weight, std=0.3)
     return network
 
@@ -65,7 +67,7 @@ def gray_levels(picture: Image.Image | np.ndarray) -> np.ndarray:
     return lab.rgb_to_lab(np.asarray(picture))[..., 0]
 
 
-@pytest.mark.parametrize("name", ["unet", "assignment", "assignment_rgb"])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path, photo: np.ndarray, name: str) -> None:
     network = lively_network(name)
     save(tmp_path, network.state_dict(), name, SIZE, RENDERINGS)
@@ -211,6 +213,14 @@ def test_the_network_sees_the_photo_at_its_working_size(height: int, width: int,
     assert network.seen[0].shape == (1, 1, *seen)
     assert float(network.seen[0].mean()) == pytest.approx(0.5)
     assert ab.shape == (height, width, 2) and ab.dtype == np.float32
+
+
+def test_the_network_sees_sides_that_are_its_multiples(photo: np.ndarray) -> None:
+    network = Constant(0.5, 0.5)
+    network.multiple = 32
+    ab = Colorizer(network, "unet", 70).predict_ab(gray_levels(photo))
+    assert [tuple(seen.shape) for seen in network.seen] == [(1, 1, 96, 96)]  # of 70 × 78
+    assert ab.shape == (*photo.shape[:2], 2)
 
 
 @pytest.mark.parametrize(("value", "expected"), [(1.0, 127.0), (0.0, -128.0), (128 / 255, 0.0)])

@@ -5,13 +5,14 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from chromascape.colorizing.networks import build_network, pad_to_multiple, predicts_rgb
+from chromascape.colorizing.layers import Network
+from chromascape.colorizing.networks import NETWORKS, build_network, pad_to_multiple, predict
 
-CHANNELS = {"unet": 2, "efficientnet": 2, "assignment": 2, "assignment_rgb": 3}
+CHANNELS = {name: 3 if network.predicts == "rgb" else 2 for name, network in NETWORKS.items()}
 SIZES = [(64, 64), (67, 131), (131, 67), (1, 1), (1, 70), (33, 8)]
 
 
-def awake_network(name: str) -> nn.Module:
+def awake_network(name: str) -> Network:
     """A network whose norms have seen photos and whose last layer is not zero, in eval mode."""
     torch.manual_seed(0)
     network = build_network(name)
@@ -27,7 +28,7 @@ def awake_network(name: str) -> nn.Module:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", CHANNELS)
 def test_output_has_the_photos_size_and_lies_in_0_to_1(name: str, size: tuple[int, int]) -> None:
-    colors = awake_network(name)(torch.rand(2, 1, *size))
+    colors = predict(awake_network(name), torch.rand(2, 1, *size))
     assert colors.shape == (2, CHANNELS[name], *size)
     assert float(colors.min()) >= 0 and float(colors.max()) <= 1
     if min(size) > 1:
@@ -43,13 +44,26 @@ def test_ours_are_clamped_to_0_to_1_however_large_their_heads_get(name: str) -> 
     assert float(colors.min()) == 0 and float(colors.max()) == 1
 
 
-def test_unknown_network_is_named() -> None:
-    with pytest.raises(ValueError, match="unknown network 'resnet'"):
-        build_network("resnet")
-
-
 def test_only_one_network_predicts_rgb() -> None:
-    assert [name for name in CHANNELS if predicts_rgb(name)] == ["assignment_rgb"]
+    assert [name for name, network in NETWORKS.items() if network.predicts == "rgb"] == ["assignment_rgb"]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", NETWORKS)
+def test_forward_takes_the_smallest_side_that_its_multiple_allows(name: str) -> None:
+    multiple = NETWORKS[name].multiple
+    assert build_network(name).eval()(torch.rand(1, 1, multiple, 3 * multiple)).shape[2:] == (multiple, 3 * multiple)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_export_with_free_height_and_width(name: str) -> None:
+    """With the padding inside of `forward` the traced sides would be fixed."""
+    network, multiple = awake_network(name), NETWORKS[name].multiple
+    sides = {2: multiple * torch.export.Dim("rows", min=2, max=64), 3: multiple * torch.export.Dim("columns", max=64)}
+    exported = torch.export.export(network, (torch.rand(1, 1, 3 * multiple, 2 * multiple),), dynamic_shapes=(sides,))
+    photo = torch.rand(1, 1, 2 * multiple, 5 * multiple)
+    with torch.no_grad():
+        torch.testing.assert_close(exported.module()(photo), network(photo), rtol=0, atol=1e-5)
 
 
 @torch.no_grad()
@@ -97,7 +111,7 @@ def test_gradients_reach_every_parameter_after_one_step(name: str) -> None:
 @pytest.mark.parametrize("name", CHANNELS)
 def test_photos_of_a_batch_do_not_see_each_other_in_eval_mode(name: str) -> None:
     network = awake_network(name)
-    lightness = torch.rand(2, 1, 67, 64)
+    lightness = torch.rand(2, 1, 96, 64)
     together = network(lightness)
     apart = torch.cat([network(lightness[:1]), network(lightness[1:])])
     torch.testing.assert_close(together, apart, rtol=0, atol=2e-6)
@@ -121,3 +135,27 @@ def test_padding_repeats_the_last_row_and_column(size: tuple[int, int], padded: 
     torch.testing.assert_close(wide[:, :, : size[0], : size[1]], x, rtol=0, atol=0)
     assert torch.equal(wide[..., -1, -1], x[..., -1, -1])
     assert torch.equal(wide[..., 0, -1], x[..., 0, -1])
+
+
+class Watching(Network):
+    """Gives back L* as it came, twice, and keeps it."""
+
+    multiple = 32
+
+    def forward(self, lightness: torch.Tensor) -> torch.Tensor:
+        self.seen = lightness
+        return lightness.repeat(1, 2, 1, 1)
+
+
+@pytest.mark.parametrize("size", [(65, 31), (33, 32), (32, 33), (64, 96)])
+def test_photos_are_padded_on_the_right_and_below_and_cut_there(size: tuple[int, int]) -> None:
+    network, x = Watching(), torch.rand(2, 1, *size)
+    colors = predict(network, x)
+    torch.testing.assert_close(colors, x.repeat(1, 2, 1, 1), rtol=0, atol=0)
+    seen = network.seen
+    assert all(side % 32 == 0 for side in seen.shape[2:])
+    assert torch.equal(seen[:, :, : size[0], : size[1]], x)  # the photo stays in the top left corner
+    assert torch.equal(seen[:, :, size[0] :, : size[1]], x[:, :, -1:].expand(-1, -1, seen.shape[2] - size[0], -1))
+    assert torch.equal(
+        seen[..., size[1] :], seen[..., size[1] - 1 : size[1]].expand(-1, -1, -1, seen.shape[3] - size[1])
+    )

@@ -53,7 +53,7 @@ def test_card_states_what_the_weights_come_from(make_params: Callable[..., Param
         "1,647 for training, 20 for choosing the epoch, from `my/photos` (only trained on: `more`, `odd ones`)"
     )
     assert rows["Split"] == "train 0.8, val 0.1, test 0.1, seed 5"
-    assert rows["Loss"] == "1 · MSE + 0.1 · L1 + 0.25 · (1 − SSIM), on ab scaled to 0..1"
+    assert rows["Loss"] == "1 · `mse` + 0.1 · `l1` + 0.25 · `ssim`, on ab scaled to 0..1"
     assert rows["Recipe"] == "adam, cosine, lr 0.003, batch 12, 10 epochs, moving average of the weights 0.99"
     assert rows["Started from"] == "`scratch`"
     assert rows["Sees"] == "crops of at least 0.5 of the area at 96 pixels, half of them mirrored"

@@ -40,3 +40,31 @@ def test_photos_are_reduced_to_the_side_to_train_on() -> None:
 
 def test_nothing_changes_when_all_is_switched_off() -> None:
     assert np.array_equal(augment(planes(), False, 1.0, 64, torch.Generator()), planes())
+
+
+def corners(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Top left and bottom right (x, y), in shares of the photo, of crops of at least a fifth of its area."""
+    ramp = np.linspace(0, 255, 64).astype(np.uint8)
+    photo = np.stack([np.tile(ramp, (64, 1)), np.tile(ramp[:, None], (1, 64)), np.zeros((64, 64), np.uint8)])[None]
+    results = augment(photo.repeat(count, axis=0), False, 0.2, 64, torch.Generator().manual_seed(1)) / 255
+    return results[:, :2].min(axis=(2, 3)), results[:, :2].max(axis=(2, 3))
+
+
+def test_crops_lie_anywhere_in_the_photo() -> None:
+    first, last = corners(400)
+    room = 1 - (last - first)
+    place = (first / np.maximum(room, 1e-9))[(room > 0.15).all(axis=1)]  # 0: at the left or top, 1: right or bottom
+    assert len(place) > 200
+    for axis in range(2):
+        counts, _ = np.histogram(place[:, axis], bins=4, range=(0, 1.01))
+        assert counts.min() > 0.15 * len(place)
+    assert abs(np.corrcoef(place.T)[0, 1]) < 0.2
+
+
+def test_crops_have_aspects_from_3_to_4_to_4_to_3() -> None:
+    first, last = corners(400)
+    width, height = (last - first).T
+    aspect = (width / height)[(width < 0.95) & (height < 0.95)]
+    assert len(aspect) > 200
+    assert 0.7 < aspect.min() < 0.8 and 1.25 < aspect.max() < 1.42
+    assert 0.3 < np.mean(aspect > 1) < 0.7

@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 import torch
 
-from chromascape.colorizing.networks import EfficientNetLite0, EfficientNetUNet
+from chromascape.colorizing.efficientnet import EfficientNetLite0, EfficientNetUNet
 from chromascape.errors import ChromascapeError
 from chromascape.learning import pretrained
 from chromascape.learning.training import initial_network
@@ -48,11 +48,6 @@ def test_init_imagenet_starts_from_these_weights(make_params) -> None:  # type: 
     network = initial_network(train_params)
     assert isinstance(network, EfficientNetUNet)
     assert torch.equal(network.encoder.stem.weight, encoder.stem.weight)
-
-
-def test_init_imagenet_fits_only_the_network_with_that_encoder(make_params) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ChromascapeError, match=r"train\.init: imagenet fits network efficientnet, not unet"):
-        initial_network(make_params({"train.network": "unet", "train.init": "imagenet"}).train)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

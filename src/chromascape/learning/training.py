@@ -1,16 +1,14 @@
 """The training loop: Lab shards in, the weights of the best epoch out."""
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -18,18 +16,17 @@ from tqdm import tqdm
 
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import SHIPPED, load_network
-from chromascape.colorizing.networks import EfficientNetUNet, build_network, predicts_rgb
+from chromascape.colorizing.efficientnet import EfficientNetLite0
+from chromascape.colorizing.layers import Network
+from chromascape.colorizing.networks import build_network, predict
 from chromascape.devices import pick_device, pick_precision
 from chromascape.errors import ChromascapeError
 from chromascape.learning.augment import augment
-from chromascape.learning.losses import weighted_loss
+from chromascape.learning.losses import Loss, build_loss
 from chromascape.learning.pretrained import load_imagenet_encoder
 from chromascape.learning.schedule import lr_factor
 from chromascape.params import Train
 from chromascape.photos.shards import Shards
-
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
 
 History = list[dict[str, float]]
 
@@ -40,7 +37,7 @@ class Trained:
 
     Attributes:
         weights: state of the network after its best epoch, on the CPU.
-        history: a row an epoch: epoch (from 1), train_loss, val_loss, gray_val_loss, lr.
+        history: a row an epoch: epoch (from 1), train_loss, val_loss, gray_val_loss, lr (of the last step).
         best_epoch: the one with the lowest val_loss.
         images_per_second: over all training steps; depends on the machine's mood, so it goes into no tracked file.
     """
@@ -55,16 +52,24 @@ class Trained:
 class _Learner:
     """A network and what moves its weights; `averaged` holds their moving average, if one is kept."""
 
-    fabric: Fabric
-    network: Any
+    network: Network
     averaged: AveragedModel | None
-    optimizer: Any
+    optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LambdaLR
+    loss: Loss
+    device: str
+    bf16: bool
 
     @property
-    def evaluated(self) -> nn.Module:
+    def evaluated(self) -> Network:
         """The network that is validated and kept."""
-        return self.averaged.module if self.averaged else self.network.module  # type: ignore[no-any-return]
+        return cast(Network, self.averaged.module) if self.averaged else self.network
+
+    def predict(self, network: Network, lightness: Tensor) -> Tensor:
+        """Scaled colors in float32, computed in the precision of the training."""
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
+            colors = predict(network, lightness)
+        return colors.float()
 
 
 def train(
@@ -82,22 +87,22 @@ def train(
     """
     torch.manual_seed(params.seed)
     device = pick_device(params.device, "train.device")
-    learner = _learner(params, device, _steps_per_epoch(len(train_photos), params.batch_size))
+    learner = _learner(params, device, math.ceil(len(train_photos) / params.batch_size))
     history: History = []
     best: dict[str, Tensor] = {}
-    images, seconds = 0, 0.0
+    seconds = 0.0
     with _memory_errors_explained(params, device):
-        gray_loss = _gray_loss(val_photos, params)
+        gray_loss = _gray_loss(learner, val_photos, params)
         for epoch in range(1, params.epochs + 1):
             start = time.perf_counter()
-            train_loss, seen = _train_epoch(learner, train_photos, params, epoch)
-            images, seconds = images + seen, seconds + time.perf_counter() - start
+            train_loss, lr = _train_epoch(learner, train_photos, params, epoch)
+            seconds += time.perf_counter() - start
             row = {
                 "epoch": epoch,
                 "train_loss": train_loss,
                 "val_loss": _val_loss(learner, val_photos, params),
                 "gray_val_loss": gray_loss,
-                "lr": learner.optimizer.param_groups[0]["lr"],
+                "lr": lr,
             }
             _check_finite(row)
             if all(row["val_loss"] < earlier["val_loss"] for earlier in history):
@@ -106,41 +111,33 @@ def train(
             if on_epoch:
                 on_epoch(row)
     best_epoch = min(history, key=lambda row: row["val_loss"])["epoch"]
-    return Trained(best, history, int(best_epoch), images / seconds)
+    return Trained(best, history, int(best_epoch), params.epochs * len(train_photos) / seconds)
 
 
-def initial_network(params: Train) -> nn.Module:
-    """The network with the weights that training starts from.
+def initial_network(params: Train) -> Network:
+    """The network with the weights that training starts from; `checks.check_train` says which fit it.
 
     Raises:
-        ChromascapeError: `train.init` names weights that do not fit this network, or are not installed.
+        ChromascapeError: the weights are not installed.
     """
-    network = build_network(params.network)
     if params.init == "shipped":
-        config, shipped = load_network(SHIPPED)
-        if config["network"] != params.network:
-            raise ChromascapeError(
-                f"train.init: shipped fits network {config['network']}, not {params.network}: change one of the two"
-            )
-        return shipped
+        return load_network(SHIPPED)[1]
+    network = build_network(params.network)
     if params.init == "imagenet":
-        if not isinstance(network, EfficientNetUNet):
-            raise ChromascapeError(f"train.init: imagenet fits network efficientnet, not {params.network}")
-        load_imagenet_encoder(network.encoder)
+        load_imagenet_encoder(cast(EfficientNetLite0, network.encoder))
     return network
 
 
 def _learner(params: Train, device: str, steps: int) -> _Learner:
     """All that training needs, for epochs of `steps` batches."""
-    fabric = Fabric(accelerator=device, devices=1, precision=pick_precision(params.precision, device))
-    network = initial_network(params).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = initial_network(params).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(network, params)
     schedule = _schedule(optimizer, params, steps)
-    network, optimizer = fabric.setup(network, optimizer)
     averaged = None
     if params.ema:
-        averaged = AveragedModel(network.module, multi_avg_fn=get_ema_multi_avg_fn(params.ema), use_buffers=True)
-    return _Learner(fabric, network, averaged, optimizer, schedule)
+        averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(params.ema), use_buffers=True)
+    bf16 = pick_precision(params.precision, device) == "bf16"
+    return _Learner(network, averaged, optimizer, schedule, build_loss(params.loss), device, bf16)
 
 
 @contextmanager
@@ -157,33 +154,34 @@ def _memory_errors_explained(params: Train, device: str) -> Iterator[None]:
         ) from None
 
 
-def _train_epoch(learner: _Learner, photos: Shards, params: Train, epoch: int) -> tuple[float, int]:
-    """One pass over the photos in an order that seed and epoch decide; returns the mean loss and the photos seen."""
-    network, optimizer = learner.network, learner.optimizer
-    network.train()
+def _train_epoch(learner: _Learner, photos: Shards, params: Train, epoch: int) -> tuple[float, float]:
+    """One pass over the photos in an order that seed and epoch decide.
+
+    Returns:
+        The mean loss of the photos, and the learning rate of the last step.
+    """
+    network, optimizer = learner.network.train(), learner.optimizer
     generator = torch.Generator().manual_seed(params.seed * 100_003 + epoch)
     order = torch.randperm(len(photos), generator=generator).numpy()
-    steps = _steps_per_epoch(len(photos), params.batch_size)
-    bar = tqdm(total=steps * params.batch_size, desc=f"epoch {epoch}/{params.epochs}", unit="image", disable=None)
-    losses, seen = [], 0
-    for step in range(steps):
-        rows = order[step * params.batch_size : (step + 1) * params.batch_size]
+    bar = tqdm(total=len(photos), desc=f"epoch {epoch}/{params.epochs}", unit="image", disable=None)
+    losses, lr = [], params.lr
+    for step, rows in enumerate(_batches(order, params.batch_size)):
         quantised = augment(photos.read(rows), params.flip, params.crop, params.side or photos.side, generator)
-        lightness, target = _tensors(quantised, params, learner.fabric.device)
-        loss = weighted_loss(network(lightness), target, params.loss.model_dump())
+        lightness, target = _tensors(quantised, params, network, learner.device)
+        loss = learner.loss(learner.predict(network, lightness), target)
         optimizer.zero_grad(set_to_none=True)
-        learner.fabric.backward(loss)
+        loss.backward()
         optimizer.step()
+        lr = float(learner.schedule.get_last_lr()[0])
         learner.schedule.step()
         if learner.averaged:
-            learner.averaged.update_parameters(network.module)
-        losses.append(loss.detach())
-        seen += len(rows)
+            learner.averaged.update_parameters(network)
+        losses.append(loss.detach() * len(rows))
         bar.update(len(rows))
         if step % 10 == 0:  # reading the loss waits for the device
             bar.set_postfix(loss=f"{loss.item():.4f}")
     bar.close()
-    return float(torch.stack(losses).mean()), seen
+    return float(torch.stack(losses).sum()) / len(photos), lr
 
 
 @torch.no_grad()
@@ -191,30 +189,27 @@ def _val_loss(learner: _Learner, photos: Shards, params: Train) -> float:
     """Mean loss over the whole photos."""
     network = learner.evaluated.eval()
     total = 0.0
-    for rows in _batches(len(photos), params.batch_size):
-        lightness, target = _tensors(photos.read(rows), params, learner.fabric.device)
-        with learner.fabric.autocast():
-            colors = network(lightness)
-        total += float(weighted_loss(colors, target, params.loss.model_dump())) * len(rows)
+    for rows in _batches(np.arange(len(photos)), params.batch_size):
+        lightness, target = _tensors(photos.read(rows), params, network, learner.device)
+        total += float(learner.loss(learner.predict(network, lightness), target)) * len(rows)
     return total / len(photos)
 
 
 @torch.no_grad()
-def _gray_loss(photos: Shards, params: Train) -> float:
+def _gray_loss(learner: _Learner, photos: Shards, params: Train) -> float:
     """The same loss for the gray photo itself: no val_loss may be read without it."""
     total = 0.0
-    for rows in _batches(len(photos), params.batch_size):
+    for rows in _batches(np.arange(len(photos)), params.batch_size):
         quantised = photos.read(rows)
-        true = _target(quantised, params.network)
+        true = _target(quantised, learner.network)
         quantised[:, 1:] = lab.NEUTRAL
-        gray = _target(quantised, params.network)
-        total += float(weighted_loss(gray, true, params.loss.model_dump())) * len(rows)
+        total += float(learner.loss(_target(quantised, learner.network), true)) * len(rows)
     return total / len(photos)
 
 
-def _tensors(quantised: NDArray[np.uint8], params: Train, device: torch.device) -> tuple[Tensor, Tensor]:
+def _tensors(quantised: NDArray[np.uint8], params: Train, network: Network, device: str) -> tuple[Tensor, Tensor]:
     """Scaled L* (N, 1, H, W) and the target (N, C, H, W) on the device, of quantised Lab (N, 3, H, W)."""
-    target = _target(quantised, params.network)
+    target = _target(quantised, network)
     if params.input == "luma":
         luma = lab.luma(lab.dequantise(quantised.transpose(0, 2, 3, 1)))
         lightness = torch.from_numpy(lab.scale_lightness(luma))[:, None].to(device)
@@ -223,22 +218,17 @@ def _tensors(quantised: NDArray[np.uint8], params: Train, device: torch.device) 
     return lightness.contiguous(memory_format=torch.channels_last), target.to(device)
 
 
-def _target(quantised: NDArray[np.uint8], network: str) -> Tensor:
+def _target(quantised: NDArray[np.uint8], network: Network) -> Tensor:
     """What a network should predict for quantised Lab (N, 3, H, W): scaled ab, or RGB in 0..1."""
-    if predicts_rgb(network):
+    if network.predicts == "rgb":
         rgb = lab.lab_to_rgb(lab.dequantise(quantised.transpose(0, 2, 3, 1)))
         return torch.from_numpy(np.ascontiguousarray(rgb.transpose(0, 3, 1, 2))).float() / 255
     return torch.from_numpy(np.ascontiguousarray(quantised[:, 1:])).float() / lab.LEVELS
 
 
-def _batches(count: int, size: int) -> Iterator[NDArray[np.integer]]:
-    for start in range(0, count, size):
-        yield np.arange(start, min(start + size, count))
-
-
-def _steps_per_epoch(count: int, batch_size: int) -> int:
-    """Full batches only, as batch norm wants them; where there is none, the one there is."""
-    return max(1, count // batch_size)
+def _batches(rows: NDArray[np.integer], size: int) -> list[NDArray[np.integer]]:
+    """The rows cut into batches of at most `size`, all nearly equal: a small rest is no ground for batch norm."""
+    return np.array_split(rows, math.ceil(len(rows) / size))
 
 
 def _optimizer(network: nn.Module, params: Train) -> torch.optim.Optimizer:

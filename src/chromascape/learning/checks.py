@@ -1,0 +1,53 @@
+"""The names of networks and losses in params.yaml, compared with their tables before any work begins."""
+
+import difflib
+from collections.abc import Iterable
+
+from chromascape.colorizing.networks import NETWORKS
+from chromascape.errors import ChromascapeError
+from chromascape.learning.losses import LOSSES
+from chromascape.params import Train
+
+
+def check_train(params: Train) -> None:
+    """Check `train.network`, `train.init` and `train.loss` against the tables.
+
+    Raises:
+        ChromascapeError: a name is in no table, a loss is missing, all weights are 0, or the network can't start
+            from these weights; one line with all that is wrong.
+    """
+    problems = _network_problems(params) + _loss_problems(params.loss)
+    if problems:
+        raise ChromascapeError(f"params.yaml: {'; '.join(problems)}")
+
+
+def _network_problems(params: Train) -> list[str]:
+    if params.network not in NETWORKS:
+        return [f"train.network: must be {_choices(NETWORKS)} (it is {params.network!r})"]
+    inits = NETWORKS[params.network].inits
+    if params.init not in inits:
+        fitting = [name for name, network in NETWORKS.items() if params.init in network.inits]
+        return [
+            f"train.init: must be {_choices(inits)} with network {params.network} (it is {params.init!r}, "
+            f"which fits {_choices(fitting)})"
+        ]
+    return []
+
+
+def _loss_problems(weights: dict[str, float]) -> list[str]:
+    problems = []
+    for name in weights:
+        if name not in LOSSES:
+            near = difflib.get_close_matches(name, LOSSES, n=1)
+            hint = f"; did you mean train.loss.{near[0]}?" if near else f"; there are {', '.join(LOSSES)}"
+            problems.append(f"train.loss.{name}: unknown key{hint}")
+    problems += [f"train.loss.{name}: this key is missing" for name in LOSSES if name not in weights]
+    if not problems and not any(weights.values()):
+        problems.append(f"train.loss: at least one of {_choices(LOSSES)} must be above 0")
+    return problems
+
+
+def _choices(names: Iterable[str]) -> str:
+    """'a', 'b' or 'c', as pydantic writes it."""
+    *first, last = [repr(name) for name in names]
+    return f"{', '.join(first)} or {last}" if first else last

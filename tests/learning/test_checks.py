@@ -1,0 +1,72 @@
+"""The names in params.yaml against the tables of networks and losses."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import REPOSITORY
+
+from chromascape.colorizing.networks import NETWORKS
+from chromascape.errors import ChromascapeError
+from chromascape.learning.checks import check_train
+from chromascape.learning.losses import LOSSES
+from chromascape.params import Params, load_params
+
+MakeParams = Callable[..., Params]
+
+
+def test_the_repository_s_own_params_fit_the_tables() -> None:
+    check_train(load_params(REPOSITORY / "params.yaml").train)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"train.network": "resnet"},
+            "train.network: must be 'unet', 'efficientnet', 'assignment' or 'assignment_rgb' (it is 'resnet')",
+        ),
+        ({"train.loss.ssmi": 0.1}, "train.loss.ssmi: unknown key; did you mean train.loss.ssim?"),
+        ({"train.loss.huber": 0.1}, "train.loss.huber: unknown key; there are mse, l1, ssim"),
+        ({"train.loss": {"mse": 1.0, "l1": 0.1}}, "train.loss.ssim: this key is missing"),
+        (
+            {"train.loss": {"mse": 0, "l1": 0, "ssim": 0}},
+            "train.loss: at least one of 'mse', 'l1' or 'ssim' must be above 0",
+        ),
+        (
+            {"train.network": "unet", "train.init": "shipped"},
+            "train.init: must be 'scratch' with network unet (it is 'shipped', which fits 'efficientnet')",
+        ),
+        (
+            {"train.network": "assignment", "train.init": "imagenet"},
+            "train.init: must be 'scratch' with network assignment (it is 'imagenet', which fits 'efficientnet')",
+        ),
+    ],
+    ids=str,
+)
+def test_a_name_that_does_not_fit_is_one_line(make_params: MakeParams, changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ChromascapeError) as caught:
+        check_train(make_params(changes).train)
+    assert str(caught.value) == f"params.yaml: {expected}"
+
+
+def test_all_slips_are_told_at_once(make_params: MakeParams) -> None:
+    with pytest.raises(ChromascapeError) as caught:
+        check_train(make_params({"train.network": "vgg", "train.loss": {"huber": 1.0, "mse": 1.0}}).train)
+    assert all(f"train.{key}: " in str(caught.value) for key in ("network", "loss.huber", "loss.l1", "loss.ssim"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("init", ["scratch", "imagenet", "shipped"])
+def test_a_network_starts_from_the_inits_that_its_class_names(make_params: MakeParams, network: str, init: str) -> None:
+    params = make_params({"train.network": network, "train.init": init}).train
+    if init in NETWORKS[network].inits:
+        check_train(params)
+    else:
+        with pytest.raises(ChromascapeError, match=r"params\.yaml: train\.init: must be"):
+            check_train(params)
+
+
+def test_every_loss_of_the_table_is_in_params_yaml() -> None:
+    assert list(load_params(REPOSITORY / "params.yaml").train.loss) == list(LOSSES)
