@@ -5,6 +5,9 @@
 A list is a YAML file with a `title`, `common` params for all rows and `rows`: a label, and the params that the row
 changes. Every row is an ordinary DVC experiment and MLflow run, made in a temporary copy of the repository: your
 workspace stays as it is, and a run that was stopped goes on where it was.
+
+Rows are compared on the validation photos, and run only up to the stage `train`: the test photos are for the model
+that is reported, and must not have chosen it.
 """
 
 import argparse
@@ -13,17 +16,20 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dvc.api
 import pandas as pd
 
-from chromascape.color.metrics import bootstrap_ci95
+from chromascape.color.metrics import METRICS, bootstrap_ci95
+from chromascape.judging.predictions import PREDICTIONS
 from chromascape.params import read_yaml
 
-HEAD = "| | PSNR dB | SSIM | CIEDE2000 | colorfulness | gain over gray, dB (95 %) | beats gray, PSNR | CIEDE2000 |"
-RULE = "|---|---|---|---|---|---|---|---|"
+COMPARED, PER_PHOTO = "metrics/train.json", "reports/per_photo_val.csv"
+RESAMPLES, SEED = 10_000, 0  # of the intervals of differences between rows
+Row = tuple[dict[str, Any], pd.DataFrame]  # figures on the validation photos, and the table of each photo's
 
 
 def main() -> None:
@@ -37,11 +43,10 @@ def main() -> None:
     if _git("status", "--porcelain", "--untracked-files=no"):
         sys.exit("error: commit your changes first: each row is tied to a commit")
     common = [f"data.dir={options.data.resolve()}", *_settings(plan["common"]), *options.set]
-    tables: dict[str, tuple[dict[str, Any], pd.DataFrame]] = {}
+    tables: dict[str, Row] = {}
     for label, changes in plan["rows"].items():
         commit = _experiment([*common, *_settings(changes or {})])
-        figures = json.loads(dvc.api.read("metrics/evaluate.json", rev=commit))
-        tables[label] = figures, pd.read_csv(io.StringIO(dvc.api.read("reports/per_photo.csv", rev=commit)))
+        tables[label] = _read(commit)
         options.output.write_text(_markdown(plan["title"], common[1:], tables), encoding="utf-8")  # whole so far
     print(f"{len(tables)} experiments in {options.output}")
 
@@ -57,38 +62,66 @@ def _experiment(settings: list[str]) -> str:
     reference = f"refs/exps/{head[:2]}/{head[2:]}/{name}"
     if not _git("for-each-ref", reference):
         changes = [part for setting in settings for part in ("-S", setting)]
-        subprocess.run(["dvc", "exp", "run", "--temp", "-n", name, *changes], check=False)
+        subprocess.run(["dvc", "exp", "run", "--temp", "-n", name, *changes, "train"], check=False)
     if not _git("for-each-ref", reference):
         sys.exit(f"error: the experiment with {', '.join(settings)} failed: see above")
     return _git("rev-parse", reference)
+
+
+def _read(commit: str) -> Row:
+    """Figures and per-photo table of the validation photos at a commit."""
+    figures = json.loads(dvc.api.read(COMPARED, rev=commit))["val"]
+    text = io.StringIO(dvc.api.read(PER_PHOTO, rev=commit))
+    return figures, pd.read_csv(text, dtype={"path": str, "group": str}, keep_default_na=False, na_values=[""])
 
 
 def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _markdown(title: str, common: list[str], tables: dict[str, tuple[dict[str, Any], pd.DataFrame]]) -> str:
+def _markdown(title: str, common: list[str], tables: dict[str, Row]) -> str:
     """The rows so far: gray first, then every experiment, then each one's difference from the first."""
-    first, photos = next(iter(tables.values()))
-    lines = [f"# {title}", "", f"{first['n_photos']} held-out photos. All rows: {', '.join(common)}.", "", HEAD, RULE]
-    lines.append(_row("gray", first["gray"], "0", "", ""))
+    gains = ["gain over gray, dB (95 %)", "beats gray, PSNR", "CIEDE2000"]
+    columns = ["", "n", *(metric.heading for metric in METRICS.values()), *gains]
+    first = next(iter(tables.values()))[0]
+    lines = [f"# {title}", "", f"Figures on the validation photos (val). All rows: {', '.join(common)}.", ""]
+    lines += [_line(columns), "|---" * len(columns) + "|"]
+    lines.append(_line([PREDICTIONS["gray"], first["n_photos"], *_values(first["gray"]), "0", "", ""]))
     for label, (figures, _) in tables.items():
-        low, high = figures["gain_over_gray_ci95_db"]
-        gain = f"{figures['gain_over_gray_db']:+.2f} ({low:+.2f} to {high:+.2f})"
-        wins = figures["win_rate_over_gray"], figures["win_rate_over_gray_ciede2000"]
-        lines.append(_row(label, figures["model"], gain, *(f"{100 * share:.0f} %" for share in wins)))
-    base = next(iter(tables))
-    lines += ["", f"PSNR against the row *{base}*, photo by photo, dB (95 % interval):", ""]
-    for label, (_, table) in list(tables.items())[1:]:
-        difference = (table["model.psnr_db"] - photos["model.psnr_db"]).to_numpy()
-        low, high = bootstrap_ci95(difference, 10_000, 0) or (float("nan"), float("nan"))
-        lines.append(f"- {label}: {difference.mean():+.2f} ({low:+.2f} to {high:+.2f})")
-    return "\n".join([*lines, ""])
+        gain = _with_interval(figures["gain_over_gray_db"], figures["gain_over_gray_ci95_db"])
+        wins = (figures["win_rate_over_gray"], figures["win_rate_over_gray_ciede2000"])
+        cells = [gain, *(f"{100 * share:.0f} %" for share in wins)]
+        lines.append(_line([label, figures["n_photos"], *_values(figures["model"]), *cells]))
+    lines += ["", f"PSNR against the row *{next(iter(tables))}*, photo by photo, dB (95 % interval):", ""]
+    return "\n".join([*lines, *_differences(tables), ""])
 
 
-def _row(label: str, row: dict[str, float], gain: str, *wins: str) -> str:
-    numbers = f"{row['psnr_db']:.2f} | {row['ssim']:.4f} | {row['ciede2000']:.2f} | {row['colorfulness']:.1f}"
-    return f"| {label} | {numbers} | {gain} | {' | '.join(wins)} |"
+def _differences(tables: dict[str, Row]) -> list[str]:
+    """Each row's PSNR minus the first row's on the photos that both have, which are paired by path."""
+    (_, base), *others = tables.values()
+    lines = []
+    for label, (_, table) in zip(list(tables)[1:], others, strict=True):
+        pairs = table.merge(base, on="path", suffixes=("", ".base"), validate="one_to_one")
+        difference = (pairs["model.psnr_db"] - pairs["model.psnr_db.base"]).to_numpy()
+        if not len(pairs):
+            lines.append(f"- {label}: no photo in common")
+            continue
+        interval = bootstrap_ci95(difference, pairs["group"], RESAMPLES, SEED)
+        lines.append(f"- {label}: {_with_interval(difference.mean(), interval)}, n = {len(pairs)}")
+    return lines
+
+
+def _with_interval(value: float, interval: Sequence[float] | None) -> str:
+    return f"{value:+.2f}" + (f" ({interval[0]:+.2f} to {interval[1]:+.2f})" if interval else "")
+
+
+def _values(row: dict[str, float]) -> list[str]:
+    """All metrics of one prediction."""
+    return [format(row[key], metric.format) for key, metric in METRICS.items()]
+
+
+def _line(cells: Sequence[object]) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
 
 
 if __name__ == "__main__":

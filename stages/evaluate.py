@@ -1,43 +1,43 @@
 """Stage `evaluate`: measure the model on the test photos, beside gray, and write the report."""
 
-import json
 from pathlib import Path
 
-import pandas as pd
 from _stage import Params, run
 
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
-from chromascape.files import atomic_write, write_json
+from chromascape.colorizing.seen import hashes_of, read_seen
+from chromascape.devices import pick_device
+from chromascape.files import atomic_write, write_json, write_table
 from chromascape.judging import report
-from chromascape.judging.evaluation import evaluate, gain_histogram, summarize
-from chromascape.params import flatten
+from chromascape.judging.evaluation import evaluate, gain_histogram, seen_by, summarize
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import Shards
 from chromascape.tracking import runs as tracking
 
-MODEL = Path("models/colorizer")
+MODEL, LAB = Path("models/colorizer"), Path("data/lab")
 
 
 def evaluate_stage(params: Params) -> None:
-    section = params.evaluate
-    colorizer, test = Colorizer.load(MODEL), Shards(Path("data/lab"), ("test",))
-    table = evaluate(colorizer, Colorizer.load(SHIPPED), test, Shards(Path("data/lab"), ("train",)), params.jobs)
-    figures = summarize(table, section.bootstrap, section.seed, held_out=params.train.photos == "train")
-    curves = pd.read_csv("metrics/curves.csv")
+    """From weights and test photos to figures, report and the finished MLflow run."""
+    section, device = params.evaluate, pick_device(params.train.device, "train.device")
+    colorizer, shipped = Colorizer.load(MODEL, device), Colorizer.load(SHIPPED, device)
+    test, manifest = Shards(LAB, ("test",)), read_manifest(Path("data/manifest.csv"))
+    table = evaluate(colorizer, shipped, test, Shards(LAB, ("train",)), manifest, params.jobs)
+    bits = params.validate_.near_duplicate_bits
+    n_seen = seen_by(hashes_of(manifest, ("test",)), read_seen(MODEL), read_seen(SHIPPED), bits)
+    figures, histogram = summarize(table, n_seen, section.bootstrap, section.seed), gain_histogram(table)
+    curves = report.read_curves(Path("metrics/curves.csv"))
+    validation = report.read_validation(Path("metrics/validate.json"))
     pictures = report.triptychs(colorizer, test, table, section.rows, section.seed)
-    validation = json.loads(Path("metrics/validate.json").read_text(encoding="utf-8"))
-    histogram = gain_histogram(table)
-    page = report.render(figures, validation, curves, histogram, pictures, flatten(params))
-    tables = {"reports/per_photo.csv": table, "metrics/gains.csv": histogram}
-    for path, content in tables.items():
-        with atomic_write(Path(path)) as file:
-            content.to_csv(file, index=False, lineterminator="\n", errors="surrogateescape")
+    page = report.render(figures, validation, curves, histogram, pictures, report.shown_params(params))
     with atomic_write(Path("reports/index.html")) as file:
         file.write_text(page, encoding="utf-8")
+    write_table(table, Path("reports/per_photo.csv"))
+    write_table(histogram, Path("metrics/gains.csv"))
     write_json(figures, Path("metrics/evaluate.json"))
     with tracking.continue_run(params, MODEL / "weights.safetensors", curves) as log:
         log.figures(figures)
-        log.photos(read_manifest(Path("data/manifest.csv")), params.data.dir)
+        log.photos(manifest, params.data.dir)
         log.files([Path("reports/index.html"), Path("reports/per_photo.csv"), Path("params.yaml")])
         for number, picture in enumerate(pictures["Random"], start=1):
             log.picture(picture.strip(), f"random-{number}")

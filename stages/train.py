@@ -1,56 +1,40 @@
-"""Stage `train`: train the network on the Lab shards and keep its best epoch."""
+"""Stage `train`: train the network on the Lab shards, keep its best epoch, and measure it on the validation photos."""
 
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 from _stage import Params, run
 
-from chromascape.colorizing.colorizer import Colorizer, save
-from chromascape.colorizing.networks import build_network
-from chromascape.devices import pick_device
-from chromascape.files import atomic_folder, atomic_write, write_json
-from chromascape.judging.modelcard import model_card
-from chromascape.learning.calibration import fit_renderings
+from chromascape.files import write_json, write_table
+from chromascape.learning import results
 from chromascape.learning.checks import check_train
 from chromascape.learning.training import train
+from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
 from chromascape.tracking import runs as tracking
 
+MODEL = Path("models/colorizer")
+
 
 def train_stage(params: Params) -> None:
+    """From Lab shards to weights, their card, and their figures on the validation photos."""
     section, cache = params.train, Path("data/lab")
     check_train(section)
     photos = Shards(cache, SPLITS if section.photos == "all" else ("train",))
     val = Shards(cache, ("val",))
-    size = section.working_size or params.preprocess.side
+    manifest = read_manifest(Path("data/manifest.csv"))
     with tracking.new_run(params) as run_log:
         trained = train(photos, val, section, on_epoch=run_log.epoch)
         run_log.images_per_second(trained.images_per_second)
-        best = trained.history[trained.best_epoch - 1]
-        summary: dict[str, Any] = {
-            "best_epoch": trained.best_epoch,
-            "epochs": section.epochs,
-            "n_train": len(photos),
-            "n_val": len(val),
-            "train_loss": best["train_loss"],
-            "val_loss": best["val_loss"],
-            "gray_val_loss": best["gray_val_loss"],
-        }
-        network = build_network(section.network)
-        network.load_state_dict(trained.weights)
-        luma, device = section.input == "luma", pick_device(section.device, "train.device")
-        colorizer = Colorizer(network, section.network, size, device, luma=luma)
-        renderings = fit_renderings(colorizer, val, section.calibrate, section.vivid)
-        summary |= {"parameters": sum(value.numel() for value in network.parameters()), "renderings": renderings}
-        with atomic_folder(Path("models/colorizer")) as folder:
-            save(folder, trained.weights, section.network, size, renderings, luma)
-            (folder / "MODEL_CARD.md").write_text(model_card(params, summary), encoding="utf-8")
-        with atomic_write(Path("metrics/curves.csv")) as file:
-            pd.DataFrame(trained.history).to_csv(file, index=False, lineterminator="\n")
+        colorizer = results.trained_colorizer(trained, params, val)
+        table, figures = results.measure(colorizer, val, Shards(cache, ("train",)), manifest, params)
+        summary = results.training_summary(trained, colorizer, len(photos), len(val), figures)
+        results.save_model(MODEL, trained, colorizer, params, manifest, summary)
+        write_table(results.curves(trained), Path("metrics/curves.csv"))
+        write_table(table, Path("reports/per_photo_val.csv"))
         write_json(summary, Path("metrics/train.json"))
-        run_log.trained(Path("models/colorizer/weights.safetensors"))
-    print(f"best epoch {trained.best_epoch}: val loss {best['val_loss']:.4f}, gray's {best['gray_val_loss']:.4f}")
+        run_log.trained(MODEL / "weights.safetensors")
+    losses = f"val loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
+    print(f"best epoch {trained.best_epoch}: {losses}")
 
 
 if __name__ == "__main__":

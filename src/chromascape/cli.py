@@ -10,13 +10,6 @@ from typing import Any
 from chromascape import __version__
 from chromascape.errors import ChromascapeError, explain_os_error
 
-ROWS = {
-    "model": "model",
-    "vivid": "model, vivid",
-    "shipped": "shipped model",
-    "gray": "gray input",
-    "mean_ab": "mean training color",
-}
 TRAINED = Path("models/colorizer")
 WRITABLE = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
 
@@ -170,19 +163,27 @@ def _summary(options: argparse.Namespace) -> int:
 
 def _summary_lines(figures: dict[str, Any]) -> list[str]:
     """A table of the model beside gray, and the gain in a sentence; `figures` as in metrics/evaluate.json."""
-    lines = [f"{'':22}{'PSNR dB':>9}{'SSIM':>9}{'CIEDE2000':>11}{'color':>8}"]
-    for key, label in ROWS.items():
-        row = figures[key]
-        numbers = f"{row['psnr_db']:9.2f}{row['ssim']:9.4f}{row['ciede2000']:11.2f}{row['colorfulness']:8.1f}"
-        lines.append(f"{label:22}{numbers}")
+    from chromascape.color.metrics import METRICS
+    from chromascape.judging.predictions import caveats, labels
+
+    names = labels(figures)
+    columns = {
+        key: [metric.label, *(format(figures[name][key], metric.format) for name in names)]
+        for key, metric in METRICS.items()
+    }
+    table = [["", *names.values()], *columns.values()]
+    widths = [max(map(len, column)) for column in table]
+    lines = [
+        "  ".join(cell.rjust(width) if at else cell.ljust(width) for at, (cell, width) in enumerate(cells))
+        for cells in (list(zip(row, widths, strict=True)) for row in zip(*table, strict=True))
+    ]
     interval = figures["gain_over_gray_ci95_db"]
     between = f" (95 % interval {interval[0]:+.2f} to {interval[1]:+.2f})" if interval else ""
-    photos = "test photos" if figures["held_out"] else "photos that it was trained on (train.photos: all)"
     lines.append(
-        f"gain over gray {figures['gain_over_gray_db']:+.2f} dB{between} on {figures['n_photos']} {photos}, "
+        f"gain over gray {figures['gain_over_gray_db']:+.2f} dB{between} on {figures['n_photos']} test photos, "
         f"better than gray on {100 * figures['win_rate_over_gray']:.0f} %"
     )
-    return lines
+    return lines + caveats(figures)
 
 
 if __name__ == "__main__":

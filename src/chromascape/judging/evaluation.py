@@ -7,13 +7,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from chromascape.color import lab, metrics
+from chromascape.color import lab
+from chromascape.color.metrics import METRICS, Picture, bootstrap_ci95
 from chromascape.colorizing.colorizer import Colorizer
+from chromascape.colorizing.seen import Hashes, count_seen
+from chromascape.judging.predictions import MODELS, PREDICTIONS
 from chromascape.parallel import in_parallel
 from chromascape.photos.shards import Shards
 
-PREDICTIONS = ("model", "vivid", "shipped", "gray", "mean_ab")
-METRICS = ("psnr_db", "ssim", "ciede2000", "colorfulness", "loss_mse_l1")
+# Of the bootstrap, where no params say otherwise: figures on val are compared, so all have the same.
+RESAMPLES, SEED = 10_000, 0
 
 
 def mean_ab(photos: Shards) -> NDArray[np.float32]:
@@ -23,18 +26,25 @@ def mean_ab(photos: Shards) -> NDArray[np.float32]:
     return (np.asarray(total, dtype=np.float64) / pixels - lab.NEUTRAL).astype(np.float32)
 
 
-def evaluate(colorizer: Colorizer, shipped: Colorizer, photos: Shards, train_photos: Shards, jobs: int) -> pd.DataFrame:
-    """A row a photo: path, and `prediction.metric` for every prediction and metric, and `truth.colorfulness`.
+def evaluate(
+    colorizer: Colorizer,
+    shipped: Colorizer,
+    photos: Shards,
+    train_photos: Shards,
+    manifest: pd.DataFrame,
+    jobs: int,
+) -> pd.DataFrame:
+    """A row a photo: path, group, `prediction.metric` for every prediction and metric of METRICS, and `truth.metric`
+    for those that describe a picture alone.
 
-    Units: psnr_db in dB, ssim -1..1, ciede2000 in color differences, colorfulness as Hasler and Süsstrunk's M3,
-    loss_mse_l1 the assignment's MSE + L1 on ab scaled to 0..1. All but the loss are taken on 8-bit sRGB, after
-    colors were fitted into it.
+    RGB metrics are taken on 8-bit sRGB, after colors were fitted into it.
 
     Args:
         colorizer: the trained model: predictions `model`, its faithful rendering, and `vivid`.
-        shipped: the model that comes with the package.
+        shipped: the model that comes with the package, in its faithful rendering.
         photos: to measure on.
         train_photos: whose mean color is the prediction `mean_ab`.
+        manifest: whose columns path and group tell which photos show the same scene.
         jobs: worker processes, 0 for one a core.
     """
     color = mean_ab(train_photos)
@@ -54,7 +64,9 @@ def evaluate(colorizer: Colorizer, shipped: Colorizer, photos: Shards, train_pho
             yield quantised, predictions
 
     table = pd.DataFrame(list(in_parallel(_measure, tasks(), jobs, len(photos), "evaluate")))
+    groups = dict(zip(manifest["path"], manifest["group"], strict=True))
     table.insert(0, "path", pd.Series(photos.paths, dtype=object))  # names may hold bytes that are not UTF-8
+    table.insert(1, "group", pd.Series([groups[path] for path in photos.paths], dtype=object))
     return table
 
 
@@ -71,61 +83,78 @@ def _measure(quantised: NDArray[np.uint8], predictions: dict[str, NDArray[np.flo
         predictions: predicted Lab (H, W, 3) by name.
     """
     true_lab = lab.dequantise(quantised)
-    true_rgb = lab.lab_to_rgb(true_lab)
+    truth = Picture(true_lab, lab.lab_to_rgb(true_lab))
     row: dict[str, float] = {}
-    for name, picture in predictions.items():
-        rgb = predicted_rgb(picture)
-        error = lab.scale_ab(picture[..., 1:]) - lab.scale_ab(true_lab[..., 1:])
-        row |= {
-            f"{name}.psnr_db": metrics.psnr_db(true_rgb, rgb),
-            f"{name}.ssim": metrics.ssim(true_rgb, rgb),
-            f"{name}.ciede2000": metrics.ciede2000(lab.rgb_to_lab(true_rgb), lab.rgb_to_lab(rgb)),
-            f"{name}.colorfulness": metrics.colorfulness(rgb),
-            f"{name}.loss_mse_l1": float(np.mean(error**2) + np.mean(np.abs(error))),
-        }
-    return row | {"truth.colorfulness": metrics.colorfulness(true_rgb)}
+    for name, predicted in predictions.items():
+        picture = Picture(predicted, predicted_rgb(predicted))
+        row |= {f"{name}.{key}": metric.of(truth, picture) for key, metric in METRICS.items()}
+    alone = {key: metric for key, metric in METRICS.items() if metric.direction == "neither"}
+    return row | {f"truth.{key}": metric.of(truth, truth) for key, metric in alone.items()}
 
 
-def summarize(table: pd.DataFrame, resamples: int, seed: int, held_out: bool) -> dict[str, Any]:
+def seen_by(photos: Hashes, model: Hashes, shipped: Hashes, bits: int) -> dict[str, int]:
+    """How many of the photos each model has seen in its training, by the name of its prediction.
+
+    Args:
+        photos: those that are measured on.
+        model, shipped: what their weights have seen.
+        bits: of the perceptual hash that a near copy may differ in.
+    """
+    by_model = count_seen(photos, model, bits)
+    return {"model": by_model, "vivid": by_model, "shipped": count_seen(photos, shipped, bits)}
+
+
+def summarize(
+    table: pd.DataFrame, n_seen: dict[str, int], resamples: int = RESAMPLES, seed: int = SEED
+) -> dict[str, Any]:
     """Means over photos for `metrics/evaluate.json`, and how much is gained over gray.
 
     Args:
         table: what `evaluate` returns.
-        resamples, seed: of the bootstrap.
-        held_out: False where the model was trained on these photos.
+        n_seen: what `seen_by` returns. `held_out` is False where the trained model has seen any of the photos.
+        resamples, seed: of the bootstrap over groups of photos.
     """
-    gain = (table["model.psnr_db"] - table["gray.psnr_db"]).to_numpy()
-    closer = table["model.ciede2000"] < table["gray.ciede2000"]
-    interval = metrics.bootstrap_ci95(gain, resamples, seed)
+    model = _gain(table, "model")
+    interval = bootstrap_ci95(_gains(table, "model"), table["group"], resamples, seed)
+    means = {name: _means(table, name) for name in PREDICTIONS}
+    for name in MODELS[1:]:  # the model's own gain stands beside its figures, with its interval
+        means[name] |= _gain(table, name)
     return {
         "n_photos": len(table),
-        "held_out": held_out,
-        **{name: _means(table, name) for name in PREDICTIONS},
-        "truth": {"colorfulness": float(table["truth.colorfulness"].mean())},
-        "gain_over_gray_db": float(gain.mean()),
+        "n_seen": n_seen,
+        "held_out": n_seen["model"] == 0,
+        **means,
+        "truth": _means(table, "truth"),
+        **model,
         "gain_over_gray_ci95_db": list(interval) if interval else None,
-        "win_rate_over_gray": float((gain > 0).mean()),
-        "win_rate_over_gray_ciede2000": float(closer.mean()),
     }
 
 
 def _means(table: pd.DataFrame, name: str) -> dict[str, float]:
-    """Means over photos of one prediction's metrics; of the vivid and the shipped one its own gain over gray too."""
-    means = {metric: float(table[f"{name}.{metric}"].mean()) for metric in METRICS}
-    if name not in ("vivid", "shipped"):  # the model's own gain stands beside its figures, with its interval
-        return means
-    gain = table[f"{name}.psnr_db"] - table["gray.psnr_db"]
+    """Means over photos of one prediction's metrics, or of the truth's."""
+    columns = {key: f"{name}.{key}" for key in METRICS}
+    return {key: float(table[column].mean()) for key, column in columns.items() if column in table}
+
+
+def _gains(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    """PSNR of a prediction minus that of the gray photo, dB, (N,)."""
+    return (table[f"{name}.psnr_db"] - table["gray.psnr_db"]).to_numpy()
+
+
+def _gain(table: pd.DataFrame, name: str) -> dict[str, float]:
+    """Mean gain of a prediction over gray, and on which share of the photos it is closer to the truth."""
+    gains = _gains(table, name)
     closer = table[f"{name}.ciede2000"] < table["gray.ciede2000"]
-    return means | {
-        "gain_over_gray_db": float(gain.mean()),
-        "win_rate_over_gray": float((gain > 0).mean()),
+    return {
+        "gain_over_gray_db": float(gains.mean()),
+        "win_rate_over_gray": float((gains > 0).mean()),
         "win_rate_over_gray_ciede2000": float(closer.mean()),
     }
 
 
 def gain_histogram(table: pd.DataFrame, width: float = 0.5) -> pd.DataFrame:
     """Photos by gain over gray: columns gain_db (middle of a bin `width` dB wide) and photos."""
-    gain = (table["model.psnr_db"] - table["gray.psnr_db"]).to_numpy()
+    gain = _gains(table, "model")
     bins = np.floor(gain / width).astype(int)
     numbers = np.arange(bins.min(), bins.max() + 1)
     return pd.DataFrame({"gain_db": (numbers + 0.5) * width, "photos": np.bincount(bins - bins.min())})
@@ -133,7 +162,7 @@ def gain_histogram(table: pd.DataFrame, width: float = 0.5) -> pd.DataFrame:
 
 def pick_rows(table: pd.DataFrame, count: int, seed: int) -> dict[str, list[int]]:
     """Row numbers of the photos that the report shows: by gain over gray, and a fixed random sample."""
-    gain = (table["model.psnr_db"] - table["gray.psnr_db"]).to_numpy()
+    gain = _gains(table, "model")
     order = np.argsort(-gain, kind="stable").tolist()
     count = min(count, len(order))
     middle = (len(order) - count) // 2

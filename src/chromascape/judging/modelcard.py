@@ -3,8 +3,26 @@
 from typing import Any
 
 from chromascape import __version__
+from chromascape.color.metrics import METRICS
 from chromascape.colorizing.networks import NETWORKS
-from chromascape.params import Params
+from chromascape.judging.predictions import PREDICTIONS
+from chromascape.params import Params, Train
+
+
+def figures_table(figures: dict[str, Any]) -> str:
+    """Markdown of all metrics of the model beside gray's, on the photos that chose its epoch.
+
+    Args:
+        figures: as `evaluation.summarize` returns them.
+    """
+    names = [name for name in PREDICTIONS if name != "shipped"]
+    lines = ["| " + " | ".join(["", *(metric.heading for metric in METRICS.values())]) + " |"]
+    lines.append("|---" * (len(METRICS) + 1) + "|")
+    for name in names:
+        values = [format(figures[name][key], metric.format) for key, metric in METRICS.items()]
+        lines.append("| " + " | ".join([PREDICTIONS[name], *values]) + " |")
+    said = f"Means over the {figures['n_photos']:,} validation photos, which chose the epoch:"
+    return "\n".join([said, "", *lines])
 
 
 def model_card(params: Params, summary: dict[str, Any]) -> str:
@@ -19,14 +37,10 @@ def model_card(params: Params, summary: dict[str, Any]) -> str:
     )
     rgb = NETWORKS[train.network].predicts == "rgb"
     colors, scaled = ("RGB", "RGB in 0..1") if rgb else ("a* and b* of CIE Lab", "ab scaled to 0..1")
-    view = f"crops of at least {train.crop:g} of the area" if train.crop < 1 else "whole photos"
     side, seen_at = (chosen or params.preprocess.side for chosen in (train.side, train.working_size))
+    view = f"crops of at least {train.crop:g} of the area" if train.crop < 1 else "whole photos"
     view = f"{view} at {side} pixels" + ", half of them mirrored" * train.flip
-    renderings = ", ".join(f"{name} {factor:g}" for name, factor in summary["renderings"].items())
     only = f" (only trained on: {', '.join(f'`{folder}`' for folder in data.train_only)})" * bool(data.train_only)
-    steps = f"{train.optimizer}, {train.schedule}, lr {train.lr:g}, batch {train.batch_size}, {train.epochs} epochs"
-    steps += f", weight decay {train.weight_decay:g}" * (train.optimizer == "adamw")
-    steps += f", moving average of the weights {train.ema:g}" * bool(train.ema)
     losses = f"validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
     loss = " + ".join(f"{weight:g} · `{name}`" for name, weight in train.loss.items())
     best = f"{summary['best_epoch']}: {losses}"
@@ -42,14 +56,34 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 | Loss | {loss}, on {scaled} |
 | Started from | `{train.init}` |
 | Sees | {view} |
-| Recipe | {steps} |
+| Recipe | {_recipe(train)} |
 | Seed | {train.seed} |
 | Best epoch | {best} |
-| Factors on ab | {renderings} |
+| Factors on ab | {_factors(summary, train.calibrate)} |
 | Made with | Chromascape {__version__} |
+
+{figures_table(summary["val"])}
 
 Test figures beside gray's are in `metrics/evaluate.json` of the run that made these weights.{whole}
 
 The colors are plausible guesses, not a record of what was there. The licence of the photos that a model was trained
 on may limit its use.
 """
+
+
+def _recipe(train: Train) -> str:
+    """Optimizer, schedule and how long, in a line."""
+    steps = f"{train.optimizer}, {train.schedule}, lr {train.lr:g}, batch {train.batch_size}, {train.epochs} epochs"
+    steps += f", weight decay {train.weight_decay:g}" * (train.optimizer == "adamw")
+    steps += f", moving average of the weights {train.ema:g}" * bool(train.ema)
+    return steps
+
+
+def _factors(summary: dict[str, Any], calibrate: bool) -> str:
+    """The factors of both renderings, and on what they were fitted."""
+    factors = ", ".join(f"{name} {factor:g}" for name, factor in summary["renderings"].items())
+    factors += " (faithful: as the network gives it)" * (not calibrate)
+    if summary["n_calibration"]:
+        return f"{factors}; fitted on {summary['n_calibration']:,} validation photos"
+    few = f"{summary['n_val']:,} validation photos are too few to fit them on"
+    return f"{factors}; {few}, so those of the model that comes with Chromascape were kept"

@@ -2,7 +2,9 @@
 
 import base64
 import io
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -13,14 +15,22 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chromascape.color import lab
+from chromascape.color.metrics import METRICS
 from chromascape.colorizing.colorizer import Colorizer, scale_chroma
+from chromascape.errors import ChromascapeError
 from chromascape.judging.evaluation import pick_rows, predicted_rgb
+from chromascape.judging.predictions import caveats, labels
+from chromascape.params import Params, flatten
 from chromascape.photos.shards import Shards
 from chromascape.photos.source import shown_name
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import MaxNLocator
+
+# Sections of the params that shape what the report shows. The others (where runs are kept, how many workers there
+# are) change no figure, and must change no byte of it.
+SECTIONS = ("data", "validate", "preprocess", "train", "evaluate")
 
 
 @dataclass
@@ -51,7 +61,7 @@ def triptychs(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, count: 
 def _triptych(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, row: int) -> Triptych:
     true_lab = lab.dequantise(photos.read(np.array([row]))[0].transpose(1, 2, 0))
     picture = colorizer.render(colorizer.network_lab(true_lab), "faithful")
-    figures = table.drop(columns="path").iloc[row].to_dict()
+    figures = table.drop(columns=["path", "group"]).iloc[row].to_dict()
     return Triptych(
         shown_name(photos.paths[row]),
         predicted_rgb(scale_chroma(true_lab, 0)),
@@ -59,6 +69,35 @@ def _triptych(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, row: in
         lab.lab_to_rgb(true_lab),
         figures,
     )
+
+
+def shown_params(params: Params) -> dict[str, Any]:
+    """The params that the report prints, as dotted keys."""
+    return {key: value for key, value in flatten(params).items() if key.split(".")[0] in SECTIONS}
+
+
+def read_curves(path: Path) -> pd.DataFrame:
+    """`metrics/curves.csv`: a row an epoch, with the columns epoch, train_loss, val_loss, gray_val_loss and lr.
+
+    Raises:
+        ChromascapeError: the file is damaged.
+    """
+    try:
+        return pd.read_csv(path)
+    except ValueError as error:
+        raise ChromascapeError(f"{path}: not a table ({error}): run `dvc repro -f train`") from None
+
+
+def read_validation(path: Path) -> Any:
+    """`metrics/validate.json`: how many files were accepted, and why others were not.
+
+    Raises:
+        ChromascapeError: the file is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ChromascapeError(f"{path}: not JSON ({error}): run `dvc repro -f validate`") from None
 
 
 def render(
@@ -77,11 +116,14 @@ def render(
         curves: a row an epoch, as `training.Trained.history`.
         histogram: as `evaluation.gain_histogram`.
         pictures: as `triptychs`.
-        params: flattened.
+        params: as `shown_params`.
     """
     environment = jinja2.Environment(loader=jinja2.PackageLoader("chromascape.judging", "."), autoescape=True)
     return environment.get_template("report.html.j2").render(
         figures=figures,
+        metrics=METRICS,
+        labels=labels(figures),
+        caveats=caveats(figures),
         validation=validation,
         params=params,
         curves_svg=_curves_svg(curves),

@@ -1,0 +1,36 @@
+"""What is measured: the predictions, their labels in tables, and what is to be said of photos that a model has seen."""
+
+from typing import Any
+
+# The trained model in both renderings, the model that comes with Chromascape, and two baselines.
+PREDICTIONS = {
+    "model": "model",
+    "vivid": "model, vivid",
+    "shipped": "shipped model",
+    "gray": "gray input",
+    "mean_ab": "mean training color",
+}
+MODELS = ("model", "vivid", "shipped")  # those that have learned from photos
+
+
+def labels(figures: dict[str, Any]) -> dict[str, str]:
+    """Labels of the rows of a table of these figures; one of a model that has seen some of the photos says so.
+
+    Args:
+        figures: as `evaluation.summarize` returns them.
+    """
+    seen = figures["n_seen"]
+    return {
+        name: f"{label} (has seen {seen[name]} of {figures['n_photos']})" if seen.get(name) else label
+        for name, label in PREDICTIONS.items()
+    }
+
+
+def caveats(figures: dict[str, Any]) -> list[str]:
+    """A sentence for each model that was trained on, or chosen by, some of the photos that it is measured on."""
+    return [
+        f"The {PREDICTIONS[name]} has seen {figures['n_seen'][name]} of these {figures['n_photos']} photos in its "
+        "training, so its figures are not held-out ones."
+        for name in ("model", "shipped")
+        if figures["n_seen"][name]
+    ]
