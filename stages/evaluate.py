@@ -19,6 +19,7 @@ MODEL = Path("models/colorizer")
 
 
 def evaluate_stage(params: Params) -> None:
+    """From Lab shards and weights to figures, the table of photos and the report."""
     section = params.evaluate
     colorizer, test = Colorizer.load(MODEL), Shards(Path("data/lab"), ("test",))
     table = evaluate(colorizer, Colorizer.load(SHIPPED), test, Shards(Path("data/lab"), ("train",)), params.jobs)

@@ -18,6 +18,7 @@ from chromascape.tracking import runs as tracking
 
 
 def train_stage(params: Params) -> None:
+    """From Lab shards to weights, their card and the losses by epoch."""
     section, cache = params.train, Path("data/lab")
     photos = Shards(cache, SPLITS if section.photos == "all" else ("train",))
     val = Shards(cache, ("val",))

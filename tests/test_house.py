@@ -146,7 +146,7 @@ def test_the_closure_follows_all_ways_of_importing(tmp_path: Path) -> None:
         "src/house/attic/__init__.py": "",
         "src/house/attic/box.py": "from .. import cellar\nfrom . import lamp as light\nfrom .key import turn\n",
         "src/house/attic/shade.txt": "",
-        "src/house/attic/lamp.py": "from typing import *\nif TYPE_CHECKING:\n    import house.hidden\nSHADE = 'shade.txt'\n",
+        "src/house/attic/lamp.py": "if t.TYPE_CHECKING:\n    import house.hidden\nSHADE = 'shade.txt'\n",
         "src/house/attic/key.py": "try:\n    import house.roof.tile\nexcept ImportError:\n    pass\n",
         "src/house/cellar.py": "",
         "src/house/hidden.py": "",
