@@ -13,7 +13,7 @@ run: .venv/run.stamp  ## environment, then the whole pipeline, then a short tabl
 	chromascape summary
 
 test: .venv/test.stamp  ## all tests
-	pytest --cov=chromascape --cov-report=term:skip-covered --cov-fail-under=90
+	pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 lint: .venv/test.stamp  ## style and types
 	ruff check .

@@ -33,6 +33,7 @@ Row = tuple[dict[str, Any], pd.DataFrame]  # figures on the validation photos, a
 
 
 def main() -> None:
+    """Run the rows of a list one by one; the table is written anew after each."""
     parser = argparse.ArgumentParser(description="Experiments through DVC, as one Markdown table.")
     parser.add_argument("list", type=Path, help="YAML file with title, common and rows")
     parser.add_argument("--data", type=Path, required=True, help="folder of photos")

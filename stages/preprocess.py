@@ -9,6 +9,7 @@ from chromascape.photos.shards import write_shards
 
 
 def preprocess(params: Params) -> None:
+    """From the manifest and its photos to Lab shards."""
     section = params.preprocess
     manifest = read_manifest(Path("data/manifest.csv"))
     write_shards(

@@ -10,6 +10,7 @@ from chromascape.photos.source import check_folder, check_trackable
 
 
 def sample(params: Params) -> None:
+    """From the packages that carry them to the sample's files, after a check of the folder that is used."""
     check_train(params.train)
     folder = Path("data/sample")
     if Path(params.data.dir) != folder:

@@ -11,6 +11,7 @@ from chromascape.photos.validation import counts_line, validate_folder
 
 
 def validate(params: Params) -> None:
+    """From a folder of files to the manifest, its counts and Data Docs."""
     folder, docs = Path(params.data.dir), Path("reports/data_docs")
     manifest = validate_folder(folder, params.data, params.validate_, docs, params.jobs)
     write_manifest(manifest, Path("data/manifest.csv"))

@@ -33,6 +33,8 @@ class Section(BaseModel):
 
 
 class Split(Section):
+    """Shares of the accepted photos, and the seed that draws them."""
+
     train: Share
     val: Share
     test: Share
@@ -42,6 +44,7 @@ class Split(Section):
 
     @model_validator(mode="after")
     def sums_to_one(self) -> "Split":
+        """Shares that don't add up to 1 are a slip."""
         total = self.train + self.val + self.test
         if abs(total - 1) > 1e-6:
             raise ValueError(f"train + val + test must be 1, but is {total:g}")
@@ -49,16 +52,22 @@ class Split(Section):
 
 
 class Data(Section):
+    """Where the photos are, and how they are split."""
+
     dir: Annotated[str, Field(min_length=1)]
     train_only: list[str]
     split: Split
 
 
 class Sample(Section):
+    """The sample that comes with the project."""
+
     max_side: Annotated[int, Field(ge=128, le=10_000)]
 
 
 class Policy(Section):
+    """What becomes of files that are not plain 8-bit RGB."""
+
     cmyk: RejectOrConvert
     palette: RejectOrConvert
     alpha: RejectOrConvert
@@ -69,6 +78,8 @@ class Policy(Section):
 
 
 class Validate(Section):
+    """What is accepted, and when the pipeline stops."""
+
     min_side: Annotated[int, Field(ge=1)]
     # Pillow itself refuses to open more than 178,956,970 pixels.
     max_pixels: Annotated[int, Field(ge=1, le=178_000_000)]
@@ -81,12 +92,16 @@ class Validate(Section):
 
 
 class Preprocess(Section):
+    """The Lab cache."""
+
     side: Annotated[int, Field(ge=64, le=2048, multiple_of=32)]
     fit: Literal["crop", "squash"]
     shard_mb: Positive
 
 
 class Train(Section):
+    """Network, loss and course of the training."""
+
     # Which networks and losses there are, say their tables: learning.checks.check_train compares.
     network: str
     init: Literal["scratch", "imagenet", "shipped"]
@@ -112,22 +127,29 @@ class Train(Section):
 
     @model_validator(mode="after")
     def working_size_is_large_enough(self) -> "Train":
+        """Below 64 pixels the networks see next to nothing."""
         if 0 < self.working_size < 64:
             raise ValueError(f"working_size must be 0 or at least 64, but is {self.working_size}")
         return self
 
 
 class Evaluate(Section):
+    """Intervals and pictures of the report."""
+
     bootstrap: Annotated[int, Field(ge=100, le=1_000_000)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     rows: Annotated[int, Field(ge=1, le=50)]
 
 
 class Track(Section):
+    """MLflow."""
+
     experiment: Annotated[str, Field(min_length=1)]
 
 
 class Params(Section):
+    """All of params.yaml, one field a section."""
+
     data: Data
     sample: Sample
     validate_: Annotated[Validate, Field(alias="validate")]  # pydantic keeps `validate` for itself

@@ -1,0 +1,164 @@
+"""The shape of the code itself: sizes, walls between wings, and what `dvc.yaml` says that a stage depends on."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from imports import REPOSITORY, closure, direct, imported_names, used
+
+PACKAGE = REPOSITORY / "src/chromascape"
+SOURCES = sorted(file for folder in ("src", "stages", "experiments") for file in (REPOSITORY / folder).rglob("*.py"))
+# From top to bottom: each may use what stands below it.
+WINGS = ["cli", "learning", "judging", "serving", "tracking", "colorizing", "photos", "color"]
+GROUND = {"__init__", "params", "errors", "files", "parallel", "devices"}
+# Tests of what is not one module of the package.
+WHOLE = {
+    "test_pipeline",
+    "test_stages",
+    "test_experiments",
+    "test_house",
+    "test_makefile",
+    "test_workflows",
+    "test_golden",
+}
+STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+HOME = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|Users)/(?!me/)|\b[A-Z]:\\Users\\")  # /home/me is an example
+
+
+def shown(file: Path) -> str:
+    return file.relative_to(REPOSITORY).as_posix()
+
+
+def wing(file: Path) -> str:
+    """The wing of a file of the package, or the name of a module on its ground floor."""
+    return file.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True, text=True
+    ).stdout
+    return [file for name in listed.split("\0") if name and (file := REPOSITORY / name).is_file()]
+
+
+def functions(file: Path) -> Iterator[tuple[str, int]]:
+    """Name and number of lines of each function, from `def` to its end."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, (node.end_lineno or 0) - node.lineno + 1
+
+
+def test_no_module_has_over_300_lines_and_no_function_over_45() -> None:
+    long = {shown(file): lines for file in SOURCES if (lines := len(file.read_text("utf-8").splitlines())) > 300}
+    long |= {f"{shown(file)}: {name}": lines for file in SOURCES for name, lines in functions(file) if lines > 45}
+    assert not long
+
+
+def test_every_module_is_in_a_wing_or_on_the_ground() -> None:
+    files = {wing(file) for file in PACKAGE.rglob("*.py")}
+    assert files <= {*WINGS, *GROUND}, "a new wing takes its place in WINGS here, in CONTRIBUTING.md and in the design"
+    assert {*WINGS, *GROUND} <= files
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: shown(file))
+def test_a_wing_uses_only_what_stands_below_it(file: Path) -> None:
+    own = wing(file)
+    below = {*WINGS[WINGS.index(own) :]} if own in WINGS else set()
+    assert not {shown(other) for other in direct(file) if wing(other) not in GROUND | below}
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "tracking").glob("*.py")), ids=lambda file: file.stem)
+def test_tracking_imports_no_torch(file: Path) -> None:
+    heavy = {
+        shown(other)
+        for other in {file, *closure(file)}
+        for name in imported_names(other)
+        if name.split(".")[0] in ("torch", "lightning_fabric")
+    }
+    assert not heavy
+
+
+def test_params_stay_light() -> None:
+    params = PACKAGE / "params.py"
+    names = set().union(*(imported_names(file) for file in {params, *closure(params)}))
+    assert not {name.split(".")[0] for name in names} & {"torch", "great_expectations", "mlflow", "dvc", "pandas"}
+    assert {wing(file) for file in closure(params)} <= GROUND
+
+
+def test_only_one_place_opens_pictures_and_one_starts_workers() -> None:
+    text = {shown(file): file.read_text("utf-8") for file in SOURCES}
+    opens = {name for name, code in text.items() if re.search(r"\bImage\.open\(", code)}
+    workers = re.compile(r"joblib|multiprocessing|concurrent\.futures|ProcessPool|ThreadPool")
+    assert opens == {"src/chromascape/photos/reading.py"}
+    assert {name for name, code in text.items() if workers.search(code)} == {"src/chromascape/parallel.py"}
+
+
+def test_no_module_of_the_library_knows_dvc() -> None:
+    assert not [
+        shown(file) for file in PACKAGE.rglob("*.py") if {n.split(".")[0] for n in imported_names(file)} & {"dvc"}
+    ]
+
+
+def test_each_test_file_has_its_module() -> None:
+    tests = REPOSITORY / "tests"
+    lone = [
+        shown(file)
+        for file in sorted(tests.rglob("test_*.py"))
+        if file.stem not in WHOLE
+        and not (PACKAGE / file.relative_to(tests).parent / f"{file.stem.removeprefix('test_')}.py").is_file()
+    ]
+    assert not lone
+
+
+def test_no_large_file_is_in_git() -> None:
+    assert not [shown(file) for file in tracked() if file.stat().st_size > 20_000_000]
+
+
+def test_nothing_names_a_path_of_some_machine() -> None:
+    named = []
+    for file in tracked():
+        if not file.is_relative_to(REPOSITORY / "tests"):
+            text = file.read_bytes().decode("utf-8", errors="ignore")
+            named += [f"{shown(file)}:{1 + text[: m.start()].count(chr(10))}" for m in HOME.finditer(text)]
+    assert not named
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_dvc_yaml_names_all_code_that_a_stage_uses(name: str) -> None:
+    script = REPOSITORY / re.findall(r"\S+\.py", STAGES[name]["cmd"])[0]
+    deps = [REPOSITORY / next(iter(dep)) if isinstance(dep, dict) else REPOSITORY / dep for dep in STAGES[name]["deps"]]
+    files = {script, *used(script)}
+    missing = {shown(file) for file in files if not any(file.is_relative_to(dep) for dep in deps)}
+    assert not missing, f"stages.{name}.deps lacks {', '.join(sorted(missing))}"
+
+
+def test_the_closure_follows_all_ways_of_importing(tmp_path: Path) -> None:
+    files = {
+        "stages/run.py": "from _help import go\nimport json, numpy\n",
+        "stages/_help.py": "def go():\n    from house.attic import box\n",
+        "stages/other.py": "",
+        "src/house/__init__.py": "from house.door import bell\n",
+        "src/house/door.py": "",
+        "src/house/attic/__init__.py": "",
+        "src/house/attic/box.py": "from .. import cellar\nfrom . import lamp as light\nfrom .key import turn\n",
+        "src/house/attic/shade.txt": "",
+        "src/house/attic/lamp.py": "if t.TYPE_CHECKING:\n    import house.hidden\nSHADE = 'shade.txt'\n",
+        "src/house/attic/key.py": "try:\n    import house.roof.tile\nexcept ImportError:\n    pass\n",
+        "src/house/cellar.py": "",
+        "src/house/hidden.py": "",
+        "src/house/roof/__init__.py": "",
+        "src/house/roof/tile.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    script, root = tmp_path / "stages/run.py", tmp_path.resolve()
+    found = {file.relative_to(root).as_posix() for file in closure(script)}
+    assert found == set(files) - {
+        "stages/run.py", "stages/other.py", "src/house/hidden.py", "src/house/attic/shade.txt",
+    }  # fmt: skip
+    assert {file.name for file in used(script) - closure(script)} == {"shade.txt"}
