@@ -401,6 +401,11 @@ def test_one_photo_in_train_only_pulls_its_group_into_train() -> None:
     assert set(table["split"].dropna()) == NAMES
 
 
+def test_a_missing_data_dir_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(ChromascapeError, match=r"^data\.dir: .* does not exist"):
+        check_train_only(tmp_path / "nowhere", ["extra"])
+
+
 @pytest.mark.parametrize(
     ("name", "problem"),
     [

@@ -11,6 +11,7 @@ import pandas as pd
 
 from chromascape.errors import ChromascapeError
 from chromascape.params import Data, Split
+from chromascape.photos import source
 
 
 def near_groups(hashes: pd.Series, bits: int) -> np.ndarray:
@@ -201,7 +202,12 @@ def add_splits(
 
 
 def check_train_only(folder: Path, train_only: list[str]) -> None:
-    """Raises ChromascapeError where `data.train_only` names what is no folder inside `data.dir`."""
+    """Raises ChromascapeError where `data.train_only` names what is no folder inside `data.dir`.
+
+    Else a slip would pass in silence, and photos that must never be held out would land in test.
+    """
+    if train_only:
+        source.check_folder(folder)
     for name in train_only:
         problem = _slip(folder, PurePosixPath(name))
         if problem:
