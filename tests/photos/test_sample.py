@@ -1,15 +1,19 @@
 """The embedded sample, laid once from the packages that hold it."""
 
 import csv
+import fnmatch
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from conftest import changed_params
 from PIL import Image
 
 from chromascape.errors import ChromascapeError
-from chromascape.photos import reading, sample, source
+from chromascape.params import Params
+from chromascape.photos import reading, sample, source, validation
 
 MAX_SIDE = 400
 
@@ -116,3 +120,49 @@ def test_a_file_that_is_no_photo_is_copied_as_it_is(tmp_path: Path, monkeypatch:
     assert sample.write_sample(tmp_path / "photos", tmp_path / "provenance.csv", MAX_SIDE) == 1
     ours = tmp_path / "photos" / "scikit-image" / "README.txt"
     assert ours.read_bytes() == (Path(str(files("skimage"))) / "data" / "README.txt").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """The manifest of the sample as params.yaml has it laid, by path."""
+    pytest.importorskip("mvtbdata")
+    folder, params = tmp_path_factory.mktemp("as-in-params"), Params.model_validate(changed_params({}))
+    sample.write_sample(folder / "photos", folder / "provenance.csv", params.sample.max_side)
+    table = validation.validate_folder(folder / "photos", params.data, params.validate_, folder / "docs", 1)
+    return table.set_index("path")
+
+
+def test_params_of_the_repository_give_the_sample_usable_splits(manifest: pd.DataFrame) -> None:
+    counts = manifest["split"].value_counts()
+    assert counts["val"] >= 5 and counts["test"] >= 5
+    campus = manifest[manifest.index.str.contains("/campus/")]
+    assert len(campus) == 25
+    assert set(campus["split"]) == {"train"} and campus["group"].nunique() == 1
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"mvtb-data/{name}" for name in sample.MVTB if name.startswith("campus/")],
+        ["mvtb-data/rocks2-l.png", "mvtb-data/rocks2-r.png"],
+        [f"mvtb-data/mosaic/aerial-{number}.png" for number in ("08", "09", "10")],
+        ["mvtb-data/eiffel-1.png", "mvtb-data/eiffel-2.png"],
+        ["mvtb-data/church.jpg", "mvtb-data/church.png"],
+        [f"mvtb-data/tomato_{number}.png" for number in (124, 14, 35, 54)],
+        ["scikit-image/motorcycle_left.png", "scikit-image/motorcycle_right.png"],
+        [f"mvtb-data/flowers{number}.png" for number in range(1, 10)],
+    ],
+)
+def test_photos_of_the_sample_that_overlap_share_a_scene(manifest: pd.DataFrame, names: list[str]) -> None:
+    scene = manifest.loc[names]
+    assert scene["group"].nunique() == 1
+    assert (manifest["group"] == scene["group"].iloc[0]).sum() == len(names)  # and with nothing else
+    kept = scene["split"].dropna().tolist()
+    assert len(set(kept)) <= 1
+    assert len(kept) <= 1 or kept[0] == "train"
+
+
+def test_every_pattern_of_the_repository_matches_photos_of_the_sample() -> None:
+    paths = [f"mvtb-data/{name}" for name in sample.MVTB] + [f"scikit-image/{name}" for name in sample.SKIMAGE]
+    for pattern in Params.model_validate(changed_params({})).data.split.same_scene:
+        assert len(fnmatch.filter(paths, pattern)) >= 2, pattern

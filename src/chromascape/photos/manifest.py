@@ -1,4 +1,7 @@
-"""The manifest: one row for every file of the folder, with what it is, its verdict, its group and its split."""
+"""The manifest: one row for every file of the folder, with what it is, its verdict, its group and its split.
+
+Photos with one `group` show one scene: they share a split, and intervals resample groups, not photos.
+"""
 
 import csv
 from pathlib import Path

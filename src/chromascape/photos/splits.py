@@ -11,6 +11,7 @@ import pandas as pd
 
 from chromascape.errors import ChromascapeError
 from chromascape.params import Data, Split
+from chromascape.photos import source
 
 
 def near_groups(hashes: pd.Series, bits: int) -> np.ndarray:
@@ -152,7 +153,8 @@ def add_groups(manifest: pd.DataFrame, accepted: pd.Series, bits: int, split: Sp
     among_accepted = _smallest(content.where(accepted), everywhere)
     among_all = _smallest(content, everywhere)
     named = smallest.where(accepted, among_accepted.where(among_accepted.notna(), among_all))
-    manifest["group"] = named.map({member: _digest(member)[:12] for member in set(named)})
+    names = {member: _digest(member)[:12] for member in set(named)}
+    manifest["group"] = pd.Series([names[member] for member in named], index=manifest.index, dtype=object)
 
 
 def _smallest(content: pd.Series, numbers: np.ndarray) -> pd.Series:
@@ -187,7 +189,7 @@ def add_splits(
     """
     chosen = manifest[accepted]
     smallest = _smallest(chosen["sha256"], pd.factorize(chosen["group"])[0])
-    splits = smallest.map({content: split_of(content, split) for content in set(smallest)}).astype(object)
+    splits = pd.Series([split_of(content, split) for content in smallest], index=chosen.index, dtype=object)
     folders = tuple(f"{PurePosixPath(folder)}/" for folder in train_only)
     pulled = chosen["group"][chosen["path"].str.startswith(folders)] if folders else chosen["group"][:0]
     splits = splits.mask(chosen["group"].isin(pulled), "train")
@@ -200,7 +202,12 @@ def add_splits(
 
 
 def check_train_only(folder: Path, train_only: list[str]) -> None:
-    """Raises ChromascapeError where `data.train_only` names what is no folder inside `data.dir`."""
+    """Raises ChromascapeError where `data.train_only` names what is no folder inside `data.dir`.
+
+    Else a slip would pass in silence, and photos that must never be held out would land in test.
+    """
+    if train_only:
+        source.check_folder(folder)
     for name in train_only:
         problem = _slip(folder, PurePosixPath(name))
         if problem:
