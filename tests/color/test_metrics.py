@@ -1,5 +1,7 @@
 """Metrics against scikit-image and against values computed by hand."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from conftest import make_photo
@@ -8,7 +10,13 @@ from hypothesis import strategies as st
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from chromascape.color.metrics import bootstrap_ci95, ciede2000, colorfulness, psnr_db, ssim
+from chromascape.color import lab, metrics
+from chromascape.color.metrics import METRICS, PSNR_CAP_DB, Picture, ciede2000, colorfulness, loss_mse_l1, psnr_db, ssim
+
+
+def bootstrap_ci95(values: np.ndarray, resamples: int, seed: int) -> tuple[float, float] | None:
+    """Of photos that are each a group of their own."""
+    return metrics.bootstrap_ci95(values, np.arange(len(values)), resamples, seed)
 
 
 def noisy(picture: np.ndarray, by: float, seed: int = 0) -> np.ndarray:
@@ -44,6 +52,40 @@ def test_equal_pictures_have_100_db_and_ssim_1() -> None:
     almost = truth.copy()
     almost[0, 0, 0] ^= 1
     assert psnr_db(truth, almost) < 100
+
+
+def test_nothing_exceeds_the_psnr_of_equal_pictures() -> None:
+    truth = make_photo(2, width=256, height=256)
+    almost = truth.copy()
+    almost[0, 0, 0] ^= 1  # 101.07 dB by the formula
+    assert psnr_db(truth, almost) == psnr_db(truth, truth) == PSNR_CAP_DB == 100.0
+
+
+def test_the_table_of_metrics_gives_what_the_functions_give() -> None:
+    truth, picture = (Picture(lab.rgb_to_lab(rgb), rgb) for rgb in (make_photo(3), make_photo(4)))
+    assert {key: metric.of(truth, picture) for key, metric in METRICS.items()} == {
+        "psnr_db": psnr_db(truth.rgb, picture.rgb),
+        "ssim": ssim(truth.rgb, picture.rgb),
+        "ciede2000": ciede2000(truth.lab, picture.lab),
+        "colorfulness": colorfulness(picture.rgb),
+        "loss_mse_l1": loss_mse_l1(truth.lab, picture.lab),
+    }
+
+
+@pytest.mark.parametrize("key", METRICS)
+def test_the_direction_of_a_metric_is_that_in_which_equal_pictures_lie(key: str) -> None:
+    truth, picture = (Picture(lab.rgb_to_lab(rgb), rgb) for rgb in (make_photo(3), make_photo(4)))
+    metric = METRICS[key]
+    same, other = metric.of(truth, truth), metric.of(truth, picture)
+    assert {"higher": same > other, "lower": same < other, "neither": True}[metric.direction]
+    assert metric.heading == metric.label + {"higher": " ↑", "lower": " ↓", "neither": ""}[metric.direction]
+    if metric.direction == "neither":
+        assert metric.of(truth, picture) == metric.of(picture, picture)
+
+
+def test_the_assignments_loss_computed_by_hand() -> None:
+    truth, picture = np.zeros((2, 2, 3)), np.full((2, 2, 3), 51.0)  # 51 of 255 is 0.2; L* does not count
+    assert loss_mse_l1(truth, picture) == pytest.approx(0.2**2 + 0.2, rel=1e-5)
 
 
 def test_ciede2000_agrees_with_scikit_image_and_is_0_for_equal_colors() -> None:
@@ -113,6 +155,40 @@ def test_bootstrap_interval_follows_from_its_seed() -> None:
     assert bootstrap_ci95(values, 200, seed=8) != first
 
 
+def test_bootstrap_draws_whole_groups_and_weighs_photos_alike() -> None:
+    """Three photos of 0 in one group and one of 4 in another: each draw has both, the first or the second twice."""
+    values, groups = np.array([0.0, 0.0, 4.0, 0.0]), ["a", "a", "b", "a"]
+    assert metrics.bootstrap_ci95(values, groups, 1000, seed=0) == (0.0, 4.0)
+    # Mean over the photos of the drawn groups: one draw in two has both, and their mean is 1, not 2.
+    many = np.tile(values, 100)
+    names = [f"{group}{number}" for number in range(100) for group in groups]
+    low, high = metrics.bootstrap_ci95(many, names, 4000, seed=0)
+    assert low < 1 < high
+    assert (low + high) / 2 == pytest.approx(1, abs=0.1)
+
+
+def test_bootstrap_of_dependent_photos_is_as_wide_as_that_of_their_groups() -> None:
+    scenes = np.random.default_rng(3).normal(0, 1, 40)
+    photos, groups = np.repeat(scenes, 25), np.repeat(np.arange(40), 25)
+    assert metrics.bootstrap_ci95(photos, groups, 2000, seed=0) == pytest.approx(bootstrap_ci95(scenes, 2000, 0))
+    low, high = bootstrap_ci95(photos, 2000, seed=0)
+    wide = metrics.bootstrap_ci95(photos, groups, 2000, seed=0)
+    assert wide[1] - wide[0] > 4 * (high - low)
+
+
+def test_bootstrap_of_many_photos_needs_little_memory() -> None:
+    values = np.random.default_rng(4).normal(0, 1, 20_000)
+    tracemalloc.start()
+    metrics.bootstrap_ci95(values, np.arange(len(values)), 2000, seed=0)  # 40 million draws
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+
+
 @pytest.mark.parametrize("values", [[], [3.0]])
 def test_no_bootstrap_interval_for_fewer_than_two_photos(values: list[float]) -> None:
     assert bootstrap_ci95(np.array(values), 100, seed=0) is None
+
+
+def test_no_bootstrap_interval_for_photos_of_one_group() -> None:
+    assert metrics.bootstrap_ci95(np.arange(5.0), ["scene"] * 5, 100, seed=0) is None

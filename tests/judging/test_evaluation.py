@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,27 @@ from conftest import write_photos
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chromascape.cli import _summary_lines
 from chromascape.color import lab
+from chromascape.color.metrics import METRICS, Metric
 from chromascape.colorizing.colorizer import scale_chroma
-from chromascape.judging.evaluation import (
-    METRICS,
-    PREDICTIONS,
-    evaluate,
-    gain_histogram,
-    mean_ab,
-    pick_rows,
-    predicted_rgb,
-    summarize,
-)
+from chromascape.colorizing.seen import Hashes
+from chromascape.judging import evaluation, report
+from chromascape.judging.evaluation import gain_histogram, mean_ab, pick_rows, predicted_rgb, seen_by, summarize
+from chromascape.judging.modelcard import figures_table
+from chromascape.judging.predictions import PREDICTIONS
 from chromascape.photos.shards import Shards, write_shards
 
 SIZE = 64
+UNSEEN = {"model": 0, "vivid": 0, "shipped": 0}
+# The test photos 5 to 8: two show one scene.
+MANIFEST = pd.DataFrame({"path": [f"photo-{n:03}.png" for n in range(9)], "group": [*"abcdefghh"]})
+
+
+def evaluate(
+    colorizer: Any, shipped: Any, photos: Shards, train: Shards, manifest: pd.DataFrame = MANIFEST, jobs: int = 1
+) -> pd.DataFrame:
+    return evaluation.evaluate(colorizer, shipped, photos, train, manifest, jobs)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +72,7 @@ class Gray:
 def table_of(gains: list[float], **columns: Any) -> pd.DataFrame:
     """A table as `evaluate` makes it, with these gains over gray and 1, 2, 3 and so on for the rest."""
     rows = len(gains)
-    table = pd.DataFrame({"path": [f"{row}.png" for row in range(rows)]})
+    table = pd.DataFrame({"path": [f"{row}.png" for row in range(rows)], "group": [f"g{row}" for row in range(rows)]})
     for number, name in enumerate(PREDICTIONS, start=1):
         for more, metric in enumerate(METRICS):
             table[f"{name}.{metric}"] = [100.0 * number + 10 * more + row for row in range(rows)]
@@ -87,7 +94,7 @@ def test_perfect_colors_win_on_all_photos(shards: tuple[Shards, Shards]) -> None
     assert (table["vivid.colorfulness"] > 1.2 * table["model.colorfulness"]).all()
     assert (table["vivid.psnr_db"] < table["model.psnr_db"]).all()
     np.testing.assert_array_equal(table["shipped.psnr_db"], table["gray.psnr_db"])
-    figures = summarize(table, 200, seed=0, held_out=True)
+    figures = summarize(table, UNSEEN, 200, seed=0)
     assert figures["vivid"]["win_rate_over_gray"] > 0.5 and figures["shipped"]["win_rate_over_gray"] == 0
     assert figures["vivid"]["gain_over_gray_db"] < figures["gain_over_gray_db"]
     assert figures["win_rate_over_gray"] == figures["win_rate_over_gray_ciede2000"] == 1.0
@@ -98,7 +105,7 @@ def test_perfect_colors_win_on_all_photos(shards: tuple[Shards, Shards]) -> None
 def test_gray_gains_exactly_nothing_and_wins_on_no_photo(shards: tuple[Shards, Shards]) -> None:
     train, test = shards
     table = evaluate(Gray(), Gray(), test, train, jobs=1)
-    figures = summarize(table, 200, seed=0, held_out=True)
+    figures = summarize(table, UNSEEN, 200, seed=0)
     assert figures["gain_over_gray_db"] == 0.0
     assert figures["gain_over_gray_ci95_db"] == [0.0, 0.0]
     assert figures["win_rate_over_gray"] == figures["win_rate_over_gray_ciede2000"] == 0.0
@@ -129,7 +136,9 @@ def test_names_of_photos_that_are_not_utf8_are_kept(shards: tuple[Shards, Shards
     names = [b"caf\xe9.png".decode("utf-8", "surrogateescape"), *test.paths[1:]]
     renamed = copy.copy(test)
     renamed.paths = names
-    assert evaluate(Gray(), Gray(), renamed, train, jobs=1)["path"].tolist() == names
+    manifest = pd.DataFrame({"path": pd.Series(names, dtype=object), "group": [*"stuv"]})
+    table = evaluate(Gray(), Gray(), renamed, train, manifest)
+    assert table["path"].tolist() == names and table["group"].tolist() == [*"stuv"]
 
 
 @pytest.mark.scale
@@ -143,8 +152,9 @@ def test_table_has_every_prediction_and_metric(shards: tuple[Shards, Shards]) ->
     train, test = shards
     table = evaluate(Gray(), Gray(), test, train, jobs=1)
     expected = [f"{name}.{metric}" for name in PREDICTIONS for metric in METRICS]
-    assert list(table.columns) == ["path", *expected, "truth.colorfulness"]
-    assert np.isfinite(table.drop(columns="path").to_numpy()).all()
+    assert list(table.columns) == ["path", "group", *expected, "truth.colorfulness"]
+    assert table["group"].tolist() == ["f", "g", "h", "h"]
+    assert np.isfinite(table.drop(columns=["path", "group"]).to_numpy()).all()
 
 
 def test_predicted_rgb_fits_srgb_and_keeps_lightness() -> None:
@@ -156,9 +166,9 @@ def test_predicted_rgb_fits_srgb_and_keeps_lightness() -> None:
 
 
 def test_summary_has_exactly_the_keys_that_other_tools_rely_on() -> None:
-    figures = summarize(table_of([1.0, -1.0]), 100, seed=0, held_out=True)
+    figures = summarize(table_of([1.0, -1.0]), UNSEEN, 100, seed=0)
     named = {"n_photos", "model", "gray", "mean_ab", "truth", "gain_over_gray_db", "gain_over_gray_ci95_db"}
-    named |= {"vivid", "shipped", "win_rate_over_gray", "win_rate_over_gray_ciede2000", "held_out"}
+    named |= {"vivid", "shipped", "win_rate_over_gray", "win_rate_over_gray_ciede2000", "held_out", "n_seen"}
     assert set(figures) == named
     for name in ("model", "gray", "mean_ab"):
         assert set(figures[name]) == {"psnr_db", "ssim", "ciede2000", "colorfulness", "loss_mse_l1"}
@@ -169,8 +179,8 @@ def test_summary_computed_by_hand() -> None:
     table = table_of([3.0, 0.0, -1.0, 2.0])
     table["gray.ciede2000"] = [5.0, 5.0, 5.0, 5.0]
     table["model.ciede2000"] = [4.0, 5.0, 6.0, 7.0]
-    figures = summarize(table, 500, seed=0, held_out=False)
-    assert figures["n_photos"] == 4 and figures["held_out"] is False
+    figures = summarize(table, UNSEEN, 500, seed=0)
+    assert figures["n_photos"] == 4 and figures["held_out"] is True
     assert figures["gain_over_gray_db"] == pytest.approx(1.0)
     assert figures["win_rate_over_gray"] == 0.5  # a tie is no win
     assert figures["win_rate_over_gray_ciede2000"] == 0.25
@@ -184,8 +194,85 @@ def test_summary_computed_by_hand() -> None:
     assert isinstance(figures["n_photos"], int) and isinstance(figures["gain_over_gray_ci95_db"], list)
 
 
+def test_vivid_and_shipped_win_where_they_are_closer_than_gray() -> None:
+    table = table_of([1.0, 1.0, 1.0, 1.0])
+    gray = table["gray.psnr_db"]
+    table["vivid.psnr_db"], table["shipped.psnr_db"] = gray + [1, 0, -1, -2], gray + [1, 2, 3, -1]
+    table["gray.ciede2000"] = [5.0, 5.0, 5.0, 5.0]
+    table["vivid.ciede2000"], table["shipped.ciede2000"] = [4.0, 4.0, 4.0, 6.0], [5.0, 6.0, 6.0, 4.0]
+    figures = summarize(table, UNSEEN, 100, seed=0)
+    wins = [[figures[name][key] for name in ("vivid", "shipped")] for key in (
+        "win_rate_over_gray", "win_rate_over_gray_ciede2000", "gain_over_gray_db",
+    )]  # fmt: skip
+    assert wins == [[0.25, 0.75], [0.75, 0.25], [-0.5, 1.25]]
+
+
+def test_the_shipped_model_is_measured_in_its_faithful_rendering(shards: tuple[Shards, Shards]) -> None:
+    table = evaluate(Gray(), Perfect(), shards[1], shards[0])
+    assert (table["shipped.psnr_db"] > 45).all()  # its vivid rendering is 1.5 times too strong
+    assert (table["shipped.loss_mse_l1"] == 0).all()
+    swapped = evaluate(Perfect(), Gray(), shards[1], shards[0])
+    np.testing.assert_array_equal(table["shipped.psnr_db"], swapped["model.psnr_db"])
+    assert (swapped["vivid.psnr_db"] < 45).all()
+
+
+def test_the_gray_row_is_without_color_and_the_mean_row_is_not(shards: tuple[Shards, Shards]) -> None:
+    table = evaluate(Gray(), Gray(), shards[1], shards[0])
+    assert (table["gray.colorfulness"] < 1).all()
+    assert (table["mean_ab.colorfulness"] > table["gray.colorfulness"] + 1).all()
+
+
+def test_intervals_resample_groups_of_photos() -> None:
+    """Forty photos of two scenes say no more about other scenes than two photos do."""
+    gains = [0.0] * 20 + [4.0] * 20
+    alone = summarize(table_of(gains), UNSEEN, 500, seed=0)
+    grouped = summarize(table_of(gains, group=["one"] * 20 + ["two"] * 20), UNSEEN, 500, seed=0)
+    assert grouped["gain_over_gray_ci95_db"] == [0.0, 4.0]
+    assert alone["gain_over_gray_ci95_db"][0] > 1 and alone["gain_over_gray_ci95_db"][1] < 3
+    assert alone["gain_over_gray_db"] == grouped["gain_over_gray_db"] == 2.0
+    assert summarize(table_of(gains, group="one"), UNSEEN, 500, seed=0)["gain_over_gray_ci95_db"] is None
+
+
+def test_photos_that_a_model_has_seen_are_counted_for_its_rows() -> None:
+    def hashes(*numbers: int) -> Hashes:
+        sha256 = np.array([[number] * 32 for number in numbers], np.uint8).reshape(-1, 32)
+        return Hashes(sha256, np.array([[17 * number] * 8 for number in numbers], np.uint8).reshape(-1, 8))
+
+    n_seen = seen_by(hashes(1, 2, 3), model=hashes(2, 9), shipped=hashes(1, 3), bits=4)
+    assert n_seen == {"model": 1, "vivid": 1, "shipped": 2}
+    figures = summarize(table_of([1.0, 2.0, 3.0]), n_seen)
+    assert figures["n_seen"] == n_seen and figures["held_out"] is False
+    only_shipped = summarize(table_of([1.0]), {"model": 0, "vivid": 0, "shipped": 1})
+    assert only_shipped["held_out"] is True  # the trained model's figures are
+
+
+def test_a_metric_is_one_entry_of_the_table(
+    shards: tuple[Shards, Shards], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A made-up one is in the table of each photo, in the JSON, in the report, in the summary and in the model card."""
+    redness = Metric("redness", ".3f", "neither", lambda truth, picture: float(picture.rgb[..., 0].mean()), "mean red")
+    darker = Metric("darker", ".1f", "lower", lambda truth, picture: 7.25, "constant")
+    monkeypatch.setitem(METRICS, "redness", redness)
+    monkeypatch.setitem(METRICS, "darker", darker)
+    table = evaluate(Perfect(), Gray(), shards[1], shards[0])
+    assert {"model.redness", "gray.redness", "truth.redness", "model.darker"} <= set(table.columns)
+    assert "truth.darker" not in table
+    figures = json.loads(json.dumps(summarize(table, UNSEEN, 100, seed=0)))
+    assert figures["mean_ab"]["darker"] == 7.25
+    assert figures["truth"]["redness"] == pytest.approx(figures["model"]["redness"], abs=1)
+    red = f"{figures['model']['redness']:.3f}"
+    validation = {"n_accepted": 9, "n_files": 9, "n_rejected": 0, "by_split": {}, "rejected_by_reason": {}}
+    curves = pd.DataFrame({name: [1.0] for name in ("epoch", "train_loss", "val_loss", "gray_val_loss")})
+    page = report.render(figures, validation, curves, gain_histogram(table), {}, {"preprocess.side": SIZE})
+    assert '<th scope="col">darker ↓</th>' in page and f"<td>{red}</td>" in page and "mean red" in page
+    heads, first, *_ = _summary_lines(figures)
+    assert heads.split()[-2:] == ["redness", "darker"] and first.split()[-2:] == [red, "7.2"]
+    heads, _, first = figures_table(figures).splitlines()[2:5]
+    assert heads.endswith("| redness | darker ↓ |") and first.endswith(f"| {red} | 7.2 |")
+
+
 def test_one_photo_has_no_interval() -> None:
-    assert summarize(table_of([1.0]), 100, seed=0, held_out=True)["gain_over_gray_ci95_db"] is None
+    assert summarize(table_of([1.0]), UNSEEN, 100, seed=0)["gain_over_gray_ci95_db"] is None
 
 
 def test_histogram_computed_by_hand() -> None:
