@@ -1,36 +1,39 @@
 # The environment is .venv; nothing is installed outside of it. PYTHON chooses the interpreter: 3.11 to 3.13.
 PYTHON ?= python3
-BIN := $(CURDIR)/.venv/bin
-export PATH := $(BIN):$(PATH)
+# Recipes name its programs by a relative path, which holds no spaces, wherever this folder is. PATH is for what those
+# start: stages run `python`. (macOS's own make looks a recipe's program up in the old PATH.)
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 # One thread pool a process; workers share the cores by themselves.
 export MLFLOW_DISABLE_TELEMETRY := true
+PORT ?= 5000
 
 .PHONY: run test lint ui clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp  ## environment, then the whole pipeline, then a short table
-	dvc repro
-	chromascape summary
+	$(BIN)/dvc repro
+	$(BIN)/chromascape summary
 
 test: .venv/test.stamp  ## all tests
-	pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 lint: .venv/test.stamp  ## style and types
-	ruff check .
-	ruff format --check .
-	mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
-ui: .venv/run.stamp  ## MLflow's page on this machine only
-	mlflow ui --host 127.0.0.1 --port 5000 \
-		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
+ui: .venv/run.stamp  ## MLflow's page on this machine only: make ui PORT=8080
+	$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) \
+		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
 
 clean:  ## remove the environment; photos, models and runs stay
 	rm -rf .venv
 
 .venv/run.stamp: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is another: make PYTHON=python3.11"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,sample]'
 	@touch $@
 
