@@ -127,6 +127,15 @@ def test_nothing_names_a_path_of_some_machine() -> None:
     assert not named
 
 
+def test_contributing_tells_the_wings_in_their_order_and_names_files_that_exist() -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)(?:/|\.py)` \|", text, re.MULTILINE)
+    assert rows == WINGS
+    table = text.split("## To add X, touch Y")[1].split("\n## ")[0]
+    modules = set(re.findall(r"`(\w+/\w+\.py)`", table))
+    assert len(modules) >= 6 and not [name for name in modules if not (PACKAGE / name).is_file()]
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_dvc_yaml_names_all_code_that_a_stage_uses(name: str) -> None:
     script = REPOSITORY / re.findall(r"\S+\.py", STAGES[name]["cmd"])[0]
