@@ -423,12 +423,13 @@ def test_run_as_a_module_it_is_the_same_command(tmp_path: Path) -> None:
 
 FIGURES = {
     "n_photos": 7,
+    "n_seen": {"model": 0, "vivid": 0, "shipped": 0},
     "held_out": True,
-    "model": {"psnr_db": 23.951, "ssim": 0.91842, "ciede2000": 10.342, "colorfulness": 6.72},
-    "vivid": {"psnr_db": 23.451, "ssim": 0.91642, "ciede2000": 10.942, "colorfulness": 9.72},
-    "shipped": {"psnr_db": 24.451, "ssim": 0.92642, "ciede2000": 9.942, "colorfulness": 12.34},
-    "gray": {"psnr_db": 23.827, "ssim": 0.91227, "ciede2000": 10.286, "colorfulness": 0.03},
-    "mean_ab": {"psnr_db": 24.236, "ssim": 0.91196, "ciede2000": 10.374, "colorfulness": 7.07},
+    "model": {"psnr_db": 23.951, "ssim": 0.91842, "ciede2000": 10.342, "colorfulness": 6.72, "loss_mse_l1": 0.04},
+    "vivid": {"psnr_db": 23.451, "ssim": 0.91642, "ciede2000": 10.942, "colorfulness": 9.72, "loss_mse_l1": 0.05},
+    "shipped": {"psnr_db": 24.451, "ssim": 0.92642, "ciede2000": 9.942, "colorfulness": 12.34, "loss_mse_l1": 0.03},
+    "gray": {"psnr_db": 23.827, "ssim": 0.91227, "ciede2000": 10.286, "colorfulness": 0.03, "loss_mse_l1": 0.06},
+    "mean_ab": {"psnr_db": 24.236, "ssim": 0.91196, "ciede2000": 10.374, "colorfulness": 7.07, "loss_mse_l1": 0.07},
     "gain_over_gray_db": 0.123,
     "gain_over_gray_ci95_db": [-0.9026, 0.9329],
     "win_rate_over_gray": 4 / 7,
@@ -453,22 +454,35 @@ def summary(
 
 def test_summary_shows_the_model_beside_gray(summary: Callable[..., list[str]], tmp_path: Path) -> None:
     lines = summary()
-    assert lines[0].split() == ["PSNR", "dB", "SSIM", "CIEDE2000", "color"]
-    assert lines[1].split() == ["model", "23.95", "0.9184", "10.34", "6.7"]
-    assert lines[2].split() == ["model,", "vivid", "23.45", "0.9164", "10.94", "9.7"]
-    assert lines[3].split() == ["shipped", "model", "24.45", "0.9264", "9.94", "12.3"]
-    assert lines[4].split() == ["gray", "input", "23.83", "0.9123", "10.29", "0.0"]
-    assert lines[5].split() == ["mean", "training", "color", "24.24", "0.9120", "10.37", "7.1"]
+    assert lines[0].split() == ["PSNR,", "dB", "SSIM", "CIEDE2000", "colorfulness", "MSE", "+", "L1"]
+    assert lines[1].split() == ["model", "23.95", "0.9184", "10.34", "6.7", "0.0400"]
+    assert lines[2].split() == ["model,", "vivid", "23.45", "0.9164", "10.94", "9.7", "0.0500"]
+    assert lines[3].split() == ["shipped", "model", "24.45", "0.9264", "9.94", "12.3", "0.0300"]
+    assert lines[4].split() == ["gray", "input", "23.83", "0.9123", "10.29", "0.0", "0.0600"]
+    assert lines[5].split() == ["mean", "training", "color", "24.24", "0.9120", "10.37", "7.1", "0.0700"]
     assert len({len(line) for line in lines[:6]}) == 1
     interval = "(95 % interval -0.90 to +0.93)"
     assert lines[6] == f"gain over gray +0.12 dB {interval} on 7 test photos, better than gray on 57 %"
     assert lines[7:] == [f"report   {tmp_path.resolve() / 'reports' / 'index.html'}", "MLflow   make ui"]
 
 
-def test_summary_without_an_interval_or_held_out_photos_says_so(summary: Callable[..., list[str]]) -> None:
-    line = summary(gain_over_gray_ci95_db=None, held_out=False, gain_over_gray_db=-0.5)[6]
-    photos = "7 photos that it was trained on (train.photos: all)"
-    assert line == f"gain over gray -0.50 dB on {photos}, better than gray on 57 %"
+def test_summary_without_an_interval_leaves_it_out(summary: Callable[..., list[str]]) -> None:
+    line = summary(gain_over_gray_ci95_db=None, gain_over_gray_db=-0.5)[6]
+    assert line == "gain over gray -0.50 dB on 7 test photos, better than gray on 57 %"
+
+
+def test_summary_says_of_which_photos_a_model_has_seen(summary: Callable[..., list[str]]) -> None:
+    assert "seen" not in "".join(summary())
+    lines = summary(held_out=False, n_seen={"model": 2, "vivid": 2, "shipped": 5})
+    assert [line.partition("  ")[0] for line in lines[1:6]] == [
+        "model (has seen 2 of 7)", "model, vivid (has seen 2 of 7)", "shipped model (has seen 5 of 7)", "gray input",
+        "mean training color",
+    ]  # fmt: skip
+    assert len({len(line) for line in lines[:6]}) == 1
+    assert lines[7:9] == [
+        "The model has seen 2 of these 7 photos in its training, so its figures are not held-out ones.",
+        "The shipped model has seen 5 of these 7 photos in its training, so its figures are not held-out ones.",
+    ]
 
 
 def test_summary_without_figures_says_what_to_do(

@@ -1,6 +1,8 @@
 """The lists of experiments: every row is a valid params.yaml, and their figures become one table."""
 
 import importlib.util
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,12 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY, changed_params
 
+<<<<<<< HEAD
 from chromascape.params import Params, read_yaml
+=======
+from chromascape.color.metrics import METRICS, Metric
+from chromascape.params import Params, Yaml12Loader
+>>>>>>> judging
 
 LISTS = sorted((REPOSITORY / "experiments").glob("*.yaml"))
 spec = importlib.util.spec_from_file_location("experiments_run", REPOSITORY / "experiments" / "run.py")
@@ -25,27 +32,115 @@ def test_every_row_is_a_valid_params_file(path: Path) -> None:
     assert all(seen.count(params) == 1 for params in seen)  # no row runs twice
 
 
-def figures(gain: float) -> tuple[dict[str, Any], pd.DataFrame]:
-    row = {"psnr_db": 22.0 + gain, "ssim": 0.93, "ciede2000": 10.0, "colorfulness": 20.0}
+def row(gain: float, paths: str = "abc", groups: str | None = None) -> Any:
+    """Figures on val with this gain, and a table of photos whose PSNR is 20, 21 and 25 dB and so on plus the gain."""
+    means = {"psnr_db": 22.0 + gain, "ssim": 0.93, "ciede2000": 10.0, "colorfulness": 20.0, "loss_mse_l1": 0.05}
     summary = {
-        "n_photos": 3,
-        "model": row,
-        "gray": row | {"psnr_db": 22.0, "colorfulness": 0.0},
+        "n_photos": len(paths),
+        "model": means,
+        "gray": means | {"psnr_db": 22.0, "colorfulness": 0.0},
         "gain_over_gray_db": gain,
         "gain_over_gray_ci95_db": [gain - 0.5, gain + 0.5],
         "win_rate_over_gray": 0.75,
         "win_rate_over_gray_ciede2000": 0.5,
     }
-    return summary, pd.DataFrame({"model.psnr_db": [20 + gain, 21 + gain, 25 + gain]})
+    known = {"a": 20.0, "b": 21.0, "c": 25.0, "d": 40.0}
+    table = pd.DataFrame({"path": [*paths], "group": [*(groups or paths)]})
+    return summary, table.assign(**{"model.psnr_db": [known.get(path, 30.0) + gain for path in paths]})
+
+
+def table_of(tables: dict[str, Any]) -> list[str]:
+    return experiments._markdown("Title", ["train.lr=1"], tables).splitlines()
 
 
 def test_the_table_has_gray_first_and_differences_from_the_first_row() -> None:
-    text = experiments._markdown("Title", ["train.lr=1"], {"one": figures(1.0), "two": figures(1.25)})
-    lines = text.splitlines()
-    assert lines[0] == "# Title" and lines[2] == "3 held-out photos. All rows: train.lr=1."
-    assert lines[6] == "| gray | 22.00 | 0.9300 | 10.00 | 0.0 | 0 |  |  |"
-    assert lines[7] == "| one | 23.00 | 0.9300 | 10.00 | 20.0 | +1.00 (+0.50 to +1.50) | 75 % | 50 % |"
-    assert lines[-1] == "- two: +0.25 (+0.25 to +0.25)"
+    lines = table_of({"one": row(1.0), "two": row(1.25)})
+    assert lines[0] == "# Title"
+    assert lines[2] == "Figures on the validation photos (val). All rows: train.lr=1."
+    assert lines[4] == (
+        "|  | n | PSNR, dB ↑ | SSIM ↑ | CIEDE2000 ↓ | colorfulness | MSE + L1 ↓ | gain over gray, dB (95 %) "
+        "| beats gray, PSNR | CIEDE2000 |"
+    )
+    assert lines[5].count("|") == lines[4].count("|")
+    assert lines[6] == "| gray input | 3 | 22.00 | 0.9300 | 10.00 | 0.0 | 0.0500 | 0 |  |  |"
+    assert lines[7] == "| one | 3 | 23.00 | 0.9300 | 10.00 | 20.0 | 0.0500 | +1.00 (+0.50 to +1.50) | 75 % | 50 % |"
+    assert lines[-1] == "- two: +0.25 (+0.25 to +0.25), n = 3"
+
+
+@pytest.mark.parametrize(
+    ("paths", "n"), [("abc", 3), ("cab", 3), ("ab", 2), ("ca", 2), ("dcba", 4)], ids=lambda value: str(value)
+)
+def test_photos_are_paired_by_path(paths: str, n: int) -> None:
+    """Whatever their order, and where a row has fewer photos or others."""
+    lines = table_of({"one": row(1.0, "abcd"), "two": row(1.25, paths)})
+    assert lines[-1] == f"- two: +0.25 (+0.25 to +0.25), n = {n}"
+    assert lines[8].startswith(f"| two | {n} |") and lines[7].startswith("| one | 4 |")
+
+
+def test_photos_that_one_row_alone_has_are_left_out() -> None:
+    assert table_of({"one": row(1.0), "two": row(1.25, "axyz")})[-1] == "- two: +0.25, n = 1"
+    assert table_of({"one": row(1.0), "two": row(1.25, "xyz")})[-1] == "- two: no photo in common"
+
+
+def test_differences_have_an_interval_over_groups() -> None:
+    base, better = row(1.0), row(1.25, groups="AAB")
+    better[1].loc[2, "model.psnr_db"] += 3
+    assert table_of({"one": base, "two": better})[-1] == "- two: +1.25 (+0.25 to +3.25), n = 3"
+    assert table_of({"one": base, "two": row(1.25, groups="AAA")})[-1] == "- two: +0.25, n = 3"
+
+
+def test_a_row_without_an_interval_is_shown_without() -> None:
+    summary, table = row(1.0, "a")
+    summary["gain_over_gray_ci95_db"] = None
+    assert "| +1.00 | 75 %" in table_of({"one": (summary, table)})[7]
+
+
+def test_a_metric_of_the_table_is_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METRICS, "new", Metric("new metric", ".3f", "higher", lambda truth, picture: 0.0, "made up"))
+    one = row(1.0)
+    one[0]["model"]["new"], one[0]["gray"]["new"] = 0.125, 0.25
+    lines = table_of({"one": one})
+    assert "| new metric ↑ |" in lines[4] and "| 0.250 |" in lines[6] and "| 0.125 |" in lines[7]
+
+
+def test_the_test_photos_are_not_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Rows run up to the stage `train`, and only what it wrote about the validation photos is read."""
+    commands: list[list[str]] = []
+    read: list[str] = []
+    summary, photos = row(1.0)
+    files = {
+        "metrics/train.json": json.dumps({"val": summary}),
+        "reports/per_photo_val.csv": photos.to_csv(index=False),
+    }
+
+    def run(command: list[str], **_: Any) -> None:
+        commands.append(command)
+
+    def git(*arguments: str) -> str:
+        if arguments[0] == "status":
+            return ""
+        return "f" * 40 if arguments[0] == "rev-parse" or commands else ""  # the experiment is there once it has run
+
+    monkeypatch.setattr(experiments.subprocess, "run", run)
+    monkeypatch.setattr(experiments, "_git", git)
+    monkeypatch.setattr(experiments.dvc.api, "read", lambda path, rev: read.append(path) or files[path])
+    (tmp_path / "list.yaml").write_text("title: T\ncommon: {}\nrows:\n  one:\n    train.lr: 0.5\n")
+    arguments = [str(tmp_path / "list.yaml"), "--data", str(tmp_path), "-o", str(tmp_path / "table.md")]
+    monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
+    experiments.main()
+    (command,) = commands
+    assert command[:4] == ["dvc", "exp", "run", "--temp"] and command[-1] == "train"
+    assert command[-3:-1] == ["-S", "train.lr=0.5"]
+    assert sorted(read) == sorted(files)
+    assert "| one | 3 | 23.00 |" in (tmp_path / "table.md").read_text()
+
+
+def test_names_of_photos_that_look_like_missing_values_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"metrics/train.json": '{"val": {}}', "reports/per_photo_val.csv": "path,group,x\nNA,1e5,\n007,02,1.5\n"}
+    monkeypatch.setattr(experiments.dvc.api, "read", lambda path, rev: files[path])
+    table = experiments._read("commit")[1]
+    assert table["path"].tolist() == ["NA", "007"] and table["group"].tolist() == ["1e5", "02"]
+    assert table["x"].isna().tolist() == [True, False]
 
 
 def test_settings_are_what_dvc_reads() -> None:

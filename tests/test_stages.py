@@ -113,6 +113,12 @@ def test_a_device_that_is_not_there(project: Path) -> None:
     assert not (project / "models").exists()
 
 
+def test_evaluate_takes_the_device_of_the_training(project: Path) -> None:
+    """And finds out before any work, so that nothing but params is needed to see it."""
+    write_params(project, {"train.device": "mps" if sys.platform != "darwin" else "cuda"})
+    assert_one_line(run_stage(project, "evaluate"), "train.device", "not available here")
+
+
 def test_a_disk_that_fills_leaves_nothing_half_written(project: Path) -> None:
     assert run_stage(project, "validate").returncode == 0
 

@@ -5,19 +5,23 @@ from typing import Any
 
 import pytest
 
+from chromascape.color.metrics import METRICS
 from chromascape.judging.modelcard import model_card
 from chromascape.params import Params
 
+ROW = dict.fromkeys(METRICS, 0.5)
 SUMMARY = {
     "parameters": 3_240_834,
     "n_train": 1_647,
-    "n_val": 20,
+    "n_val": 200,
+    "n_calibration": 200,
     "renderings": {"faithful": 0.95, "vivid": 1.4},
     "best_epoch": 7,
     "epochs": 10,
     "train_loss": 0.04,
     "val_loss": 0.03456,
     "gray_val_loss": 0.05678,
+    "val": {"n_photos": 200, "model": ROW | {"psnr_db": 24.126}, "vivid": ROW, "gray": ROW, "mean_ab": ROW},
 }
 
 
@@ -50,14 +54,14 @@ def test_card_states_what_the_weights_come_from(make_params: Callable[..., Param
             rows[name] = value
     assert rows["Network"] == "`assignment`, 3,240,834 parameters, sees photos at 128 pixels"
     assert rows["Photos"] == (
-        "1,647 for training, 20 for choosing the epoch, from `my/photos` (only trained on: `more`, `odd ones`)"
+        "1,647 for training, 200 for choosing the epoch, from `my/photos` (only trained on: `more`, `odd ones`)"
     )
     assert rows["Split"] == "train 0.8, val 0.1, test 0.1, seed 5"
     assert rows["Loss"] == "1 · `mse` + 0.1 · `l1` + 0.25 · `ssim`, on ab scaled to 0..1"
     assert rows["Recipe"] == "adam, cosine, lr 0.003, batch 12, 10 epochs, moving average of the weights 0.99"
     assert rows["Started from"] == "`scratch`"
     assert rows["Sees"] == "crops of at least 0.5 of the area at 96 pixels, half of them mirrored"
-    assert rows["Factors on ab"] == "faithful 0.95, vivid 1.4"
+    assert rows["Factors on ab"] == "faithful 0.95, vivid 1.4; fitted on 200 validation photos"
     assert rows["Seed"] == "17"
     assert rows["Best epoch"] == "7: validation loss 0.0346, gray's 0.0568"
     assert rows["Made with"] == "Chromascape 0.1.0"
@@ -73,3 +77,20 @@ def test_card_says_when_all_photos_were_trained_on(make_params: Callable[..., Pa
 def test_the_card_of_a_network_that_predicts_rgb_says_so(make_params: Callable[..., Params]) -> None:
     card = model_card(make_params({"train.network": "assignment_rgb"}), SUMMARY)
     assert "Predicts the color (RGB)" in card and "on RGB in 0..1" in card
+
+
+def test_card_says_where_factors_were_not_fitted(make_params: Callable[..., Params]) -> None:
+    card = model_card(make_params(), SUMMARY | {"n_val": 5, "n_calibration": 0})
+    assert (
+        "| Factors on ab | faithful 0.95, vivid 1.4; 5 validation photos are too few to fit them on, so those of the "
+        "model that comes with Chromascape were kept |"
+    ) in card
+    card = model_card(make_params({"train.calibrate": False}), SUMMARY)
+    assert "vivid 1.4 (faithful: as the network gives it); fitted on 200 validation photos |" in card
+
+
+def test_card_shows_the_validation_figures_beside_grays(make_params: Callable[..., Params]) -> None:
+    card = model_card(make_params(), SUMMARY)
+    assert "Means over the 200 validation photos, which chose the epoch:" in card
+    assert "|  | PSNR, dB ↑ | SSIM ↑ | CIEDE2000 ↓ | colorfulness | MSE + L1 ↓ |\n|---|---|---|---|---|---|\n" in card
+    assert "| model | 24.13 | 0.5000 | 0.50 | 0.5 | 0.5000 |" in card and "| gray input | 0.50 |" in card

@@ -3,7 +3,9 @@
 import base64
 import io
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,15 @@ import pytest
 from PIL import Image
 
 from chromascape.color import lab
+from chromascape.errors import ChromascapeError
 from chromascape.judging.evaluation import gain_histogram
-from chromascape.judging.report import Triptych, render, triptychs
+from chromascape.judging.report import Triptych, read_curves, read_validation, render, shown_params, triptychs
+from chromascape.params import Params
 
 SIDE = 32
 FIGURES = {
     "n_photos": 4,
+    "n_seen": {"model": 0, "vivid": 0, "shipped": 0},
     "held_out": True,
     "model": {"psnr_db": 24.12, "ssim": 0.9321, "ciede2000": 8.76, "colorfulness": 30.1, "loss_mse_l1": 0.0411},
     "vivid": {"psnr_db": 23.12, "ssim": 0.9301, "ciede2000": 9.06, "colorfulness": 38.5, "loss_mse_l1": 0.0455},
@@ -69,6 +74,7 @@ def table(names: list[str] = NAMES) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "path": pd.Series(names, dtype=object),
+            "group": ["one", "two", "three", "three"],
             "model.psnr_db": gray + [3, 1, -2, 0.5],
             "gray.psnr_db": gray,
             "model.ciede2000": [4.4, 5.5, 6.6, 7.7],
@@ -136,9 +142,9 @@ def test_report_states_the_model_beside_gray_and_the_mean_color() -> None:
     assert cells == {
         "model": ["model", "24.12", "0.9321", "8.76", "30.1", "0.0411"],
         "vivid": ["model, vivid", "23.12", "0.9301", "9.06", "38.5", "0.0455"],
-        "shipped": ["model that comes with Chromascape", "25.12", "0.9421", "8.06", "31.1", "0.0401"],
-        "gray": ["gray input (no color)", "22.34", "0.9123", "10.98", "0.2", "0.0567"],
-        "mean_ab": ["mean color of the training photos", "22.65", "0.9098", "10.32", "7.3", "0.0543"],
+        "shipped": ["shipped model", "25.12", "0.9421", "8.06", "31.1", "0.0401"],
+        "gray": ["gray input", "22.34", "0.9123", "10.98", "0.2", "0.0567"],
+        "mean_ab": ["mean training color", "22.65", "0.9098", "10.32", "7.3", "0.0543"],
     }
     assert "<td>truth</td><td></td><td></td><td></td><td>41.5</td>" in page()
 
@@ -164,10 +170,40 @@ def test_a_single_photo_has_no_interval() -> None:
 
 
 def test_report_says_where_figures_are_not_held_out() -> None:
-    honest, seen = Collector(page()).text, Collector(page(figures=FIGURES | {"held_out": False})).text
-    assert "photos that it was trained on" in seen and "nothing here is a held-out figure" in seen
-    assert "test photos" not in seen
-    assert "trained on" not in honest and "held-out" not in honest
+    assert "seen" not in Collector(page()).text and "held-out" not in Collector(page()).text
+    html = page(figures=FIGURES | {"held_out": False, "n_seen": {"model": 3, "vivid": 3, "shipped": 0}})
+    text = Collector(html).text
+    assert "On 4 test photos, 3 of which it has seen in its training, the model is +1.78 dB" in text
+    assert "The model has seen 3 of these 4 photos in its training, so its figures are not held-out ones." in text
+    for label in ("model (has seen 3 of 4)", "model, vivid (has seen 3 of 4)", "shipped model", "gray input"):
+        assert f"<td>{label}</td>" in html
+    assert "The shipped model has seen" not in text
+
+
+def test_report_says_that_the_shipped_model_has_seen_photos() -> None:
+    html = page(figures=FIGURES | {"n_seen": {"model": 0, "vivid": 0, "shipped": 4}})
+    text = Collector(html).text
+    assert "On 4 test photos the model is" in text
+    assert "The shipped model has seen 4 of these 4 photos in its training" in text
+    assert "<td>shipped model (has seen 4 of 4)</td>" in html and "<td>model</td>" in html
+
+
+def test_jobs_and_where_runs_are_kept_change_no_byte_of_the_report(make_params: Callable[..., Params]) -> None:
+    pages = [
+        page(params=shown_params(make_params(changes)))
+        for changes in ({"jobs": 1}, {"jobs": 3}, {"track.experiment": "other"}, {"sample.max_side": 500})
+    ]
+    assert len(set(pages)) == 1
+    assert page(params=shown_params(make_params({"train.lr": 0.125}))) != pages[0]
+
+
+def test_damaged_inputs_of_the_report_name_the_file(tmp_path: Path) -> None:
+    (tmp_path / "curves.csv").write_text("")
+    (tmp_path / "validate.json").write_text("{")
+    with pytest.raises(ChromascapeError, match=r"curves\.csv: not a table .*dvc repro -f train"):
+        read_curves(tmp_path / "curves.csv")
+    with pytest.raises(ChromascapeError, match=r"validate\.json: not JSON .*dvc repro -f validate"):
+        read_validation(tmp_path / "validate.json")
 
 
 def test_rendered_twice_it_is_the_same_to_the_byte() -> None:
@@ -191,7 +227,7 @@ def test_triptychs_show_gray_the_models_color_and_the_truth() -> None:
     groups = triptychs(Reddish(), Photos(), table(), 1, seed=0)
     assert [group[0].path for group in list(groups.values())[:3]] == ["a.png", "b.png", "c.png"]
     best = groups["Best"][0]
-    assert best.figures["model.psnr_db"] == 23.0 and "path" not in best.figures
+    assert best.figures["model.psnr_db"] == 23.0 and not {"path", "group"} & set(best.figures)
     for picture, expected in ((best.gray, (50, 0, 0)), (best.colorized, (50, 30, 10)), (best.truth, (50, 40, 20))):
         assert picture.shape == (SIDE, SIDE, 3) and picture.dtype == np.uint8
         np.testing.assert_allclose(lab.rgb_to_lab(picture)[5, 5], expected, atol=0.8)
@@ -225,7 +261,7 @@ def test_report_states_validation_and_params() -> None:
     assert "43 of 50 files accepted (train 35, val 4, test 4); 7 rejected." in Collector(html).text
     assert "<tr><td>gray</td><td>4</td></tr><tr><td>too_small</td><td>3</td></tr>" in html
     assert "<tr><td>train.lr</td><td>0.002</td></tr>" in html
-    assert "8-bit RGB at 256 pixels" in html
+    assert "Means over photos at 256 pixels: PSNR on 8-bit RGB; SSIM on 8-bit RGB (7 × 7 uniform window);" in html
     clean = VALIDATION | {"n_rejected": 0, "rejected_by_reason": {}, "by_split": {"train": 50}}
     html = page(validation=clean)
     assert "reason to reject" not in html and "(train 50, val 0, test 0)" in html

@@ -7,7 +7,7 @@ import pytest
 from conftest import write_photos
 
 from chromascape.color import lab
-from chromascape.learning.calibration import fit_renderings
+from chromascape.learning.calibration import MIN_PHOTOS, fit_renderings, shipped_renderings
 from chromascape.photos import source
 from chromascape.photos.shards import Shards, photo_to_lab
 
@@ -39,10 +39,10 @@ class Scaled:
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Photos:
+    """Four photos, each of them as often as it takes for the fewest that factors are fitted on."""
     paths = write_photos(tmp_path_factory.mktemp("photos"), 4)
-    return Photos(
-        np.stack([photo_to_lab(source.read_bytes(path), (0, 0, 160, 144), (160, 144), SIZE, "crop") for path in paths])
-    )
+    four = [photo_to_lab(source.read_bytes(path), (0, 0, 160, 144), (160, 144), SIZE, "crop") for path in paths]
+    return Photos(np.stack((four * MIN_PHOTOS)[:MIN_PHOTOS]))
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.8, 1.0, 2.0])
@@ -63,12 +63,30 @@ def test_wrong_colors_are_taken_back_to_gray(known: Photos) -> None:
     assert fit_renderings(Scaled(-1), known, calibrate=True, vivid=0.9) == {"faithful": 0.0, "vivid": 0.0}
 
 
+@pytest.mark.parametrize("factor", [0.5, -1.0])
+def test_few_photos_decide_nothing(known: Photos, factor: float) -> None:
+    few, kept = Photos(known.quantised[1:]), shipped_renderings()
+    assert len(few) == MIN_PHOTOS - 1
+    assert fit_renderings(Scaled(factor), few, calibrate=True, vivid=0.9) == kept
+    assert fit_renderings(Scaled(factor), known, calibrate=True, vivid=0.9) != kept
+    assert fit_renderings(Scaled(factor), few, calibrate=False, vivid=0.9) == kept | {"faithful": 1.0}
+
+
+def test_the_shipped_factors_are_those_of_its_configuration() -> None:
+    assert shipped_renderings() == {"faithful": 0.9, "vivid": 1.3}
+
+
 def test_real_shards_are_read(tmp_path: Path, known: Photos) -> None:
     from chromascape.files import write_json
     from chromascape.photos.shards import _write_shard
 
     digest = _write_shard(tmp_path / "val-00000.npy", iter(known.quantised), len(known), SIZE)
-    shard = {"file": "val-00000.npy", "split": "val", "sha256": digest, "photos": [f"{n}.png" for n in range(4)]}
+    shard = {
+        "file": "val-00000.npy",
+        "split": "val",
+        "sha256": digest,
+        "photos": [f"{n}.png" for n in range(len(known))],
+    }
     write_json({"side": SIZE, "fit": "crop", "shards": [shard]}, tmp_path / "index.json")
     fitted = fit_renderings(Scaled(0.8), Shards(tmp_path, ("val",)), calibrate=True, vivid=0.9)
     assert fitted == fit_renderings(Scaled(0.8), known, calibrate=True, vivid=0.9)

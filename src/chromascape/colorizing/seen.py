@@ -75,7 +75,8 @@ def read_seen(folder: Path) -> Hashes:
         return nothing()
     except (SafetensorError, KeyError, ValueError) as error:
         raise ChromascapeError(f"{file}: damaged ({error}): train again, or install Chromascape again") from None
-    shapes = [(len(seen.sha256), SHA256_BYTES), (len(seen.sha256), PHASH_BYTES)]
+    count = seen.sha256.size // SHA256_BYTES
+    shapes = [(count, SHA256_BYTES), (count, PHASH_BYTES)]
     if [seen.sha256.shape, seen.phash.shape] != shapes or {seen.sha256.dtype, seen.phash.dtype} != {np.dtype("u1")}:
         raise ChromascapeError(
             f"{file}: damaged (expected uint8 (N, 32) and (N, 8)): train again, or install Chromascape again"

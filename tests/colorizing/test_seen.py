@@ -1,0 +1,103 @@
+"""Hashes of the photos that weights have seen: written, read, joined, counted."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import save_file
+
+from chromascape.colorizing.colorizer import SHIPPED
+from chromascape.colorizing.seen import FILE, Hashes, count_seen, hashes_of, nothing, read_seen, write_seen
+from chromascape.errors import ChromascapeError
+
+
+def manifest(**columns: list[str | None]) -> pd.DataFrame:
+    """Six files: two in train, one in each other split, one rejected and one undecodable."""
+    table = pd.DataFrame({
+        "verdict": ["accepted"] * 4 + ["rejected"] * 2,
+        "split": ["train", "train", "val", "test", "train", None],
+        "sha256": [f"{number:064x}" for number in (5, 3, 4, 9, 7, 8)],
+        "phash": ["00000000000000ff", "f0f0f0f0f0f0f0f0", "0123456789abcdef", "ffffffffffffffff", "1" * 16, None],
+    })  # fmt: skip
+    return table.assign(**columns)
+
+
+def test_accepted_photos_of_the_splits_are_taken() -> None:
+    seen = hashes_of(manifest(), ("train", "val"))
+    assert len(seen) == 3
+    assert sorted(row.tobytes().hex() for row in seen.sha256) == [f"{number:064x}" for number in (3, 4, 5)]
+    pairs = {(a.tobytes().hex(), b.tobytes().hex()) for a, b in zip(seen.sha256, seen.phash, strict=True)}
+    assert (f"{3:064x}", "f0f0f0f0f0f0f0f0") in pairs and (f"{4:064x}", "0123456789abcdef") in pairs
+    assert len(hashes_of(manifest(), ())) == 0
+
+
+def test_what_is_written_is_read_and_the_bytes_do_not_depend_on_the_order(tmp_path: Path) -> None:
+    for name, table in {"one": manifest(), "two": manifest().iloc[::-1]}.items():
+        (tmp_path / name).mkdir()
+        write_seen(hashes_of(table, ("train", "val")), tmp_path / name)
+    assert (tmp_path / "one" / FILE).read_bytes() == (tmp_path / "two" / FILE).read_bytes()
+    seen = read_seen(tmp_path / "one")
+    np.testing.assert_array_equal(seen.sha256, hashes_of(manifest(), ("train", "val")).sha256)
+    np.testing.assert_array_equal(seen.phash, hashes_of(manifest(), ("train", "val")).phash)
+
+
+def test_a_model_without_the_file_has_seen_nothing_that_is_known(tmp_path: Path) -> None:
+    seen = read_seen(tmp_path)
+    assert len(seen) == 0
+    assert count_seen(hashes_of(manifest(), ("test",)), seen, 8) == 0
+    write_seen(nothing(), tmp_path)
+    assert len(read_seen(tmp_path)) == 0
+
+
+def test_joined_hashes_have_every_photo_once() -> None:
+    train, both = hashes_of(manifest(), ("train",)), hashes_of(manifest(), ("train", "val"))
+    joined = train | both
+    np.testing.assert_array_equal(joined.sha256, both.sha256)
+    assert len(both | hashes_of(manifest(), ("test",))) == 4
+
+
+@pytest.mark.parametrize(
+    ("sha256", "phash", "expected"),
+    [
+        (5, "ffffffff00000000", 1),  # the same file, whatever its perceptual hash
+        (1, "00000000000000ff", 1),  # the same picture in another file
+        (1, "00000000000000f0", 1),  # four bits differ
+        (1, "00000000000000e0", 0),  # five bits
+        (1, "f0f0f0f0f0f0f0f0", 1),
+    ],
+)
+def test_copies_and_near_copies_count(sha256: int, phash: str, expected: int) -> None:
+    seen = hashes_of(manifest(), ("train",))
+    photo = manifest().iloc[:1].assign(sha256=[f"{sha256:064x}"], phash=[phash])
+    assert count_seen(hashes_of(photo, ("train",)), seen, 4) == expected
+    assert count_seen(nothing(), seen, 4) == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not safetensors",
+        {"sha256": np.zeros((2, 32), np.uint8)},
+        {"sha256": np.zeros((2, 31), np.uint8), "phash": np.zeros((2, 8), np.uint8)},
+        {"sha256": np.zeros((2, 32), np.uint8), "phash": np.zeros((3, 8), np.uint8)},
+        {"sha256": np.zeros((2, 32), np.int8), "phash": np.zeros((2, 8), np.uint8)},
+        {"sha256": np.zeros((), np.uint8), "phash": np.zeros((2, 8), np.uint8)},
+    ],
+    ids=["empty", "noise", "one array", "short hashes", "other numbers", "signed", "no rows"],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | dict[str, np.ndarray]) -> None:
+    if isinstance(content, bytes):
+        (tmp_path / FILE).write_bytes(content)
+    else:
+        save_file(content, tmp_path / FILE)
+    with pytest.raises(ChromascapeError, match=r"seen\.safetensors: damaged .*: train again, or install Chromascape"):
+        read_seen(tmp_path)
+
+
+def test_the_shipped_weights_name_every_photo_that_they_have_seen() -> None:
+    seen = read_seen(SHIPPED)
+    assert len(seen) == 7_203 + 395
+    assert len(np.unique(seen.sha256, axis=0)) == len(seen)
+    assert count_seen(Hashes(seen.sha256[:3], np.bitwise_not(seen.phash[:3])), seen, 0) == 3
