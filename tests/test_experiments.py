@@ -10,12 +10,8 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY, changed_params
 
-<<<<<<< HEAD
-from chromascape.params import Params, read_yaml
-=======
 from chromascape.color.metrics import METRICS, Metric
-from chromascape.params import Params, Yaml12Loader
->>>>>>> judging
+from chromascape.params import Params, read_yaml
 
 LISTS = sorted((REPOSITORY / "experiments").glob("*.yaml"))
 spec = importlib.util.spec_from_file_location("experiments_run", REPOSITORY / "experiments" / "run.py")
