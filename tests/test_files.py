@@ -3,13 +3,20 @@
 import errno
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from conftest import REPOSITORY
 
 from chromascape.errors import explain_os_error
-from chromascape.files import atomic_folder, atomic_write, write_json
+from chromascape.files import atomic_folder, atomic_write, clean_leftovers, write_json, write_table
 
 
 def test_atomic_write_replaces_the_file_only_at_the_end(tmp_path: Path) -> None:
@@ -91,6 +98,207 @@ def test_atomic_folder_starts_empty_even_after_a_killed_run(tmp_path: Path) -> N
         assert beside == leftover
         (beside / "b").write_text("2")
     assert [file.name for file in (tmp_path / "lab").iterdir()] == ["b"]
+
+
+# Swapping folders
+
+
+def folder_with(path: Path, content: str) -> Path:
+    path.mkdir(parents=True)
+    (path / "file").write_text(content)
+    return path
+
+
+def replace_by(path: Path, content: str) -> None:
+    with atomic_folder(path) as beside:
+        (beside / "file").write_text(content)
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), KeyboardInterrupt()])
+def test_a_rename_that_fails_leaves_the_old_folder_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int, error: BaseException
+) -> None:
+    path = folder_with(tmp_path / "lab", "old")
+    replace, calls = os.replace, []
+
+    def fail_once(source: Any, target: Any) -> None:
+        calls.append(target)
+        if len(calls) == failing:
+            raise error
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_once)
+    with pytest.raises(type(error)):
+        replace_by(path, "new")
+    assert (path / "file").read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["lab"]
+
+
+def test_a_sync_that_fails_after_the_renames_brings_the_old_folder_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder_with(tmp_path / "lab", "old")
+    sync, parent = os.fsync, tmp_path.stat().st_ino
+
+    def fail_for_the_parent(descriptor: int) -> None:
+        if os.fstat(descriptor).st_ino == parent:
+            raise OSError(errno.EIO, "Input/output error")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail_for_the_parent)
+    with pytest.raises(OSError, match="Input/output error"):
+        replace_by(path, "new")
+    assert (path / "file").read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["lab"]
+
+
+def test_the_old_folder_is_removed_only_when_the_new_one_is_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder_with(tmp_path / "lab", "old")
+    replace, seen = os.replace, []
+
+    def look(source: Any, target: Any) -> None:
+        seen.append(sorted(file.read_text() for file in tmp_path.glob("**/file")))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", look)
+    replace_by(path, "new")
+    assert seen == [["new", "old"], ["new", "old"]]
+    assert (path / "file").read_text() == "new"
+    assert [file.name for file in tmp_path.iterdir()] == ["lab"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from chromascape.files import atomic_folder, atomic_write
+
+path, moment = Path(sys.argv[1]), int(sys.argv[2])
+replace, calls = os.replace, []
+def die(source, target):
+    calls.append(target)
+    if len(calls) == moment:
+        os.kill(os.getpid(), signal.Signals[sys.argv[3]])
+    replace(source, target)
+os.replace = die
+with atomic_folder(path) as beside:
+    (beside / "file").write_text("new")
+"""
+
+
+def kill_while_replacing(path: Path, moment: int, by: str) -> None:
+    """Another process replaces the folder and is killed before its first or second rename."""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    command = [sys.executable, "-c", KILLED, str(path), str(moment), by]
+    done = subprocess.run(command, env=environment, check=False)
+    assert done.returncode == -signal.Signals[by]
+
+
+@pytest.mark.parametrize("by", ["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize("moment", [1, 2])
+def test_after_a_kill_git_sees_nothing_and_the_next_write_starts_from_the_old_folder(
+    tmp_path: Path, moment: int, by: str
+) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / ".gitignore").write_bytes((REPOSITORY / ".gitignore").read_bytes())
+    path = folder_with(tmp_path / "lab", "old")
+    kill_while_replacing(path, moment, by)
+    assert path.exists() == (moment == 1)
+    command = ["git", "-C", str(tmp_path), "ls-files", "--others", "--exclude-standard"]
+    seen = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert seen == ([".gitignore", "lab/file"] if moment == 1 else [".gitignore"])
+    with pytest.raises(RuntimeError), atomic_folder(path):
+        assert (path / "file").read_text() == "old"
+        raise RuntimeError
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".git", ".gitignore", "lab"]
+    assert (path / "file").read_text() == "old"
+
+
+def test_parts_of_living_processes_and_files_of_others_stay(tmp_path: Path) -> None:
+    living = tmp_path / f".lab.{os.getppid()}.new.part"
+    others = tmp_path / ".film.999999999.part"
+    dead = tmp_path / ".lab.999999999.new.part"
+    for file in (living, others, dead):
+        file.touch()
+    folder_with(tmp_path / ".gone.999999999.old.part", "old")
+    folder_with(tmp_path / ".lab.999999999.old.part", "old")
+    folder_with(tmp_path / "lab", "new")
+    clean_leftovers(tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([living.name, others.name, "gone", "lab"])
+    assert (tmp_path / "lab" / "file").read_text() == "new"
+    assert (tmp_path / "gone" / "file").read_text() == "old"
+
+
+def test_a_file_cleans_up_what_a_killed_process_left_beside_it(tmp_path: Path) -> None:
+    (tmp_path / ".table.csv.999999999.new.part").touch()
+    write_json({}, tmp_path / "table.json")
+    assert [file.name for file in tmp_path.iterdir()] == ["table.json"]
+
+
+# On the disk before it has its name
+
+
+@pytest.fixture
+def synced_before(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], bool]:
+    """Whether this file or folder was handed to fsync before anything got its final name."""
+    early: set[int] = set()
+    renamed: list[Any] = []
+    sync, replace = os.fsync, os.replace
+
+    def noted(descriptor: int) -> None:
+        if not renamed:
+            early.add(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    def rename(source: Any, target: Any) -> None:
+        renamed.append(target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(os, "replace", rename)
+    return lambda path: path.stat().st_ino in early
+
+
+def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, synced_before: Callable[[Path], bool]) -> None:
+    write_json({"a": 1}, tmp_path / "a.json")
+    assert synced_before(tmp_path / "a.json")
+
+
+def test_all_of_a_folder_is_on_the_disk_before_it_gets_its_name(
+    tmp_path: Path, synced_before: Callable[[Path], bool]
+) -> None:
+    path = tmp_path / "lab"
+    with atomic_folder(path) as beside:
+        (beside / "a").write_text("1")
+        folder_with(beside / "in", "2")
+    for inside in (path, path / "a", path / "in", path / "in" / "file"):
+        assert synced_before(inside), inside
+
+
+@pytest.mark.parametrize("write", [lambda path: write_json({}, path), lambda path: replace_by(path, "1")])
+def test_the_name_itself_is_on_the_disk_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None]
+) -> None:
+    synced: list[tuple[int, bool]] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append((os.fstat(descriptor).st_ino, (tmp_path / "x").exists()))
+    )
+    write(tmp_path / "x")
+    assert synced[-1] == (tmp_path.stat().st_ino, True)
+
+
+def test_write_table_keeps_names_that_are_hard_to_keep(tmp_path: Path) -> None:
+    names = ["a,b", 'say "a"', "new\nline", "return\rhere", os.fsdecode(b"\xff.png"), "ä"]
+    table = pd.DataFrame({"path": pd.Series(names, dtype=object), "n": range(len(names))})
+    write_table(table, tmp_path / "t.csv")
+    data = (tmp_path / "t.csv").read_bytes()
+    assert b"\r\n" not in data and b"\xff.png" in data
+    back = pd.read_csv(tmp_path / "t.csv", encoding_errors="surrogateescape", dtype={"path": object})
+    assert back["path"].tolist() == names and back["n"].tolist() == list(range(len(names)))
+    write_table(pd.DataFrame({"a": [0.5]}), tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_bytes() == b"a\n0.5\n"
 
 
 def test_write_json_sorts_keys_and_ends_with_a_newline(tmp_path: Path) -> None:
