@@ -27,9 +27,8 @@ def model_card(params: Params, summary: dict[str, Any]) -> str:
     steps = f"{train.optimizer}, {train.schedule}, lr {train.lr:g}, batch {train.batch_size}, {train.epochs} epochs"
     steps += f", weight decay {train.weight_decay:g}" * (train.optimizer == "adamw")
     steps += f", moving average of the weights {train.ema:g}" * bool(train.ema)
-    losses = f"validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
+    best = f"{summary['best_epoch']}: validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
     loss = " + ".join(f"{weight:g} · `{name}`" for name, weight in train.loss.items())
-    best = f"{summary['best_epoch']}: {losses}"
     return f"""# Model card: Chromascape colorizer
 
 Predicts the color ({colors}) of a gray photo from its lightness (L*).
