@@ -11,6 +11,7 @@ import pytest
 from conftest import REPOSITORY, changed_params
 
 from chromascape.color.metrics import METRICS, Metric
+from chromascape.learning.checks import check_train
 from chromascape.params import Params, read_yaml
 
 LISTS = sorted((REPOSITORY / "experiments").glob("*.yaml"))
@@ -25,6 +26,8 @@ def test_every_row_is_a_valid_params_file(path: Path) -> None:
     plan = read_yaml(path)
     assert set(plan) == {"title", "common", "rows"}
     seen = [Params.model_validate(changed_params(plan["common"] | (row or {}))) for row in plan["rows"].values()]
+    for params in seen:
+        check_train(params.train)
     assert all(seen.count(params) == 1 for params in seen)  # no row runs twice
 
 

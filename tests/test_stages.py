@@ -69,6 +69,12 @@ def test_the_first_stage_stops_at_wrong_params(project: Path, changes: dict[str,
     assert not (project / "data").exists()
 
 
+def test_train_stops_at_a_slip_in_its_names_too(project: Path) -> None:
+    """Where `sample` has run before, DVC does not run it again for a change of `train`."""
+    write_params(project, {"train.network": "unet", "train.init": "shipped"})
+    assert_one_line(run_stage(project, "train"), "params.yaml: train.init: must be 'scratch' with network unet")
+
+
 def test_files_that_dvc_can_not_track_are_named_before_dvc_meets_them(project: Path) -> None:
     os.mkfifo(project / "photos" / "pipe")  # DVC would wait for it for ever
     (project / "photos" / "broken.jpg").symlink_to("nowhere.jpg")

@@ -151,12 +151,6 @@ def write_json(values: Any, path: Path) -> None:
         temporary.write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def write_table(frame: "pd.DataFrame", path: Path) -> None:
-    """Write a CSV without the index, with the same line ends everywhere; names that are not UTF-8 keep their bytes."""
-    with atomic_write(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n", errors="surrogateescape")
-
-
 def sha256_of_file(file: Path) -> str:
     """SHA-256 of what lies on the disk, in hex; the file is read in pieces."""
     with file.open("rb") as stream:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from conftest import REPOSITORY
 
+from chromascape.colorizing.colorizer import SHIPPED, load_network
 from chromascape.colorizing.networks import NETWORKS
 from chromascape.errors import ChromascapeError
 from chromascape.learning.checks import check_train
@@ -66,6 +67,11 @@ def test_a_network_starts_from_the_inits_that_its_class_names(make_params: MakeP
     else:
         with pytest.raises(ChromascapeError, match=r"params\.yaml: train\.init: must be"):
             check_train(params)
+
+
+def test_the_shipped_weights_fit_the_network_that_says_so() -> None:
+    config, _ = load_network(SHIPPED)
+    assert [name for name, network in NETWORKS.items() if "shipped" in network.inits] == [config["network"]]
 
 
 def test_every_loss_of_the_table_is_in_params_yaml() -> None:

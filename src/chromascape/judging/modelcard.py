@@ -41,9 +41,8 @@ def model_card(params: Params, summary: dict[str, Any]) -> str:
     view = f"crops of at least {train.crop:g} of the area" if train.crop < 1 else "whole photos"
     view = f"{view} at {side} pixels" + ", half of them mirrored" * train.flip
     only = f" (only trained on: {', '.join(f'`{folder}`' for folder in data.train_only)})" * bool(data.train_only)
-    losses = f"validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
+    best = f"{summary['best_epoch']}: validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
     loss = " + ".join(f"{weight:g} · `{name}`" for name, weight in train.loss.items())
-    best = f"{summary['best_epoch']}: {losses}"
     return f"""# Model card: Chromascape colorizer
 
 Predicts the color ({colors}) of a gray photo from its lightness (L*).
