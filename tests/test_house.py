@@ -18,6 +18,7 @@ GROUND = {"__init__", "params", "errors", "files", "parallel", "devices"}
 # Tests of what is not one module of the package.
 WHOLE = {
     "test_pipeline",
+    "test_rerun",
     "test_stages",
     "test_experiments",
     "test_house",
