@@ -3,17 +3,17 @@
 import json
 from pathlib import Path
 
-import pandas as pd
 from _stage import Params, run
 
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
-from chromascape.files import atomic_write, write_json
+from chromascape.files import atomic_write, write_json, write_table
 from chromascape.judging import report
 from chromascape.judging.evaluation import evaluate, gain_histogram, summarize
 from chromascape.params import flatten
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import Shards
 from chromascape.tracking import runs as tracking
+from chromascape.tracking.curves import read_curves
 
 MODEL = Path("models/colorizer")
 
@@ -23,15 +23,14 @@ def evaluate_stage(params: Params) -> None:
     colorizer, test = Colorizer.load(MODEL), Shards(Path("data/lab"), ("test",))
     table = evaluate(colorizer, Colorizer.load(SHIPPED), test, Shards(Path("data/lab"), ("train",)), params.jobs)
     figures = summarize(table, section.bootstrap, section.seed, held_out=params.train.photos == "train")
-    curves = pd.read_csv("metrics/curves.csv")
+    curves = read_curves(Path("metrics/curves.csv"))
     pictures = report.triptychs(colorizer, test, table, section.rows, section.seed)
     validation = json.loads(Path("metrics/validate.json").read_text(encoding="utf-8"))
     histogram = gain_histogram(table)
     page = report.render(figures, validation, curves, histogram, pictures, flatten(params))
     tables = {"reports/per_photo.csv": table, "metrics/gains.csv": histogram}
     for path, content in tables.items():
-        with atomic_write(Path(path)) as file:
-            content.to_csv(file, index=False, lineterminator="\n", errors="surrogateescape")
+        write_table(content, Path(path))
     with atomic_write(Path("reports/index.html")) as file:
         file.write_text(page, encoding="utf-8")
     write_json(figures, Path("metrics/evaluate.json"))

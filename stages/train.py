@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from _stage import Params, run
 
 from chromascape.colorizing.colorizer import Colorizer, save
 from chromascape.colorizing.networks import build_network
 from chromascape.devices import pick_device
-from chromascape.files import atomic_folder, atomic_write, write_json
+from chromascape.files import atomic_folder, write_json
 from chromascape.judging.modelcard import model_card
 from chromascape.learning.calibration import fit_renderings
 from chromascape.learning.training import train
 from chromascape.photos.shards import SPLITS, Shards
 from chromascape.tracking import runs as tracking
+from chromascape.tracking.curves import write_curves
 
 
 def train_stage(params: Params) -> None:
@@ -44,8 +44,7 @@ def train_stage(params: Params) -> None:
         with atomic_folder(Path("models/colorizer")) as folder:
             save(folder, trained.weights, section.network, size, renderings, luma)
             (folder / "MODEL_CARD.md").write_text(model_card(params, summary), encoding="utf-8")
-        with atomic_write(Path("metrics/curves.csv")) as file:
-            pd.DataFrame(trained.history).to_csv(file, index=False, lineterminator="\n")
+        write_curves(trained.history, Path("metrics/curves.csv"))
         write_json(summary, Path("metrics/train.json"))
         run_log.trained(Path("models/colorizer/weights.safetensors"))
     print(f"best epoch {trained.best_epoch}: val loss {best['val_loss']:.4f}, gray's {best['gray_val_loss']:.4f}")

@@ -7,7 +7,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -50,6 +53,12 @@ def write_json(values: Any, path: Path) -> None:
     """Write JSON with sorted keys; NaN and infinity are refused, because other tools can't read them."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_table(frame: "pd.DataFrame", path: Path) -> None:
+    """Write a table as CSV, without its index; names of files that are not UTF-8 keep their bytes."""
+    with atomic_write(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n", errors="surrogateescape")
 
 
 def sha256_of_file(file: Path) -> str:
