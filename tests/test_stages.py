@@ -4,10 +4,14 @@ import errno
 import os
 import resource
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import mlflow
 import pytest
 import yaml
 from conftest import REPOSITORY, changed_params, write_photos
@@ -156,12 +160,15 @@ def test_system_errors_name_the_file_and_the_way_out(number: int, hint: str) -> 
 def test_the_stage_wrapper_shows_one_line_for_each_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(REPOSITORY / "stages"))
     monkeypatch.chdir(REPOSITORY)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("DVC_STAGE", raising=False)
     import _stage
 
+    before = signal.getsignal(signal.SIGTERM)
     errors = {
         ChromascapeError("data.dir: wrong"): "error: data.dir: wrong",
         OSError(errno.ENOSPC, "No space left on device", "x"): "error: x: No space left on device; free some space",
-        KeyboardInterrupt(): "stopped: run `dvc repro`",
+        KeyboardInterrupt(): "stopped: `dvc repro` starts this stage over",
     }
     for error, line in errors.items():
 
@@ -177,3 +184,160 @@ def test_the_stage_wrapper_shows_one_line_for_each_error(monkeypatch: pytest.Mon
 
     with pytest.raises(ZeroDivisionError):  # a bug is no wrong input: it keeps its traceback
         _stage.run(bug)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("name", ["sample", "validate", "train"])
+def test_a_server_that_is_not_there_stops_every_stage_before_any_work(project: Path, name: str) -> None:
+    """MLflow itself was silent for 4 min 47 s and then wrote 118 lines."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"http://me:secret@127.0.0.1:{port}", "no_proxy": "*"}
+    done = run_stage(project, name, env=environment)
+    assert_one_line(done, f"MLFLOW_TRACKING_URI: no MLflow server at http://127.0.0.1:{port}", "unset the variable")
+    assert not (project / "data").exists() and "secret" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["sample", "validate", "preprocess", "train", "evaluate"])
+def test_a_python_without_the_environment_gets_one_line(project: Path, name: str) -> None:
+    command = [sys.executable, "-S", f"stages/{name}.py"]  # -S: without site-packages
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COVERAGE"))}
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert_one_line(done, f"{sys.executable} lacks the package yaml", "`make run`", "source .venv/bin/activate")
+
+
+def test_a_python_with_a_part_of_the_environment_gets_one_line(project: Path) -> None:
+    """A Python that has PyYAML and pydantic, as many have, is found out where the next package is missing."""
+    toy(project, "import a_package.of_others")
+    assert_one_line(run_stage(project, "toy"), "lacks the package a_package", "`make run`")
+    toy(project, "import chromascape.nothing")  # ours: a bug, with its traceback
+    assert "Traceback" in run_stage(project, "toy").stderr
+
+
+def toy(folder: Path, work: str) -> None:
+    """A stage that writes models/colorizer/weights.safetensors in a run, and does some work before."""
+    (folder / "stages/toy.py").write_text(TOY.format(work=work), encoding="utf-8")
+
+
+TOY = """
+import os
+import time
+from pathlib import Path
+from _stage import run
+from chromascape.files import atomic_folder
+from chromascape.tracking import runs as tracking
+
+def stage(params):
+    with tracking.new_run(params), atomic_folder(Path("models/colorizer")) as folder:
+        (folder / "weights.safetensors").write_bytes(b"weights")
+        {work}
+
+if __name__ == "__main__":
+    run(stage)
+"""
+WAIT = 'print("working", flush=True); time.sleep(60)'
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, "KILLED"), (signal.SIGINT, "KILLED"), (None, "FAILED")], ids=str
+)
+def test_a_stage_that_is_stopped_or_fails_ends_its_run_and_leaves_nothing(
+    project: Path, number: signal.Signals | None, status: str
+) -> None:
+    """SIGTERM left the run RUNNING for ever, and a half-written folder beside the model."""
+    toy(project, WAIT if number else "raise OSError(28, 'No space left on device', 'x')")
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{project / 'runs.db'}"}
+    process = subprocess.Popen(
+        [sys.executable, "stages/toy.py"], cwd=project, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    if number:
+        assert process.stdout and process.stdout.readline() == "working\n"
+        process.send_signal(number)
+    start = time.monotonic()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1 and time.monotonic() - start < 30
+    expected = "stopped: `dvc repro` starts this stage over" if number else "error: x: No space left on device"
+    assert len(errors.splitlines()) == 1 and errors.startswith(expected), errors
+    client = mlflow.MlflowClient(f"sqlite:///{project / 'runs.db'}")
+    (run,) = client.search_runs([client.get_experiment_by_name("chromascape").experiment_id])
+    assert run.info.status == status and run.info.end_time
+    assert not (project / "models").exists() or list((project / "models").iterdir()) == []
+
+
+def dvc(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """DVC with a process group of its own, to which a terminal would send Ctrl-C."""
+    outside = ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI")
+    environment = {name: value for name, value in os.environ.items() if name not in outside}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.Popen(
+        [sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment | {"DVC_NO_ANALYTICS": "1"}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+
+
+DVC_YAML = {
+    "stages": {
+        "train": {
+            "cmd": "python stages/toy.py",
+            "deps": ["stages/toy.py"],
+            "outs": ["models/colorizer"],
+            "metrics": [{"metrics/toy.json": {"cache": False}}],
+        }
+    }
+}
+LIGHT = """
+import time
+from pathlib import Path
+from _stage import run
+
+def stage(params):
+    {work}
+    for name, text in {{"models/colorizer/weights": "old", "metrics/toy.json": "{{}}"}}.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text)
+
+if __name__ == "__main__":
+    run(stage)
+"""
+
+
+@pytest.mark.scale
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM", "error", "bug"])
+def test_the_command_that_is_printed_brings_the_last_model_back(project: Path, how: str) -> None:
+    """DVC removes a stage's outputs before it runs it: the last trained model was gone."""
+    assert dvc(project, "init", "--no-scm", "-q").wait() == 0
+    (project / "dvc.yaml").write_text(yaml.safe_dump(DVC_YAML))
+    script = project / "stages/toy.py"
+    script.write_text(LIGHT.format(work="pass"))
+    said, _ = (first := dvc(project, "repro")).communicate(timeout=60)
+    assert first.returncode == 0 and (project / "models/colorizer/weights").read_text() == "old", said
+    broken = {"error": "raise OSError(28, 'No space left on device', 'x')", "bug": "1 / 0"}
+    script.write_text(LIGHT.format(work=broken.get(how, WAIT)))
+    process = dvc(project, "repro")
+    lines: list[str] = []
+    if how in ("Ctrl-C", "SIGTERM"):
+        assert process.stdout
+        while not lines or lines[-1] not in ("working\n", ""):
+            lines.append(process.stdout.readline())
+        os.killpg(process.pid, signal.SIGINT if how == "Ctrl-C" else signal.SIGTERM)
+    said = "".join(lines) + process.communicate(timeout=60)[0]
+    assert process.returncode != 0 and not (project / "models/colorizer").exists()
+    (line,) = [line for line in said.splitlines() if line.startswith("`")]
+    assert line == "`dvc checkout train` brings the last outputs of this stage back"
+    assert ("stopped: `dvc repro` starts this stage over" in said) == (how in ("Ctrl-C", "SIGTERM"))
+    assert dvc(project, *line.split("`")[1].split()[1:]).wait(timeout=60) == 0
+    assert (project / "models/colorizer/weights").read_text() == "old"
+
+
+@pytest.mark.scale
+def test_no_command_is_named_where_the_cache_lacks_the_outputs(project: Path) -> None:
+    """As in a fresh clone, whose dvc.lock names outputs that this machine never had."""
+    assert dvc(project, "init", "--no-scm", "-q").wait() == 0
+    (project / "dvc.yaml").write_text(yaml.safe_dump(DVC_YAML))
+    (project / "stages/toy.py").write_text(LIGHT.format(work="pass"))
+    assert dvc(project, "repro", "-q").wait() == 0
+    (project / "stages/toy.py").write_text(LIGHT.format(work="raise OSError(28, 'No space left', 'x')"))
+    shutil.rmtree(project / ".dvc/cache")
+    said, _ = dvc(project, "repro").communicate(timeout=60)
+    assert "error: x: No space left" in said and "dvc checkout" not in said

@@ -1,6 +1,5 @@
 """What ties a run to code, data and DVC experiment."""
 
-import hashlib
 import os
 import subprocess
 from importlib.metadata import version
@@ -8,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+# What a run's figures follow from, beside the photos and params that it logs itself.
+CODE = ["src", "stages", "experiments", "dvc.yaml", "pyproject.toml", "constraints.txt"]
 
 
 def lineage() -> dict[str, str]:
@@ -17,16 +19,14 @@ def lineage() -> dict[str, str]:
     photos = [dep for dep in validate if not str(dep.get("path", "")).startswith(("src/", "stages/"))]
     shards = lock.get("preprocess", {}).get("outs", [])
     commit = _git("rev-parse", "HEAD")
-    changed = bool(_git("status", "--porcelain", "--untracked-files=no"))
     tags = {
         "git.commit": commit,
-        "git.dirty": str(changed).lower() if commit else "",
+        "git.dirty": str(_code_changed()).lower() if commit else "",
         "dvc.photos_md5": photos[0].get("md5", "") if photos else "",
         "dvc.lab_md5": shards[0].get("md5", "") if shards else "",
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
         "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
         "chromascape.version": version("chromascape"),
-        "chromascape.workspace": workspace(),
     }
     return {name: value for name, value in tags.items() if value}
 
@@ -40,6 +40,12 @@ def _read_lock() -> dict[str, Any]:
         return {}
 
 
+def _code_changed() -> bool:
+    """Whether code differs from the commit; a new module counts, though git does not track it yet."""
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", *CODE)
+    return bool(changed or _git("ls-files", "--others", "--exclude-standard", "--", "src", "stages"))
+
+
 def _git(*arguments: str) -> str:
     """What git says; nothing where there is no git or no repository."""
     try:
@@ -47,8 +53,3 @@ def _git(*arguments: str) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()
-
-
-def workspace() -> str:
-    """Tells the working copies of one repository apart, without naming a folder of this machine."""
-    return hashlib.sha256(str(Path.cwd().resolve()).encode()).hexdigest()[:16]

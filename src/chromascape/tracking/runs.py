@@ -1,46 +1,100 @@
 """MLflow runs: what they hold, and how the stages of one execution share one."""
 
+import json
 import os
+import shutil
+import sys
+import tempfile
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from tqdm import tqdm
 
-from chromascape.files import sha256_of_file
+from chromascape.errors import ChromascapeError
+from chromascape.files import sha256_of_file, write_json
 from chromascape.params import Params, flatten
 from chromascape.photos.source import shown_name
-from chromascape.tracking.lineage import lineage, workspace
-from chromascape.tracking.store import connect
+from chromascape.tracking.lineage import lineage
+from chromascape.tracking.server import without_credentials
+from chromascape.tracking.store import connect, tracking_uri
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from PIL.Image import Image
 
 TRAINED, EVALUATED = "trained", "evaluated"
+RUN_FILE = Path("models/run.json")  # which run the weights beside it come from; git and DVC ignore it
+EVALUATE_SECTIONS = ("evaluate", "jobs")  # of params.yaml; the stage train logs the others
+AFTER_TRAINING = "training goes on, weights and metrics are written, and the stage evaluate records a complete run"
+AFTER_EVALUATION = "report and metrics are written; `dvc repro --single-item --force evaluate` records a complete run"
 
 
 class RunLog:
-    """One MLflow run, as the stages write to it."""
+    """One MLflow run, as the stages write to it.
 
-    def __init__(self, client: "MlflowClient", run_id: str):
-        self.client, self.run_id = client, run_id
+    No method raises where MLflow fails: that is told once, in a line on stderr, and costs no weights or metrics.
+
+    Attributes:
+        run_id: MLflow's; empty where not even a run could be started.
+        complete: whether everything has reached MLflow so far.
+    """
+
+    def __init__(self, way_out: str):
+        self.run_id, self.complete = "", True
+        self.client: Any = None
+        self._way_out, self._told = way_out, False
+        self._waiting: list[tuple[str, float, int, int]] = []
+
+    def attempt(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> bool:
+        """Whether the call went well; the first failure is told."""
+        try:
+            call(*arguments, **named)
+        except Exception as error:  # whatever it is: hours of training weigh more
+            if not self._told:
+                tqdm.write(f"warning: MLflow failed ({_reason(error)}): {self._way_out}", file=sys.stderr)
+            self._told = True
+            return False
+        return True
+
+    def _log(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> None:
+        """A call that the run is incomplete without; after a failure no other one waits for a server in vain."""
+        self.complete = self.complete and self.attempt(call, *arguments, **named)
 
     def epoch(self, row: dict[str, float]) -> None:
-        """A row of the training history."""
-        for name in ("train_loss", "val_loss", "gray_val_loss", "lr"):
-            self.client.log_metric(self.run_id, name, row[name], step=int(row["epoch"]))
+        """A row of the training history: epoch, train_loss, val_loss, gray_val_loss, lr. One call of the server."""
+        now = int(time.time() * 1000)
+        names = ("train_loss", "val_loss", "gray_val_loss", "lr")
+        self._waiting += [(name, row[name], now, int(row["epoch"])) for name in names]
+        self._send()
 
     def images_per_second(self, value: float) -> None:
-        self.client.log_metric(self.run_id, "images_per_second", value)
+        """Speed of the whole training."""
+        self._waiting.append(("images_per_second", value, int(time.time() * 1000), 0))
+        self._send()
+
+    def _send(self) -> None:
+        """Log what waits; what fails waits for the next time, so that a short breakdown loses nothing."""
+        from mlflow.entities import Metric
+
+        metrics = [Metric(*values) for values in self._waiting]
+        if self.attempt(self.client.log_batch, self.run_id, metrics=metrics):
+            self._waiting = []
 
     def trained(self, weights: Path) -> None:
-        """Mark the run as one that `continue_run` finds by its weights."""
-        self.client.set_tag(self.run_id, "chromascape.weights_sha256", sha256_of_file(weights))
-        self.client.set_tag(self.run_id, "chromascape.state", TRAINED)
+        """Mark the run as the one of these weights, which `continue_run` goes on with."""
+        if self._waiting:
+            self._send()
+        self.complete = self.complete and not self._waiting
+        digest = sha256_of_file(weights)
+        self._log(self.client.set_tag, self.run_id, "chromascape.weights_sha256", digest)
+        self._log(self.client.set_tag, self.run_id, "chromascape.state", TRAINED)
+        if self.complete:
+            self._log(write_json, _identity(self.run_id, digest, TRAINED), RUN_FILE)
 
     def figures(self, figures: dict[str, Any]) -> None:
         """Test metrics: the ones that matter by short names, each prediction's as `gray.psnr_db` and so on."""
@@ -55,85 +109,185 @@ class RunLog:
         flat |= {name: float(value) for name, value in figures.items() if isinstance(value, int | float)}
         if figures["gain_over_gray_ci95_db"]:
             flat["gain_over_gray_ci95_low_db"], flat["gain_over_gray_ci95_high_db"] = figures["gain_over_gray_ci95_db"]
-        mlflow.log_metrics(flat, run_id=self.run_id)
+        self._log(mlflow.log_metrics, flat, run_id=self.run_id)
 
     def photos(self, manifest: pd.DataFrame, folder: str) -> None:
         """The accepted photos of each split as logged datasets."""
-        import mlflow
-
         accepted = manifest[manifest["verdict"] == "accepted"]
         for split, context in {"train": "training", "val": "validation", "test": "test"}.items():
             rows = accepted.loc[accepted["split"] == split, ["path", "sha256", "width", "height", "colorfulness"]]
             rows = rows.assign(path=rows["path"].map(shown_name)).astype({"width": float, "height": float})
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of two ways to read a local path that are the same
-                data = mlflow.data.from_pandas(rows, source=folder, name=f"photos-{split}")  # type: ignore[attr-defined]
-            mlflow.log_input(data, context=context)
+            self._log(_log_photos, rows, folder, split, context)
 
     def files(self, paths: list[Path]) -> None:
+        """Files as artifacts, under their names."""
         for path in paths:
-            self.client.log_artifact(self.run_id, str(path))
+            self._log(lambda file: self.client.log_artifact(self.run_id, file), str(path))
 
     def picture(self, picture: "Image", name: str) -> None:
-        self.client.log_image(self.run_id, picture, f"pictures/{name}.png")
+        """A picture as the artifact `pictures/{name}.png`."""
+        self._log(lambda: self.client.log_image(self.run_id, picture, f"pictures/{name}.png"))
 
     def model(self, folder: Path) -> None:
         """The model as a pyfunc that colorizes a photo of any size, with the code and the weights that it needs."""
-        import mlflow
-
-        package = Path(__file__).parents[1]
-        with warnings.catch_warnings():
-            # MLflow warns of a missing example, which would cost a load of the model at each run.
-            warnings.simplefilter("ignore")
-            mlflow.pyfunc.log_model(  # type: ignore[attr-defined]
-                name="model",
-                python_model=str(package / "serving" / "mlflow_model.py"),
-                artifacts={"colorizer": str(folder)},
-                code_paths=[str(package)],
-                pip_requirements=_requirements(),
-            )
+        self._log(_log_model, folder)
 
 
 @contextmanager
 def new_run(params: Params) -> Iterator[RunLog]:
-    """A new run with all params and the tags of code and data; it ends with the block, as failed on an error."""
-    import mlflow
+    """A new run with the params of training and the tags of code and data, which ends with the block.
 
-    experiment = connect(params.track.experiment)
-    with mlflow.start_run(experiment_id=experiment, run_name=os.environ.get("DVC_EXP_NAME"), tags=lineage()) as run:
-        mlflow.log_params(flatten(params))
-        yield RunLog(mlflow.MlflowClient(), run.info.run_id)
+    It ends as finished, as killed on KeyboardInterrupt, else as failed.
+
+    Raises:
+        ChromascapeError: MLflow can't start a run; nothing has been done yet, so nothing is lost.
+    """
+    log = RunLog(AFTER_TRAINING)
+    with _ending(log):
+        try:
+            _start(log, params)
+        except ChromascapeError:
+            raise
+        except Exception as error:
+            store = without_credentials(tracking_uri())
+            raise ChromascapeError(
+                f"MLflow can't start a run in {store} ({_reason(error)}): "
+                "put that right, or name another store in MLFLOW_TRACKING_URI"
+            ) from None
+        yield log
 
 
 @contextmanager
 def continue_run(params: Params, weights: Path, curves: pd.DataFrame) -> Iterator[RunLog]:
-    """The run that has just trained these weights here; else a new one, which gets the history of the training.
+    """The run that has just trained these weights, as `models/run.json` says; else a new, complete one.
 
-    The latter is the case where only the evaluation runs again, or DVC had the weights in its cache: every
-    execution of the pipeline has one run, and each run is complete.
+    The latter is the case where only the evaluation runs again, where DVC had the weights in its cache, or where the
+    run was deleted: every execution of the pipeline has one run, each run is complete, and none changes any more
+    once an evaluation has begun to write to it. The params of evaluation are logged where the block ends well.
     """
     import mlflow
 
-    experiment = connect(params.track.experiment)
-    digest = sha256_of_file(weights)
-    wanted = {"weights_sha256": digest, "state": TRAINED, "workspace": workspace()}
-    where = " and ".join(f"tags.`chromascape.{name}` = '{value}'" for name, value in wanted.items())
-    found = mlflow.MlflowClient().search_runs([experiment], where, max_results=1)
-    if found:
-        with mlflow.start_run(run_id=found[0].info.run_id) as run:
-            mlflow.set_tags(lineage())
-            yield RunLog(mlflow.MlflowClient(), run.info.run_id)
-            mlflow.set_tag("chromascape.state", EVALUATED)
-        return
-    with new_run(params) as log:
-        for row in curves.to_dict("records"):
-            log.epoch({str(name): value for name, value in row.items()})
-        log.trained(weights)
+    log = RunLog(AFTER_EVALUATION)
+    with _ending(log):
+        log._log(_start_or_continue, log, params, sha256_of_file(weights), curves)
         yield log
-        mlflow.set_tag("chromascape.state", EVALUATED)
+        log._log(mlflow.log_params, _section_values(params, evaluation=True))
+        log._log(mlflow.set_tag, "chromascape.state", EVALUATED)
+
+
+def _start(log: RunLog, params: Params) -> None:
+    import mlflow
+
+    experiment = connect(params.track.experiment)
+    run = mlflow.start_run(experiment_id=experiment, run_name=os.environ.get("DVC_EXP_NAME"), tags=lineage())
+    log.client, log.run_id = mlflow.MlflowClient(), run.info.run_id
+    mlflow.log_params(_section_values(params, evaluation=False))
+
+
+def _start_or_continue(log: RunLog, params: Params, digest: str, curves: pd.DataFrame) -> None:
+    import mlflow
+
+    connect(params.track.experiment)
+    found = _trained_run(params, digest)
+    if found:
+        mlflow.start_run(run_id=found)
+        log.client, log.run_id = mlflow.MlflowClient(), found
+        write_json(_identity(found, digest, EVALUATED), RUN_FILE)  # no later evaluation mixes with this one
+        mlflow.set_tags(lineage())
+        return
+    _start(log, params)
+    for row in curves.to_dict("records"):
+        log.epoch({str(name): value for name, value in row.items()})
+    if log._waiting:  # told already
+        raise ChromascapeError("the history of the training was not taken")
+    log.client.set_tag(log.run_id, "chromascape.weights_sha256", digest)
+
+
+def _trained_run(params: Params, digest: str) -> str:
+    """The run that trained these weights with these params and was not evaluated yet; empty where there is none."""
+    import mlflow
+
+    try:
+        kept = json.loads(RUN_FILE.read_text(encoding="utf-8"))
+        run_id = str(kept["run_id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    if kept != _identity(run_id, digest, TRAINED):
+        return ""
+    try:
+        run = mlflow.MlflowClient().get_run(run_id)
+    except mlflow.MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return ""
+        raise
+    expected = {name: str(value) for name, value in _section_values(params, evaluation=False).items()}
+    alive = run.info.lifecycle_stage == "active" and run.data.tags.get("chromascape.state") == TRAINED
+    return run_id if alive and run.data.params == expected else ""
+
+
+def _identity(run_id: str, digest: str, state: str) -> dict[str, str]:
+    """What `models/run.json` holds."""
+    store = without_credentials(tracking_uri())
+    return {"run_id": run_id, "tracking_uri": store, "weights_sha256": digest, "state": state}
+
+
+def _section_values(params: Params, evaluation: bool) -> dict[str, Any]:
+    """The flat params of evaluation, or all others."""
+    values = flatten(params).items()
+    return {name: value for name, value in values if (name.partition(".")[0] in EVALUATE_SECTIONS) == evaluation}
+
+
+@contextmanager
+def _ending(log: RunLog) -> Iterator[None]:
+    """End MLflow's active run with the block, so that none is left as running."""
+    import mlflow
+
+    status = "FAILED"
+    try:
+        yield
+        status = "FINISHED" if log.complete else "FAILED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        log.attempt(mlflow.end_run, status)
+
+
+def _reason(error: Exception) -> str:
+    """An error as a part of a line, without the secrets of the server's address."""
+    text = without_credentials(" ".join(str(error).split())) or "no reason given"
+    return f"{type(error).__name__}: {text[:200]}"
+
+
+def _log_photos(rows: pd.DataFrame, folder: str, split: str, context: str) -> None:
+    import mlflow
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of two ways to read a local path that are the same
+        data = mlflow.data.from_pandas(rows, source=folder, name=f"photos-{split}")  # type: ignore[attr-defined]
+    mlflow.log_input(data, context=context)
+
+
+def _log_model(folder: Path) -> None:
+    """Log the trained model with a copy of the code; the weights that the package ships are no part of it."""
+    import mlflow
+
+    package = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
+        code = Path(place) / package.name
+        shutil.copytree(package, code, ignore=shutil.ignore_patterns("weights", "__pycache__"))
+        # MLflow warns of a missing example, which would cost a load of the model at each run.
+        warnings.simplefilter("ignore")
+        mlflow.pyfunc.log_model(  # type: ignore[attr-defined]
+            name="model",
+            python_model=str(package / "serving" / "mlflow_model.py"),
+            artifacts={"colorizer": str(folder)},
+            code_paths=[str(code)],
+            pip_requirements=_requirements(),
+        )
 
 
 def _requirements() -> list[str]:
-    """Exact versions of what `served.py` imports; a local suffix such as +cpu is no version that can be asked for."""
+    """Exact versions of what `mlflow_model.py` imports; a local suffix such as +cpu is no version to ask for."""
     names = ["mlflow", "numpy", "pandas", "pillow", "safetensors", "torch"]
     return [f"{name}=={version(name).split('+')[0]}" for name in names]

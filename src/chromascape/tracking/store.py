@@ -12,6 +12,9 @@ from chromascape.errors import ChromascapeError
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# A server that hangs in mid-training takes 40 seconds a call; MLflow's own 120 seconds and 7 retries take many minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
 
 def repository_root() -> Path:
