@@ -343,3 +343,11 @@ def test_write_json_refuses_what_json_has_no_number_for(tmp_path: Path, value: f
 )
 def test_an_error_of_the_disk_is_one_line_with_a_way_out(arguments: tuple[Any, ...], line: str) -> None:
     assert explain_os_error(OSError(*arguments)).startswith(line)
+
+
+def test_a_table_is_written_whole_and_keeps_the_bytes_of_any_name(tmp_path: Path) -> None:
+    path = tmp_path / "tables" / "photos.csv"
+    odd = b"caf\xe9.png".decode("utf-8", "surrogateescape")
+    write_table(pd.DataFrame({"path": pd.Series([odd], dtype=object), "psnr_db": [0.1]}), path)
+    assert path.read_bytes() == b"path,psnr_db\ncaf\xe9.png,0.1\n"
+    assert [file.name for file in path.parent.iterdir()] == ["photos.csv"]

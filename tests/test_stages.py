@@ -208,10 +208,18 @@ def test_a_python_without_the_environment_gets_one_line(project: Path, name: str
 
 def test_a_python_with_a_part_of_the_environment_gets_one_line(project: Path) -> None:
     """A Python that has PyYAML and pydantic, as many have, is found out where the next package is missing."""
-    toy(project, "import a_package.of_others")
+    script = project / "stages/toy.py"
+    script.write_text("import _stage\nimport a_package.of_others\n")
     assert_one_line(run_stage(project, "toy"), "lacks the package a_package", "`make run`")
-    toy(project, "import chromascape.nothing")  # ours: a bug, with its traceback
+    script.write_text("import _stage\nimport chromascape.nothing\n")  # ours: a bug, with its traceback
     assert "Traceback" in run_stage(project, "toy").stderr
+
+
+def test_ctrl_c_during_imports_is_one_line(project: Path) -> None:
+    """Half of the first seconds of a stage are torch's import."""
+    (project / "stages/toy.py").write_text("import _stage\nraise KeyboardInterrupt\n")
+    done = run_stage(project, "toy")
+    assert done.returncode != 0 and done.stderr.splitlines() == ["stopped: `dvc repro` starts this stage over"]
 
 
 def toy(folder: Path, work: str) -> None:

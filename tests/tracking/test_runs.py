@@ -6,9 +6,11 @@ import io
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -473,6 +475,24 @@ def test_a_training_that_mlflow_took_nothing_of_ends_well_and_evaluation_records
         log.figures(FIGURES)
     second = runs()[1]
     assert second.info.status == "FINISHED" and len(history(second, "val_loss")) == 3
+
+
+def test_a_server_that_hangs_costs_a_call_seconds(
+    store: Path, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By MLflow's own defaults, 120 seconds and 7 retries, an epoch's figures would take a quarter of an hour."""
+    assert (
+        int(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]) * (1 + int(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"])) < 60
+    )
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("no_proxy", "*")
+    with socket.create_server(("127.0.0.1", 0)) as silent, tracking.new_run(params) as log:
+        log.client = mlflow.MlflowClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        start = time.monotonic()
+        log.epoch(CURVES.to_dict("records")[0])
+        assert time.monotonic() - start < 15
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert runs()[0].info.status == "FAILED"
 
 
 def test_an_evaluation_that_mlflow_refuses_is_told_in_one_line(

@@ -245,7 +245,7 @@ def _ending(log: RunLog) -> Iterator[None]:
     status = "FAILED"
     try:
         yield
-        status = "FINISHED" if log.complete else "FAILED"
+        status = "FINISHED" if log.complete and not log._waiting else "FAILED"
     except KeyboardInterrupt:
         status = "KILLED"
         raise
