@@ -4,11 +4,13 @@ from pathlib import Path
 
 from _stage import Params, run
 
+from chromascape.photos.rules import check_policy
 from chromascape.photos.sample import write_sample
 from chromascape.photos.source import check_folder, check_trackable
 
 
 def sample(params: Params) -> None:
+    check_policy(params.validate_.policy)  # the first stage names every slip
     folder = Path("data/sample")
     if Path(params.data.dir) != folder:
         check_trackable(check_folder(Path(params.data.dir)))
