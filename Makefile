@@ -9,6 +9,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp  ## environment, then the whole pipeline, then a short table
+	chromascape check
 	dvc repro
 	chromascape summary
 

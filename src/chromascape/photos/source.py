@@ -90,14 +90,20 @@ def check_folder(folder: Path) -> Path:
     return folder
 
 
-def check_trackable(folder: Path) -> None:
-    """Raises ChromascapeError where the folder holds what DVC, which hashes every file, stops or waits for ever at."""
-    found = [(name, problem) for name in list_files(folder) if (problem := _untrackable(folder / name))]
+def check_trackable(folder: Path) -> int:
+    """The number of files below a folder, none of which is opened.
+
+    Raises:
+        ChromascapeError: the folder holds what DVC, which hashes every file, stops or waits for ever at.
+    """
+    names = list_files(folder)
+    found = [(name, problem) for name in names if (problem := _untrackable(folder / name))]
     if found:
         shown = ", ".join(f"{name!r} ({problem})" for name, problem in found[:3])
         raise ChromascapeError(
             f"data.dir: DVC can't track {len(found)} of the files in {folder}: {shown}: remove, rename or repair them"
         )
+    return len(names)
 
 
 def _untrackable(path: Path) -> str | None:

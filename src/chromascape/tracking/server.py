@@ -1,0 +1,67 @@
+"""Is the MLflow server there? Asked before any work, because MLflow itself asks for minutes."""
+
+import os
+import re
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from urllib.parse import urlsplit
+
+from chromascape.errors import ChromascapeError
+
+SECONDS = 4.0
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer too: following it would ask another server."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def without_credentials(text: str) -> str:
+    """The text with user and password taken out of every address in it."""
+    return re.sub(r"://[^/\s]*@", "://", text)
+
+
+def check_server() -> None:
+    """Ask the server in MLFLOW_TRACKING_URI, if one is named, for any HTTP answer within 4 seconds in all.
+
+    Raises:
+        ChromascapeError: nobody answers there; names the variable, the address and the way out.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not uri.lower().startswith(("http://", "https://")):
+        return
+    address = without_credentials(uri)
+    problems = [f"no answer within {SECONDS:g} seconds"]
+    # In a thread, since looking up a name has no timeout, nor has a server that sends a byte now and then.
+    probe = threading.Thread(target=lambda: problems.__setitem__(0, _problem(address)), daemon=True)
+    probe.start()
+    probe.join(SECONDS)
+    if problems[0]:
+        raise ChromascapeError(
+            f"MLFLOW_TRACKING_URI: no MLflow server at {address} ({problems[0]}): "
+            "start it, or unset the variable to keep runs in mlflow.db"
+        )
+
+
+def _problem(address: str) -> str:
+    """Why there is no HTTP answer; nothing where there is one, whatever it says."""
+    anyone = ssl.create_default_context()
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE  # nothing is sent; MLflow checks certificates
+    try:
+        if not urlsplit(address).hostname:
+            return "the address names no host"
+        opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=anyone))
+        opener.open(address, timeout=SECONDS).close()
+    except urllib.error.HTTPError:
+        return ""
+    except urllib.error.URLError as error:
+        reason = error.reason
+        return str(getattr(reason, "strerror", None) or reason)
+    except (OSError, HTTPException, ValueError) as error:
+        return " ".join(str(error).split()) or type(error).__name__
+    return ""
