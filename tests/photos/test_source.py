@@ -2,6 +2,7 @@
 
 import os
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,12 @@ def test_photos_texts_and_links_are_trackable(tmp_path: Path) -> None:
     assert source.check_trackable(tmp_path) == 4
 
 
+def test_a_dvcignore_among_the_photos_is_untrackable(tmp_path: Path) -> None:
+    write_photos(tmp_path / "in", 1)
+    (tmp_path / "in" / ".dvcignore").write_text("*.txt")
+    assert "'in/.dvcignore' (DVC takes this file in the repository's root alone)" in untrackable(tmp_path)
+
+
 def link_to_pipe(path: Path) -> None:
     os.mkfifo(path.parent.parent / "pipe")
     path.symlink_to("../pipe")
@@ -180,12 +187,22 @@ def test_a_file_without_permission_is_untrackable(tmp_path: Path, monkeypatch: p
     assert "'photo-000.png' (no permission to read it)" in untrackable(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-@pytest.mark.parametrize(("mode", "problem"), [(0o000, "folder that can't be listed"), (0o400, "Permission denied")])
-def test_a_folder_inside_that_is_closed_is_untrackable(tmp_path: Path, mode: int, problem: str) -> None:
-    write_photos(tmp_path / "in", 1)
-    (tmp_path / "in").chmod(mode)
-    try:
-        assert f"({problem})" in untrackable(tmp_path)
-    finally:
-        (tmp_path / "in").chmod(0o700)
+@pytest.mark.parametrize(
+    ("mode", "problem"),
+    [(0o000, "'in' (folder that can't be listed)"), (0o444, "'in/photo-000.png' (Permission denied)")],
+)
+def test_a_closed_folder_inside_is_untrackable(mode: int, problem: str) -> None:
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders are closed to other users
+        folder = Path(place)
+        write_photos(folder / "in", 1)
+        folder.chmod(0o755)
+        (folder / "in").chmod(mode)
+        root = os.geteuid() == 0  # root may read everything
+        if root:
+            os.seteuid(65534)
+        try:
+            assert problem in untrackable(folder)
+        finally:
+            if root:
+                os.seteuid(0)
+            (folder / "in").chmod(0o700)

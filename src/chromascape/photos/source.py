@@ -3,6 +3,7 @@
 The only door to listing and bytes.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -113,11 +114,14 @@ def _untrackable(path: Path) -> str | None:
     except UnicodeEncodeError:
         return "its name is not UTF-8"
     except OSError as error:
-        return "broken link" if path.is_symlink() else str(error.strerror)
+        # Of a file in a closed folder not even that can be asked.
+        return "broken link" if error.errno != errno.EACCES and path.is_symlink() else str(error.strerror)
     if stat.S_ISDIR(status.st_mode):
         return None if path.is_symlink() else "folder that can't be listed"  # neither DVC nor we follow links
     if not stat.S_ISREG(status.st_mode):
         return "not a regular file"
+    if path.name == ".dvcignore":
+        return "DVC takes this file in the repository's root alone"
     return None if os.access(path, os.R_OK) else "no permission to read it"
 
 
