@@ -12,6 +12,7 @@ PORT ?= 5000
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp  ## environment, then the whole pipeline, then a short table
+	$(BIN)/chromascape check
 	$(BIN)/dvc repro
 	$(BIN)/chromascape summary
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from _stage import Params, run
 
 from chromascape.learning.checks import check_train
+from chromascape.photos.rules import check_policy
 from chromascape.photos.sample import write_sample
 from chromascape.photos.source import check_folder, check_trackable
 
@@ -12,6 +13,7 @@ from chromascape.photos.source import check_folder, check_trackable
 def sample(params: Params) -> None:
     """From the packages that carry them to the sample's files, after a check of the folder that is used."""
     check_train(params.train)
+    check_policy(params.validate_.policy)  # the first stage names every slip
     folder = Path("data/sample")
     if Path(params.data.dir) != folder:
         check_trackable(check_folder(Path(params.data.dir)))

@@ -4,21 +4,27 @@ from pathlib import Path
 
 from _stage import Params, run
 
+from chromascape.errors import ChromascapeError
 from chromascape.files import write_json
 from chromascape.photos.manifest import summarize, write_manifest
+from chromascape.photos.rules import check_policy
 from chromascape.photos.source import relative_note
 from chromascape.photos.validation import counts_line, validate_folder
 
 
 def validate(params: Params) -> None:
-    """From a folder of files to the manifest, its counts and Data Docs."""
+    """Write the manifest, its counts and Data Docs, also where a gate then stops the pipeline."""
+    check_policy(params.validate_.policy)
     folder, docs = Path(params.data.dir), Path("reports/data_docs")
-    manifest = validate_folder(folder, params.data, params.validate_, docs, params.jobs)
+    manifest, stopped = validate_folder(folder, params.data, params.validate_, docs, params.jobs)
     write_manifest(manifest, Path("data/manifest.csv"))
     write_json(summarize(manifest), Path("metrics/validate.json"))
+    where = f"the verdict on each file is in data/manifest.csv, and on pages in {docs}/files.html and set.html"
+    if stopped:
+        raise ChromascapeError(f"{stopped}; {where}")
     print(counts_line(manifest))
     print(relative_note(folder), end="")
-    print(f"The verdict on each file is in data/manifest.csv, Data Docs are in {docs}/index.html")
+    print(where[0].upper() + where[1:])
 
 
 if __name__ == "__main__":

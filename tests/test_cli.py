@@ -3,8 +3,10 @@
 import errno
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import make_photo
+import yaml
+from conftest import REPOSITORY, changed_params, make_photo
 from PIL import Image
 from torch import nn
 
@@ -419,6 +422,103 @@ def test_run_as_a_module_it_is_the_same_command(tmp_path: Path) -> None:
     )
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == "error: metrics/evaluate.json: no such file: run `dvc repro` first\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Go to a new project whose data.dir is `photos`, with some params changed; returns that folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def make(**changes: Any) -> Path:
+        values = changed_params({"data.dir": "photos"} | changes)
+        Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+        Path("photos").mkdir()
+        return Path("photos")
+
+    return make
+
+
+def test_check_says_how_many_files_there_are(project: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    folder = project()
+    (folder / "in").mkdir()
+    for name in ("a.jpg", "in/b.jpg", "notes.txt"):
+        (folder / name).touch()
+    assert main(["check"]) == 0
+    assert capsys.readouterr() == ("data.dir: 3 files in photos, nothing that DVC can't track\n", "")
+
+
+def test_check_of_a_fresh_clone_knows_that_the_sample_is_still_to_come(
+    project: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    project(**{"data.dir": "data/sample"})
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out == "data.dir: data/sample, which the first stage lays\n"
+    Path("data/sample").mkdir(parents=True)
+    os.mkfifo("data/sample/pipe")
+    assert main(["check"]) == 1
+
+
+def test_check_names_a_pipe_among_ten_thousand_files_in_a_second_or_two(project: Callable[..., Path]) -> None:
+    folder = project()
+    for number in range(100):
+        (folder / f"{number}").mkdir()
+        for inside in range(100):
+            (folder / f"{number}" / f"{inside}.jpg").touch()
+    os.mkfifo(folder / "50" / "x.jpg")
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "chromascape.cli", "check"], capture_output=True, text=True, check=False, timeout=60
+    )
+    seconds = time.monotonic() - start
+    expected = "error: data.dir: DVC can't track 1 of the files in photos: '50/x.jpg' (not a regular file): "
+    assert done.stderr == expected + "remove, rename or repair them\n"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert seconds < 8  # about 1 where nothing else runs
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"data.dir": "nowhere"}, "data.dir: nowhere does not exist: write the path of your photos"),
+        ({"validate.policy.cmyk": "x"}, "params.yaml: validate.policy.cmyk: must be 'reject' or 'convert' (it is 'x')"),
+        ({"train.epoch": 1}, "params.yaml: train.epoch: unknown key; did you mean train.epochs?"),
+    ],
+)
+def test_check_names_a_slip_in_params(
+    project: Callable[..., Path], capsys: pytest.CaptureFixture[str], changes: dict[str, Any], line: str
+) -> None:
+    project(**changes)
+    assert main(["check"]) == 1
+    assert errors(capsys) == f"error: {line}\n"
+
+
+def test_check_outside_of_a_project_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["check"]) == 1
+    assert errors(capsys) == "error: params.yaml: no such file; run this in the project's folder\n"
+
+
+def test_check_asks_the_tracking_server(
+    project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project()
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        start = time.monotonic()
+        assert main(["check"]) == 1
+    assert time.monotonic() - start < 8
+    line = errors(capsys)
+    assert line.startswith("error: ") and line.count("\n") == 1 and "MLFLOW_TRACKING_URI" in line and address in line
+
+
+def test_make_run_checks_before_dvc_hashes() -> None:
+    lines = (REPOSITORY / "Makefile").read_text(encoding="utf-8").splitlines()
+    assert lines.index("\tchromascape check") + 1 == lines.index("\tdvc repro")
 
 
 FIGURES = {

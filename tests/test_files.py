@@ -231,6 +231,24 @@ def test_parts_of_living_processes_and_files_of_others_stay(tmp_path: Path) -> N
     assert (tmp_path / "gone" / "file").read_text() == "old"
 
 
+def test_a_folder_and_files_beside_it_can_be_written_at_the_same_time(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "lab") as beside:
+        (beside / "file").write_text("1")
+        write_json({}, tmp_path / "a.json")
+        replace_by(tmp_path / "other", "2")
+        (beside / "more").write_text("3")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.json", "lab", "other"]
+    assert sorted(file.name for file in (tmp_path / "lab").iterdir()) == ["file", "more"]
+
+
+def test_a_folder_left_aside_by_an_earlier_process_with_our_number_comes_back(tmp_path: Path) -> None:
+    folder_with(tmp_path / f".lab.{os.getpid()}.old.part", "old")
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "lab"):
+        raise RuntimeError
+    assert (tmp_path / "lab" / "file").read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["lab"]
+
+
 def test_a_file_cleans_up_what_a_killed_process_left_beside_it(tmp_path: Path) -> None:
     (tmp_path / ".table.csv.999999999.new.part").touch()
     write_json({}, tmp_path / "table.json")

@@ -67,7 +67,6 @@ def test_params_cannot_be_changed_after_loading(make_params: Callable[..., Param
         ("train.epoch", 3, "train.epoch: unknown key; did you mean train.epochs?"),
         ("trian", {}, "trian: unknown key; did you mean train?"),
         ("validat", {}, "validat: unknown key; did you mean validate?"),
-        ("validate.policy.cymk", "reject", "validate.policy.cymk: unknown key; did you mean validate.policy.cmyk?"),
         ("data.split.tests", 0.1, "data.split.tests: unknown key; did you mean data.split.test?"),
     ],
 )
@@ -86,7 +85,7 @@ def test_an_unknown_key_like_no_other_gets_no_suggestion(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "key", ["train", "train.lr", "train.loss", "validate", "validate.policy.alpha", "data.split.test", "jobs"]
+    "key", ["train", "train.lr", "train.loss", "validate", "validate.policy", "data.split.test", "jobs"]
 )
 def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
     values = changed_params({})
@@ -138,9 +137,7 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
         ("validate.near_duplicate_bits", -1, "must be greater than or equal to 0"),
         ("validate.min_accepted", 2, "must be greater than or equal to 3"),
         ("validate.max_rejected_share", 1.1, "must be less than or equal to 1"),
-        ("validate.policy.cmyk", "maybe", "must be 'reject' or 'convert'"),
-        ("validate.policy.wrong_extension", "convert", "must be 'reject' or 'accept'"),
-        ("validate.policy.letterbox", "convert", "must be 'reject', 'trim' or 'keep'"),
+        ("validate.policy.cmyk", False, "must be a valid string"),
         ("preprocess.side", 100, "must be a multiple of 32"),
         ("preprocess.side", 32, "must be greater than or equal to 64"),
         ("preprocess.fit", "stretch", "must be 'crop' or 'squash'"),

@@ -1,6 +1,7 @@
 """What a user reads when something is wrong: each stage script as DVC starts it."""
 
 import errno
+import json
 import os
 import resource
 import shutil
@@ -101,13 +102,41 @@ def test_validate_stops_where_no_photo_is_usable(project: Path) -> None:
     (project / "photos" / "notes.txt").write_text("no photo")
     done = run_stage(project, "validate")
     assert_one_line(done, "data.dir: photos: 0 of 1 files accepted", "not_an_image 1", "validate.min_accepted = 3")
-    assert not (project / "data/manifest.csv").exists()
-    assert (project / "reports/data_docs/index.html").exists()  # to look the verdicts up
+    assert_can_be_looked_up(project, done)
+    assert "notes.txt,rejected,not_an_image" in (project / "data/manifest.csv").read_text(encoding="utf-8")
+
+
+def assert_can_be_looked_up(project: Path, done: subprocess.CompletedProcess[str]) -> None:
+    """What a stopped validation found is there, and the line says where."""
+    for name in ("data/manifest.csv", "reports/data_docs/files.html"):
+        assert (project / name).is_file() and name in done.stderr
+    assert (project / "reports/data_docs/set.html").is_file()
+    counts = json.loads((project / "metrics/validate.json").read_text(encoding="utf-8"))
+    assert counts["n_files"] == len((project / "data/manifest.csv").read_text(encoding="utf-8").splitlines()) - 1
 
 
 def test_validate_stops_where_a_split_stays_empty(project: Path) -> None:
     write_params(project, {"data.split": {"train": 0.98, "val": 0.01, "test": 0.01, "seed": 0}})
-    assert_one_line(run_stage(project, "validate"), "data.split: no photo fell into val and test", "(6 accepted)")
+    done = run_stage(project, "validate")
+    assert_one_line(done, "data.split: no photo fell into val and test", "(6 accepted)")
+    assert_can_be_looked_up(project, done)
+
+
+def test_validate_stops_where_too_many_files_are_rejected(project: Path) -> None:
+    write_params(project, {"validate.max_rejected_share": 0.1})
+    for number in range(3):
+        (project / "photos" / f"{number}.txt").write_text(str(number))
+    done = run_stage(project, "validate")
+    assert_one_line(done, "validate.max_rejected_share = 0.1", "not_an_image 3")
+    assert_can_be_looked_up(project, done)
+
+
+@pytest.mark.parametrize("stage", ["sample", "validate"])
+def test_a_slip_in_the_policy_stops_the_first_stage_that_runs(project: Path, stage: str) -> None:
+    write_params(project, {"validate.policy.cmyk": "x"})
+    done = run_stage(project, stage)
+    assert_one_line(done, "params.yaml: validate.policy.cmyk: must be 'reject' or 'convert' (it is 'x')")
+    assert not (project / "data").exists()
 
 
 def test_an_unreadable_cache_names_the_file_and_the_way_out(project: Path) -> None:

@@ -11,6 +11,7 @@ from chromascape import __version__
 from chromascape.errors import ChromascapeError, explain_os_error
 
 TRAINED = Path("models/colorizer")
+SAMPLE = Path("data/sample")
 WRITABLE = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
 
 
@@ -51,6 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     colorize.add_argument("--recursive", action="store_true", help="take folders inside folders too, keeping the tree")
     colorize.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     colorize.set_defaults(run=_colorize)
+    check = commands.add_parser(
+        "check", help="name what would stop `dvc repro` or have it wait for ever, before it starts",
+        description="Check params.yaml, every file of data.dir, and that the MLflow server answers where "
+        "MLFLOW_TRACKING_URI names one. Reads no photo, so it takes about a second.",
+    )  # fmt: skip
+    check.set_defaults(run=_check)
     summary = commands.add_parser("summary", help="figures of the last `dvc repro`, beside gray's")
     summary.set_defaults(run=_summary)
     return parser
@@ -62,8 +69,10 @@ def _colorize(options: argparse.Namespace) -> int:
 
     jobs = _plan(options.inputs, options.output, options.recursive)
     from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+    from chromascape.files import clean_leftovers
     from chromascape.photos.source import PhotoError
 
+    clean_leftovers(TRAINED.parent)  # a training that was killed while it replaced the model left it aside
     model = options.model or (TRAINED if TRAINED.exists() else SHIPPED)
     colorizer = Colorizer.load(model, options.device)
     rendering = "vivid" if options.vivid else "faithful"
@@ -147,6 +156,26 @@ def _check_plan(plan: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
 def _target(path: Path) -> Path:
     """The same name, with an extension that can be written: PNG for those that can't."""
     return path if path.suffix.lower() in WRITABLE else path.with_suffix(".png")
+
+
+def _check(options: argparse.Namespace) -> int:
+    """What DVC would meet, looked at before DVC does: it hashes data.dir before the first stage runs."""
+    from chromascape.params import load_params
+    from chromascape.photos.rules import check_policy
+    from chromascape.photos.source import check_folder, check_trackable
+    from chromascape.tracking.server import check_server
+
+    params = load_params()
+    check_policy(params.validate_.policy)
+    folder = Path(params.data.dir)
+    if folder == SAMPLE and not folder.exists():
+        line = f"data.dir: {folder}, which the first stage lays"
+    else:
+        count = check_trackable(check_folder(folder))
+        line = f"data.dir: {count:,} files in {folder}, nothing that DVC can't track"
+    check_server()
+    print(line)
+    return 0
 
 
 def _summary(options: argparse.Namespace) -> int:

@@ -53,7 +53,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         OSError: the folder can't be written; the error names it, and `path` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    clean_leftovers(path.parent)
+    clean_leftovers(path.parent, path.name)
     temporary = _part(path, "new")
     temporary.mkdir()
     try:
@@ -83,17 +83,19 @@ def _swap(new: Path, path: Path) -> None:
     _remove(old)
 
 
-def clean_leftovers(folder: Path) -> None:
+def clean_leftovers(folder: Path, about_to_write: str = "") -> None:
     """Put right what killed processes left in a folder: what they were replacing comes back, half-made things go.
 
-    Parts of living processes stay. Windows can't be asked who lives, so there nothing is touched.
+    Parts of living processes stay. Windows can't be asked who lives, so there nothing is touched. A part with this
+    process's own number comes from an earlier process where its name is the one that we are about to write.
     """
     try:
         found = [(file, match) for file in folder.iterdir() if (match := _PART.fullmatch(file.name))]
     except OSError:
         return
     for file, match in found:
-        if _alive(int(match["process"])):
+        process = int(match["process"])
+        if _alive(process) and not (process == os.getpid() and match["name"] == about_to_write):
             continue
         path = folder / match["name"]
         if match["kind"] == "old" and not path.exists():
@@ -114,8 +116,6 @@ def _part(path: Path, kind: str) -> Path:
 
 
 def _alive(process: int) -> bool:
-    if process == os.getpid():
-        return False  # an earlier process had our number: we have only just started to write
     if os.name == "nt":
         return True
     try:

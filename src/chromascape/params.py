@@ -12,7 +12,6 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-RejectOrConvert = Literal["reject", "convert"]
 
 
 def _relative_pattern(pattern: str) -> str:
@@ -65,18 +64,6 @@ class Sample(Section):
     max_side: Annotated[int, Field(ge=128, le=10_000)]
 
 
-class Policy(Section):
-    """What becomes of files that are not plain 8-bit RGB."""
-
-    cmyk: RejectOrConvert
-    palette: RejectOrConvert
-    alpha: RejectOrConvert
-    sixteen_bit: RejectOrConvert
-    rotated: RejectOrConvert
-    wrong_extension: Literal["reject", "accept"]
-    letterbox: Literal["reject", "trim", "keep"]
-
-
 class Validate(Section):
     """What is accepted, and when the pipeline stops."""
 
@@ -86,7 +73,7 @@ class Validate(Section):
     max_file_mb: Positive
     min_colorfulness: Weight
     near_duplicate_bits: Annotated[int, Field(ge=0, le=8)]
-    policy: Policy
+    policy: dict[str, str]  # photos.rules knows the keys, and checks them
     min_accepted: Annotated[int, Field(ge=3)]
     max_rejected_share: Annotated[float, Field(ge=0, le=1)]
 

@@ -1,6 +1,8 @@
 """The door to folders: what can not be used is named."""
 
 import os
+import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,7 +123,28 @@ def test_photos_texts_and_links_are_trackable(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "link.png").symlink_to("in/photo-000.png")
     (tmp_path / "folder").symlink_to("in", target_is_directory=True)
-    assert source.check_trackable(tmp_path) is None
+    assert source.check_trackable(tmp_path) == 4
+
+
+def test_a_dvcignore_among_the_photos_is_untrackable(tmp_path: Path) -> None:
+    write_photos(tmp_path / "in", 1)
+    (tmp_path / "in" / ".dvcignore").write_text("*.txt")
+    assert "'in/.dvcignore' (DVC takes this file in the repository's root alone)" in untrackable(tmp_path)
+
+
+def link_to_pipe(path: Path) -> None:
+    os.mkfifo(path.parent.parent / "pipe")
+    path.symlink_to("../pipe")
+
+
+def make_socket(path: Path) -> None:
+    here = Path.cwd()
+    os.chdir(path.parent)  # names of sockets are short
+    try:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path.name)
+    finally:
+        os.chdir(here)
 
 
 @pytest.mark.parametrize(
@@ -130,13 +153,16 @@ def test_photos_texts_and_links_are_trackable(tmp_path: Path) -> None:
         (os.mkfifo, "'x.png' (not a regular file)"),
         (lambda path: path.symlink_to("nowhere"), "'x.png' (broken link)"),
         (lambda path: path.symlink_to(path.name), "'x.png' (broken link)"),
+        (link_to_pipe, "'x.png' (not a regular file)"),
+        (make_socket, "'x.png' (not a regular file)"),
     ],
-    ids=["pipe", "broken link", "link to itself"],
+    ids=["pipe", "broken link", "link to itself", "link to a pipe", "socket"],
 )
 def test_what_dvc_stops_at_is_named(tmp_path: Path, make: Callable[[Path], None], problem: str) -> None:
-    write_photos(tmp_path, 1)
-    make(tmp_path / "x.png")
-    assert f"1 of the files in {tmp_path}: {problem}" in untrackable(tmp_path)
+    folder = tmp_path / "photos"
+    write_photos(folder, 1)
+    make(folder / "x.png")
+    assert f"1 of the files in {folder}: {problem}" in untrackable(folder)
 
 
 def test_a_name_that_is_not_utf8_is_untrackable(tmp_path: Path) -> None:
@@ -159,3 +185,24 @@ def test_a_file_without_permission_is_untrackable(tmp_path: Path, monkeypatch: p
     write_photos(tmp_path, 1)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert "'photo-000.png' (no permission to read it)" in untrackable(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "problem"),
+    [(0o000, "'in' (folder that can't be listed)"), (0o444, "'in/photo-000.png' (Permission denied)")],
+)
+def test_a_closed_folder_inside_is_untrackable(mode: int, problem: str) -> None:
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders are closed to other users
+        folder = Path(place)
+        write_photos(folder / "in", 1)
+        folder.chmod(0o755)
+        (folder / "in").chmod(mode)
+        root = os.geteuid() == 0  # root may read everything
+        if root:
+            os.seteuid(65534)
+        try:
+            assert problem in untrackable(folder)
+        finally:
+            if root:
+                os.seteuid(0)
+            (folder / "in").chmod(0o700)

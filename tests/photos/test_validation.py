@@ -1,7 +1,9 @@
 """The verdict on every file: each reason by a file made for it, each policy both ways, and the gates."""
 
 import os
+import re
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from PIL import Image, PngImagePlugin
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params, Split
 from chromascape.photos import rules, source, validation
-from chromascape.photos.manifest import COLUMNS, TYPES, summarize, write_manifest
+from chromascape.photos.manifest import summarize, write_manifest
 from chromascape.photos.splits import split_of
 
 SPLIT = {"train": 0.4, "val": 0.3, "test": 0.3, "seed": 1}
@@ -72,7 +74,17 @@ def params_with(changes: dict[str, Any] | None = None) -> Params:
 
 
 def validate(folder: Path, params: Params, docs: Path) -> pd.DataFrame:
-    return validation.validate_folder(folder, params.data, params.validate_, docs, 1)
+    return validation.validate_folder(folder, params.data, params.validate_, docs, 1)[0]
+
+
+def stopped(folder: Path, params: Params, docs: Path) -> str:
+    """Why the pipeline has to stop; manifest and Data Docs are there all the same."""
+    manifest, line = validation.validate_folder(folder, params.data, params.validate_, docs, 1)
+    assert manifest["path"].tolist() == source.list_files(folder)
+    assert manifest["verdict"].isin(["accepted", "rejected"]).all()
+    assert (docs / "files.html").is_file() and (docs / "set.html").is_file()
+    assert line is not None and "\n" not in line
+    return line
 
 
 def reasons_of(manifest: pd.DataFrame) -> dict[str, str]:
@@ -193,7 +205,7 @@ def test_the_opposite_policies_turn_the_verdicts_around(opposite: pd.DataFrame) 
 
 def test_the_zoo_shows_every_reason_of_the_closed_list(manifest: pd.DataFrame, opposite: pd.DataFrame) -> None:
     named = ";".join([*manifest["reasons"], *opposite["reasons"]]).split(";")
-    assert set(named) - {""} == set(rules.REASONS)
+    assert set(named) - {""} == set(rules.reasons())
 
 
 @pytest.mark.parametrize("name", ["manifest", "opposite"])
@@ -260,7 +272,12 @@ def test_counts_line_without_rejections_is_short(manifest: pd.DataFrame) -> None
 def test_data_docs_name_the_expectations_and_the_files(manifest: pd.DataFrame, docs: Path) -> None:
     assert (docs / "index.html").is_file()
     pages = "".join(page.read_text(encoding="utf-8") for page in docs.rglob("*.html"))
-    for text in (*rules.PROBLEMS.values(), "No photo is there twice", "sepia.png", "near-left-out.png"):
+    for text in (
+        *(rule.description for rule in rules.file_rules()),
+        "No photo is there twice",
+        "sepia.png",
+        "near-left-out.png",
+    ):
         assert text in pages, text
 
 
@@ -271,84 +288,33 @@ def test_a_second_run_gives_the_same_manifest(zoo: Path, manifest: pd.DataFrame,
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
 
 
-# Policies one by one, on what the manifest knows
-
-
-def kept(policy: dict[str, str], **row: Any) -> dict[str, Any]:
-    """One row after the policies of params.yaml with some changed."""
-    params = params_with({f"validate.policy.{name}": value for name, value in policy.items()})
-    known: dict[str, Any] = {"path": "x.png", "mode": "RGB", "channels": 3, "bit_depth": 8, "orientation": 1}
-    known |= {"extension_matches": True, "width": 200, "height": 100, "left": 0, "top": 0, "right": 200, "bottom": 100}
-    table = pd.DataFrame([known | row]).reindex(columns=COLUMNS).astype(TYPES)
-    return rules.after_policy(table, params.validate_.policy, params.validate_).iloc[0].to_dict()
-
-
-@pytest.mark.parametrize(
-    ("policy", "mode", "channels"),
-    [("cmyk", "CMYK", 4), ("palette", "P", 1), ("palette", "PA", 2), ("alpha", "RGBA", 4), ("alpha", "RGBX", 4)],
-)
-def test_each_policy_converts_its_own_mode_alone(policy: str, mode: str, channels: int) -> None:
-    others = {"cmyk", "palette", "alpha", "sixteen_bit"} - {policy}
-    row = kept({policy: "convert"}, mode=mode, channels=channels)
-    assert (row["mode_kept"], row["channels_kept"]) == ("RGB", 3)
-    row = kept(dict.fromkeys(others, "convert"), mode=mode, channels=channels)
-    assert (row["mode_kept"], row["channels_kept"]) == (mode, channels)
-
-
-@pytest.mark.parametrize(("depth", "converted"), [(8, 8), (16, 8), (1, 1), (32, 32)])
-def test_sixteen_bits_alone_are_converted(depth: int, converted: int) -> None:
-    assert kept({"sixteen_bit": "convert"}, bit_depth=depth)["bit_depth_kept"] == converted
-    assert kept({"sixteen_bit": "reject"}, bit_depth=depth)["bit_depth_kept"] == depth
-
-
-@pytest.mark.parametrize(
-    ("policy", "boxed_kept", "shorter"), [("reject", True, 100), ("trim", False, 60), ("keep", False, 100)]
-)
-def test_bars_are_rejected_trimmed_or_kept(policy: str, boxed_kept: bool, shorter: int) -> None:
-    row = kept({"letterbox": policy}, top=20, bottom=80)
-    assert (bool(row["letterboxed_kept"]), row["shorter_side"]) == (boxed_kept, shorter)
-
-
-def test_orientation_and_extension_are_accepted_or_not() -> None:
-    assert kept({"rotated": "convert"}, orientation=6)["orientation_kept"] == 1
-    assert kept({"rotated": "reject"}, orientation=6)["orientation_kept"] == 6
-    assert kept({"wrong_extension": "accept"}, extension_matches=False)["extension_kept"]
-    assert not kept({"wrong_extension": "reject"}, extension_matches=False)["extension_kept"]
-    assert pd.isna(kept({"wrong_extension": "accept"}, extension_matches=None)["extension_kept"])
-
-
 # Gates
 
 
 def test_too_few_photos_stop_with_counts_and_the_way_out(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", 5)
     (tmp_path / "photos" / "notes.txt").write_text("x")
-    with pytest.raises(ChromascapeError) as caught:
-        validate(tmp_path / "photos", params_with({"validate.min_accepted": 6}), tmp_path / "docs")
+    line = stopped(tmp_path / "photos", params_with({"validate.min_accepted": 6}), tmp_path / "docs")
     expected = f"data.dir: {tmp_path / 'photos'}: 5 of 6 files accepted; rejected 1: not_an_image 1. At least "
     expected += "validate.min_accepted = 6 are needed: add color photos, or allow more by validate.policy"
-    assert str(caught.value) == expected
-    assert (tmp_path / "docs" / "index.html").is_file()  # to see why
+    assert line == expected
 
 
 def test_too_many_rejected_files_stop_with_counts_and_the_way_out(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", 5)
     for number in range(15):
         (tmp_path / "photos" / f"{number}.txt").write_text(str(number))
-    with pytest.raises(ChromascapeError) as caught:
-        validate(tmp_path / "photos", params_with({"validate.max_rejected_share": 0.7}), tmp_path / "docs")
-    line = str(caught.value)
+    line = stopped(tmp_path / "photos", params_with({"validate.max_rejected_share": 0.7}), tmp_path / "docs")
     assert line.startswith(f"data.dir: {tmp_path / 'photos'}: 5 of 20 files accepted; rejected 15: not_an_image 15.")
     assert "More than validate.max_rejected_share = 0.7 of the files are rejected" in line
-    assert "\n" not in line
 
 
 @pytest.mark.parametrize("make", [Path.touch, os.mkfifo], ids=["not images", "not files"])
 def test_a_folder_without_any_photo_stops_with_a_clear_line(tmp_path: Path, make: Callable[[Path], None]) -> None:
     (tmp_path / "photos").mkdir()
     make(tmp_path / "photos" / "a.jpg")
-    with pytest.raises(ChromascapeError, match=r": 0 of 1 files accepted; rejected 1: \w+ 1\. At least validate\.min"):
-        validate(tmp_path / "photos", params_with(), tmp_path / "docs")
+    line = stopped(tmp_path / "photos", params_with(), tmp_path / "docs")
+    assert re.search(r": 0 of 1 files accepted; rejected 1: \w+ 1\. At least validate\.min", line)
 
 
 def test_a_share_of_rejected_files_at_just_the_limit_passes_and_an_empty_split_stops(tmp_path: Path) -> None:
@@ -358,10 +324,9 @@ def test_a_share_of_rejected_files_at_just_the_limit_passes_and_an_empty_split_s
         save_into_split(Image.fromarray(make_photo(seed)), folder / f"{seed}.png", "train")
     for number in range(4):
         (folder / f"{number}.txt").write_text(str(number))
-    with pytest.raises(ChromascapeError) as caught:
-        validate(folder, params_with({"validate.max_rejected_share": 0.5}), tmp_path / "docs")
+    line = stopped(folder, params_with({"validate.max_rejected_share": 0.5}), tmp_path / "docs")
     expected = "data.split: no photo fell into val and test (4 accepted): add photos, raise data.split.val (now 0.3) "
-    assert str(caught.value) == expected + "or try another data.split.seed"
+    assert line == expected + "or try another data.split.seed"
 
 
 def test_names_that_are_not_utf8_and_names_that_look_like_them_get_their_own_verdicts(tmp_path: Path) -> None:
@@ -383,8 +348,87 @@ def test_names_that_are_not_utf8_and_names_that_look_like_them_get_their_own_ver
 def test_an_expectation_that_fails_to_run_is_no_verdict(tmp_path: Path) -> None:
     suites = validation.Suites(tmp_path / "docs")
     table = pd.DataFrame({"file": ["x.png"], "frames": [1]})
-    with pytest.raises(RuntimeError, match=r"expectation channels: .*channels_kept"):
-        suites.run("files", {"channels": rules.ExpectThreeChannels()}, table)
+    channels = next(rule for rule in rules.RULES if rule.reason == "channels")
+    with pytest.raises(RuntimeError, match=r"expectation channels: .*channels"):
+        suites.run("files", [validation.expectation_of(channels, params_with().validate_)], table)
+
+
+# The pages
+
+
+TAG = "<img src=x onerror=alert(1)>.jpg"
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Data Docs of a folder with names that mean something to HTML; text by the path of the page."""
+    folder, docs = tmp_path_factory.mktemp("names"), tmp_path_factory.mktemp("names-docs")
+    write_photos(folder, 12)
+    (folder / TAG).write_text("x")
+    (folder / "a&b.png").write_text("x")
+    (folder / "b${name}$.png").write_text("x")
+    # On the page of the set too: the second of two equal files.
+    (folder / TAG.replace(".jpg", ".png")).write_bytes((folder / "photo-000.png").read_bytes())
+    validate(folder, params_with(), docs)
+    return {page.relative_to(docs).as_posix(): page.read_text(encoding="utf-8") for page in docs.rglob("*.html")}
+
+
+def test_file_names_are_text_in_data_docs(pages: dict[str, str]) -> None:
+    assert not [name for name, text in pages.items() if "<img src=x" in text]
+    shown = [name for name, text in pages.items() if "&lt;img src=x onerror=alert(1)&gt;.jpg" in text]
+    assert "files.html" in shown and any(name.startswith("validations/files/") for name in shown)
+    assert "a&amp;b.png" in pages["files.html"] and "b${name}$.png" in pages["files.html"]
+
+
+class Loads(HTMLParser):
+    """What a browser would fetch to show a page, and where its links lead."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attributes}
+        self.loads += [found[name] for name in ("src", "srcset") if name in found]
+        self.loads += [found["href"]] if tag == "link" else []
+        self.links += [found["href"]] if tag == "a" else []
+        assert tag != "script"
+
+
+@pytest.mark.parametrize("name", ["files.html", "set.html"])
+def test_the_pages_of_results_load_nothing_and_lie_where_they_can_be_found(pages: dict[str, str], name: str) -> None:
+    text = pages[name]
+    page = Loads(text)
+    assert page.loads == []
+    assert not re.search(r"url\(|@import", text)
+    assert {link for link in page.links if not link.startswith("#")} <= set(pages)
+    assert "No photo is there twice" in pages["set.html"] and "Files can be read" in pages["files.html"]
+
+
+def test_a_made_up_rule_is_one_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_photos(tmp_path / "photos", 12)
+    write_photos(tmp_path / "photos", 2, first_seed=50, width=300)
+    write_photos(tmp_path / "photos", 1, first_seed=60, width=330)
+    narrower = rules.Policy("wide", ("reject", "halve"), lambda read, facts, choice: read // (1 + (choice == "halve")))
+    rule = rules.Rule(
+        "too_wide", "Photos are not wide", "width", rules.BETWEEN, lambda limits: {"max_value": limits.min_side + 32},
+        (narrower,),
+    )  # fmt: skip
+    monkeypatch.setattr(rules, "RULES", (*rules.RULES, rule))
+    policy = params_with().validate_.policy
+    with pytest.raises(ChromascapeError, match=r"^params.yaml: validate.policy.wide: this key is missing$"):
+        rules.check_policy(policy)
+    with pytest.raises(ChromascapeError, match=r"validate.policy.wide: must be 'reject' or 'halve' \(it is 'cut'\)$"):
+        rules.check_policy(policy | {"wide": "cut"})
+    rules.check_policy(policy | {"wide": "halve"})
+    assert rules.reasons()[-1] == "too_wide"
+    for choice, count in (("reject", 3), ("halve", 1)):
+        params = params_with({"validate.policy.wide": choice})
+        found = reasons_of(validate(tmp_path / "photos", params, tmp_path / "docs"))
+        assert sum(reason == "too_wide" for reason in found.values()) == count
+    assert "Photos are not wide" in (tmp_path / "docs" / "files.html").read_text(encoding="utf-8")
 
 
 def test_a_slip_in_train_only_stops_before_any_file_is_inspected(

@@ -3,6 +3,7 @@
 The only door to listing and bytes.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -25,6 +26,8 @@ class PhotoError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
+    """What is refused before memory is taken for it: pixels of a photo, bytes of a file."""
+
     max_pixels: int = 178_000_000
     max_file_bytes: int = 1_000_000_000
 
@@ -75,6 +78,7 @@ def read_bytes(path: Path, limits: Limits = DEFAULT_LIMITS) -> bytes:
 
 
 def sha256(data: bytes) -> str:
+    """The digest of a file's bytes, 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -90,14 +94,20 @@ def check_folder(folder: Path) -> Path:
     return folder
 
 
-def check_trackable(folder: Path) -> None:
-    """Raises ChromascapeError where the folder holds what DVC, which hashes every file, stops or waits for ever at."""
-    found = [(name, problem) for name in list_files(folder) if (problem := _untrackable(folder / name))]
+def check_trackable(folder: Path) -> int:
+    """The number of files below a folder, none of which is opened.
+
+    Raises:
+        ChromascapeError: the folder holds what DVC, which hashes every file, stops or waits for ever at.
+    """
+    names = list_files(folder)
+    found = [(name, problem) for name in names if (problem := _untrackable(folder / name))]
     if found:
         shown = ", ".join(f"{name!r} ({problem})" for name, problem in found[:3])
         raise ChromascapeError(
             f"data.dir: DVC can't track {len(found)} of the files in {folder}: {shown}: remove, rename or repair them"
         )
+    return len(names)
 
 
 def _untrackable(path: Path) -> str | None:
@@ -107,11 +117,14 @@ def _untrackable(path: Path) -> str | None:
     except UnicodeEncodeError:
         return "its name is not UTF-8"
     except OSError as error:
-        return "broken link" if path.is_symlink() else str(error.strerror)
+        # Of a file in a closed folder not even that can be asked.
+        return "broken link" if error.errno != errno.EACCES and path.is_symlink() else str(error.strerror)
     if stat.S_ISDIR(status.st_mode):
         return None if path.is_symlink() else "folder that can't be listed"  # neither DVC nor we follow links
     if not stat.S_ISREG(status.st_mode):
         return "not a regular file"
+    if path.name == ".dvcignore":
+        return "DVC takes this file in the repository's root alone"
     return None if os.access(path, os.R_OK) else "no permission to read it"
 
 

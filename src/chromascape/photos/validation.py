@@ -1,13 +1,18 @@
 """Validation: the verdict on every file, by Great Expectations suites over the manifest.
 
-Each expectation on files stands for one reason to reject.
+Each expectation on files stands for one reason to reject (a record of `rules`). A file is accepted where every
+expectation on files holds for its row; the expectations on the set then look at all rows together. `reasons` in the
+manifest come from what Great Expectations finds, so that Data Docs and manifest can't disagree.
 
-A file is accepted where every expectation on files holds for its row; the expectations on the set then look at all
-rows together. `reasons` in the manifest come from what Great Expectations finds, so that Data Docs and manifest
-can't disagree.
+Data Docs as Great Expectations writes them load styles, scripts and a logo from the network: without it their
+`index.html` is empty, and their pages are unstyled. So each suite's page of results is there once more, under a name
+that stays (`files.html`, `set.html`), as a page that loads nothing. What does not work on it, with a network or
+without: showing failed expectations alone, folding, and the sorting of tables.
 """
 
+import html
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,14 +20,30 @@ from typing import Any
 import pandas as pd
 
 from chromascape.errors import ChromascapeError
-from chromascape.params import Data, Policy, Validate
-from chromascape.photos import inspection, splits
+from chromascape.params import Data, Validate
+from chromascape.photos import inspection, rules, splits
 from chromascape.photos.manifest import summarize
-from chromascape.photos.rules import REASONS, after_policy, file_expectations, set_expectations
+from chromascape.photos.rules import Rule
+from chromascape.photos.source import shown_name
 
 logging.getLogger("great_expectations").setLevel(logging.ERROR)
 
 import great_expectations as gx  # noqa: E402
+import great_expectations.expectations as gxe  # noqa: E402
+
+# What a page loads from the network, and what is of no use without it.
+_FROM_NETWORK = re.compile(
+    r"""<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*["']https?:[^>]*>|<footer>.*?</footer>|url\(['"]?https?:[^)]*\)""",
+    re.DOTALL,
+)
+_STYLE = """<style>
+body { font-family: sans-serif; margin: 1em auto; max-width: 75em; }
+td, th { border: 1px solid #ccc; padding: .3em .5em; text-align: left; vertical-align: top; }
+table { border-collapse: collapse; }
+button, .modal { display: none; }
+.fa-check-circle::before { color: green; content: "✓"; }
+.fa-times::before { color: #b00; content: "✗"; }
+</style></head>"""
 
 
 class Suites:
@@ -44,11 +65,10 @@ class Suites:
         }
         self.context.add_data_docs_site("local", site_config)
 
-    def run(self, name: str, expectations: dict[str, Any], table: pd.DataFrame) -> dict[str, list[int] | bool]:
-        """For each expectation the row numbers that break it, or for expectations on the whole: does it hold."""
+    def run(self, name: str, expectations: list[Any], table: pd.DataFrame) -> dict[str, list[int] | bool]:
+        """For each reason the row numbers that break its expectation, or for gates: does it hold."""
         suite = self.context.suites.add(gx.ExpectationSuite(name=name))
-        for reason, expectation in expectations.items():
-            expectation.meta = {"reason": reason}
+        for expectation in expectations:
             suite.add_expectation(expectation)
         definition = self.context.validation_definitions.add(
             gx.ValidationDefinition(name=name, data=self.batch, suite=suite)
@@ -69,36 +89,68 @@ class Suites:
         """Write Data Docs. Their paths and pages carry the time, so they stay out of DVC's outputs."""
         shutil.rmtree(self.docs, ignore_errors=True)  # pages of older validations
         self.context.build_data_docs()
+        for page in sorted(self.docs.glob("validations/*/**/*.html")):
+            text = _FROM_NETWORK.sub("", page.read_text(encoding="utf-8")).replace('href="../../../../', 'href="')
+            suite = page.relative_to(self.docs).parts[1]
+            (self.docs / f"{suite}.html").write_text(text.replace("</head>", _STYLE, 1), encoding="utf-8")
 
 
-def validate_folder(folder: Path, data: Data, validate: Validate, docs: Path, jobs: int) -> pd.DataFrame:
+def expectation_of(rule: Rule, validate: Validate) -> Any:
+    """The rule as Great Expectations runs it, on the column that is named as its reason."""
+    build = getattr(gxe, rule.expectation)
+    meta = {"reason": rule.reason}
+    return build(column=rule.reason, description=rule.description, meta=meta, **rule.arguments(validate))
+
+
+def validate_folder(
+    folder: Path, data: Data, validate: Validate, docs: Path, jobs: int
+) -> tuple[pd.DataFrame, str | None]:
     """The manifest of a folder: a row a file with verdict, reasons, group and split. Data Docs go to `docs`.
 
+    Returns:
+        The manifest, and why the pipeline has to stop (one line) where a gate is broken or a split stays empty.
     Raises:
-        ChromascapeError: the folder or one of data.train_only can't be used, a gate on the set is broken, or a
-            split stays empty.
+        ChromascapeError: the folder or one of data.train_only can't be used.
     """
     splits.check_train_only(folder, data.train_only)
     manifest = inspection.inspect_folder(folder, validate, jobs)
     suites = Suites(docs)
-    table = after_policy(manifest, validate.policy, validate)
-    broken = suites.run("files", file_expectations(validate), table)
+    facts = rules.facts(manifest)
     reasons: list[list[str]] = [[] for _ in range(len(manifest))]
-    _note(reasons, broken)
+    _note(reasons, _examine(suites, "files", rules.file_rules(), facts, validate))
     accepted = pd.Series([not found for found in reasons], index=manifest.index)
-    splits.add_groups(manifest, accepted, validate.near_duplicate_bits, data.split)
-    exact, same_scene = splits.add_splits(manifest, accepted, data.split, data.train_only)
-    table["exact_duplicate"], table["same_scene"] = exact, same_scene
-    table["accepted"] = (accepted & ~exact & ~same_scene).astype(int)
-    broken = suites.run("set", set_expectations(validate), table)
+    facts = facts.assign(**_set_facts(manifest, accepted, data, validate))
+    broken = _examine(suites, "set", rules.set_rules(), facts, validate)
     _note(reasons, broken)
     manifest["reasons"] = [";".join(found) for found in reasons]
     manifest["verdict"] = ["rejected" if found else "accepted" for found in reasons]
     _keep_box(manifest, validate.policy)
     suites.write_docs()
-    _check_gates(broken, manifest, folder, validate)
-    splits.check_splits(manifest, data)
-    return manifest
+    return manifest, _broken_gate(broken, manifest, folder, validate) or _empty_split(manifest, data)
+
+
+def _set_facts(manifest: pd.DataFrame, accepted: pd.Series, data: Data, validate: Validate) -> dict[str, pd.Series]:
+    """Give the manifest its groups and splits; returns what the rules on the set read."""
+    splits.add_groups(manifest, accepted, validate.near_duplicate_bits, data.split)
+    exact, same_scene = splits.add_splits(manifest, accepted, data.split, data.train_only)
+    return {
+        "exact_duplicate": exact,
+        "same_scene": same_scene,
+        "accepted": (accepted & ~exact & ~same_scene).astype(int),
+    }
+
+
+def _examine(
+    suites: Suites, name: str, examined: list[Rule], facts: pd.DataFrame, validate: Validate
+) -> dict[str, list[int] | bool]:
+    """Run the rules as one suite over a table of what they look at: a column a rule, named as its reason.
+
+    Great Expectations writes values into its pages as they are: names of files would be HTML.
+    """
+    names = pd.Series([html.escape(shown_name(path)) for path in facts["path"]], index=facts.index, dtype=object)
+    columns = rules.examined_columns(examined, facts, validate.policy)
+    table = pd.DataFrame({"row": range(len(facts)), "file": names} | columns, index=facts.index)
+    return suites.run(name, [expectation_of(rule, validate) for rule in examined], table)
 
 
 def counts_line(manifest: pd.DataFrame) -> str:
@@ -121,30 +173,41 @@ def _raise_failure(reason: str, info: dict[str, Any]) -> None:
 
 
 def _note(reasons: list[list[str]], broken: dict[str, list[int] | bool]) -> None:
-    for reason in REASONS:
+    for reason in rules.reasons():
         found = broken.get(reason, [])
         for row in found if isinstance(found, list) else []:
             reasons[row].append(reason)
 
 
-def _keep_box(manifest: pd.DataFrame, policy: Policy) -> None:
+def _keep_box(manifest: pd.DataFrame, policy: dict[str, str]) -> None:
     """Without trimming, the picture is the whole photo."""
-    if policy.letterbox != "trim":
+    if policy["letterbox"] != "trim":
         known = manifest["left"].notna()
         manifest.loc[known, ["left", "top"]] = 0
         manifest.loc[known, "right"] = manifest.loc[known, "width"]
         manifest.loc[known, "bottom"] = manifest.loc[known, "height"]
 
 
-def _check_gates(broken: dict[str, list[int] | bool], manifest: pd.DataFrame, folder: Path, validate: Validate) -> None:
+def _broken_gate(
+    broken: dict[str, list[int] | bool], manifest: pd.DataFrame, folder: Path, validate: Validate
+) -> str | None:
     count = counts_line(manifest)
     if broken["min_accepted"] is False:
-        raise ChromascapeError(
+        return (
             f"data.dir: {folder}: {count}. At least validate.min_accepted = {validate.min_accepted} are needed: "
             "add color photos, or allow more by validate.policy"
         )
     if broken["max_rejected_share"] is False:
-        raise ChromascapeError(
+        return (
             f"data.dir: {folder}: {count}. More than validate.max_rejected_share = {validate.max_rejected_share:g} "
             "of the files are rejected: is this the right folder? Else raise it, or convert by validate.policy"
         )
+    return None
+
+
+def _empty_split(manifest: pd.DataFrame, data: Data) -> str | None:
+    try:
+        splits.check_splits(manifest, data)
+    except ChromascapeError as error:
+        return str(error)
+    return None

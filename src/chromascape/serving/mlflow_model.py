@@ -13,7 +13,10 @@ from chromascape.photos import reading
 
 
 class ColorizerModel(PythonModel):
+    """A colorizer behind MLflow's interface of models."""
+
     def load_context(self, context: PythonModelContext) -> None:
+        """Read the weights that were logged with the model."""
         self.colorizer = Colorizer.load(context.artifacts["colorizer"])
 
     # MLflow reads the model's signature off these type hints.
