@@ -27,7 +27,8 @@ def evaluate_stage(params: Params) -> None:
     n_seen = seen_by(hashes_of(manifest, ("test",)), read_seen(MODEL), read_seen(SHIPPED), bits)
     figures, histogram = summarize(table, n_seen, section.bootstrap, section.seed), gain_histogram(table)
     curves = report.read_curves(Path("metrics/curves.csv"))
-    validation = report.read_validation(Path("metrics/validate.json"))
+    validation = report.read_metrics(Path("metrics/validate.json"), "validate")
+    val_figures = report.read_metrics(Path("metrics/train.json"), "train")["val"]
     pictures = report.triptychs(colorizer, test, table, section.rows, section.seed)
     page = report.render(figures, validation, curves, histogram, pictures, report.shown_params(params))
     with atomic_write(Path("reports/index.html")) as file:
@@ -35,7 +36,7 @@ def evaluate_stage(params: Params) -> None:
     write_table(table, Path("reports/per_photo.csv"))
     write_table(histogram, Path("metrics/gains.csv"))
     write_json(figures, Path("metrics/evaluate.json"))
-    with tracking.continue_run(params, MODEL / "weights.safetensors", curves) as log:
+    with tracking.continue_run(params, MODEL / "weights.safetensors", curves, val_figures) as log:
         log.figures(figures)
         log.photos(manifest, params.data.dir)
         log.files([Path("reports/index.html"), Path("reports/per_photo.csv"), Path("params.yaml")])

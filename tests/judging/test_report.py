@@ -16,7 +16,7 @@ from PIL import Image
 from chromascape.color import lab
 from chromascape.errors import ChromascapeError
 from chromascape.judging.evaluation import gain_histogram
-from chromascape.judging.report import Triptych, read_curves, read_validation, render, shown_params, triptychs
+from chromascape.judging.report import Triptych, read_curves, read_metrics, render, shown_params, triptychs
 from chromascape.params import Params
 
 SIDE = 32
@@ -203,7 +203,7 @@ def test_damaged_inputs_of_the_report_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(ChromascapeError, match=r"curves\.csv: not a table .*dvc repro -f train"):
         read_curves(tmp_path / "curves.csv")
     with pytest.raises(ChromascapeError, match=r"validate\.json: not JSON .*dvc repro -f validate"):
-        read_validation(tmp_path / "validate.json")
+        read_metrics(tmp_path / "validate.json", "validate")
 
 
 def test_rendered_twice_it_is_the_same_to_the_byte() -> None:

@@ -304,6 +304,19 @@ def test_evaluating_again_makes_a_new_complete_run(store: Path, params: Params, 
     assert [second.data.tags[name] for name in same] == [first.data.tags[name] for name in same]
 
 
+def test_figures_on_val_stand_apart_and_a_new_run_has_them_too(store: Path, params: Params, weights: Path) -> None:
+    with tracking.new_run(params) as log:
+        log.figures(FIGURES, prefix="val.")
+        log.trained(weights)
+    for _ in range(2):
+        with tracking.continue_run(params, weights, CURVES, FIGURES) as log:
+            log.figures(FIGURES | {"gain_over_gray_db": 1.25})
+    for run in runs():
+        assert run.data.metrics["val.gain_over_gray_db"] == 1.5
+        assert run.data.metrics["gain_over_gray_db"] == 1.25
+        assert run.data.metrics["val.gray.psnr_db"] == run.data.metrics["gray.psnr_db"] == 22.5
+
+
 def test_without_a_run_a_new_complete_one_is_made(store: Path, params: Params, weights: Path) -> None:
     with tracking.continue_run(params, weights, CURVES) as log:
         log.figures(FIGURES)

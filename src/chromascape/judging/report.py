@@ -88,8 +88,8 @@ def read_curves(path: Path) -> pd.DataFrame:
         raise ChromascapeError(f"{path}: not a table ({error}): run `dvc repro -f train`") from None
 
 
-def read_validation(path: Path) -> Any:
-    """`metrics/validate.json`: how many files were accepted, and why others were not.
+def read_metrics(path: Path, stage: str) -> Any:
+    """The figures that an earlier stage left in `metrics/`.
 
     Raises:
         ChromascapeError: the file is damaged.
@@ -97,7 +97,7 @@ def read_validation(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ChromascapeError(f"{path}: not JSON ({error}): run `dvc repro -f validate`") from None
+        raise ChromascapeError(f"{path}: not JSON ({error}): run `dvc repro -f {stage}`") from None
 
 
 def render(

@@ -32,7 +32,7 @@ def inspect(folder: Path, name: str, limits: source.Limits) -> dict[str, Any]:
     """Everything that validation wants to know of one file, from a single read of it.
 
     Returns:
-        A row with the columns up to `taken`, and `problem` (one of `validation.PROBLEMS`) with its `detail`
+        A row with the columns up to `taken`, and `problem` (one of `rules.RULES`) with its `detail`
         where the file is no photo. Width, height and the box left..bottom (the picture without black bars) are
         in pixels of the upright photo. `colorfulness` is missing for gray modes.
     """

@@ -2,14 +2,10 @@
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +16,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.files import sha256_of_file, write_json
 from chromascape.params import Params, flatten
 from chromascape.photos.source import shown_name
+from chromascape.tracking import artifacts
 from chromascape.tracking.lineage import lineage
 from chromascape.tracking.server import without_credentials
 from chromascape.tracking.store import connect, tracking_uri
@@ -96,19 +93,25 @@ class RunLog:
         if self.complete:
             self._log(write_json, _identity(self.run_id, digest, TRAINED), RUN_FILE)
 
-    def figures(self, figures: dict[str, Any]) -> None:
-        """Test metrics: the ones that matter by short names, each prediction's as `gray.psnr_db` and so on."""
+    def figures(self, figures: dict[str, Any], prefix: str = "") -> None:
+        """Figures as metrics: those of the model by short names, each prediction's as `gray.psnr_db` and so on.
+
+        Args:
+            figures: as `judging.evaluation.summarize` returns them.
+            prefix: of all names: `val.` for figures on the validation photos, none for those on the test photos.
+        """
         import mlflow
 
         flat = {
-            f"{name}.{metric}": value
+            f"{prefix}{name}.{metric}": value
             for name, values in figures.items()
             if isinstance(values, dict)
             for metric, value in values.items()
         }
-        flat |= {name: float(value) for name, value in figures.items() if isinstance(value, int | float)}
+        flat |= {f"{prefix}{name}": float(value) for name, value in figures.items() if isinstance(value, int | float)}
         if figures["gain_over_gray_ci95_db"]:
-            flat["gain_over_gray_ci95_low_db"], flat["gain_over_gray_ci95_high_db"] = figures["gain_over_gray_ci95_db"]
+            low, high = figures["gain_over_gray_ci95_db"]
+            flat |= {f"{prefix}gain_over_gray_ci95_low_db": low, f"{prefix}gain_over_gray_ci95_high_db": high}
         self._log(mlflow.log_metrics, flat, run_id=self.run_id)
 
     def photos(self, manifest: pd.DataFrame, folder: str) -> None:
@@ -117,7 +120,7 @@ class RunLog:
         for split, context in {"train": "training", "val": "validation", "test": "test"}.items():
             rows = accepted.loc[accepted["split"] == split, ["path", "sha256", "width", "height", "colorfulness"]]
             rows = rows.assign(path=rows["path"].map(shown_name)).astype({"width": float, "height": float})
-            self._log(_log_photos, rows, folder, split, context)
+            self._log(artifacts.log_photos, rows, folder, split, context)
 
     def files(self, paths: list[Path]) -> None:
         """Files as artifacts, under their names."""
@@ -130,7 +133,7 @@ class RunLog:
 
     def model(self, folder: Path) -> None:
         """The model as a pyfunc that colorizes a photo of any size, with the code and the weights that it needs."""
-        self._log(_log_model, folder)
+        self._log(artifacts.log_model, folder)
 
 
 @contextmanager
@@ -158,18 +161,24 @@ def new_run(params: Params) -> Iterator[RunLog]:
 
 
 @contextmanager
-def continue_run(params: Params, weights: Path, curves: pd.DataFrame) -> Iterator[RunLog]:
+def continue_run(
+    params: Params, weights: Path, curves: pd.DataFrame, val_figures: dict[str, Any] | None = None
+) -> Iterator[RunLog]:
     """The run that has just trained these weights, as `models/run.json` says; else a new, complete one.
 
     The latter is the case where only the evaluation runs again, where DVC had the weights in its cache, or where the
     run was deleted: every execution of the pipeline has one run, each run is complete, and none changes any more
     once an evaluation has begun to write to it. The params of evaluation are logged where the block ends well.
+
+    Args:
+        curves: a row an epoch, and
+        val_figures: figures on the validation photos; a new run gets both, as it was not there while training.
     """
     import mlflow
 
     log = RunLog(AFTER_EVALUATION)
     with _ending(log):
-        log._log(_start_or_continue, log, params, sha256_of_file(weights), curves)
+        log._log(_start_or_continue, log, params, sha256_of_file(weights), curves, val_figures)
         yield log
         log._log(mlflow.log_params, _section_values(params, evaluation=True))
         log._log(mlflow.set_tag, "chromascape.state", EVALUATED)
@@ -184,7 +193,9 @@ def _start(log: RunLog, params: Params) -> None:
     mlflow.log_params(_section_values(params, evaluation=False))
 
 
-def _start_or_continue(log: RunLog, params: Params, digest: str, curves: pd.DataFrame) -> None:
+def _start_or_continue(
+    log: RunLog, params: Params, digest: str, curves: pd.DataFrame, val_figures: dict[str, Any] | None
+) -> None:
     import mlflow
 
     connect(params.track.experiment)
@@ -200,6 +211,8 @@ def _start_or_continue(log: RunLog, params: Params, digest: str, curves: pd.Data
         log.epoch({str(name): value for name, value in row.items()})
     if log._waiting:  # told already
         raise ChromascapeError("the history of the training was not taken")
+    if val_figures:
+        log.figures(val_figures, prefix="val.")
     log.client.set_tag(log.run_id, "chromascape.weights_sha256", digest)
 
 
@@ -257,37 +270,3 @@ def _reason(error: Exception) -> str:
     """An error as a part of a line, without the secrets of the server's address."""
     text = without_credentials(" ".join(str(error).split())) or "no reason given"
     return f"{type(error).__name__}: {text[:200]}"
-
-
-def _log_photos(rows: pd.DataFrame, folder: str, split: str, context: str) -> None:
-    import mlflow
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of two ways to read a local path that are the same
-        data = mlflow.data.from_pandas(rows, source=folder, name=f"photos-{split}")  # type: ignore[attr-defined]
-    mlflow.log_input(data, context=context)
-
-
-def _log_model(folder: Path) -> None:
-    """Log the trained model with a copy of the code; the weights that the package ships are no part of it."""
-    import mlflow
-
-    package = Path(__file__).parents[1]
-    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
-        code = Path(place) / package.name
-        shutil.copytree(package, code, ignore=shutil.ignore_patterns("weights", "__pycache__"))
-        # MLflow warns of a missing example, which would cost a load of the model at each run.
-        warnings.simplefilter("ignore")
-        mlflow.pyfunc.log_model(  # type: ignore[attr-defined]
-            name="model",
-            python_model=str(package / "serving" / "mlflow_model.py"),
-            artifacts={"colorizer": str(folder)},
-            code_paths=[str(code)],
-            pip_requirements=_requirements(),
-        )
-
-
-def _requirements() -> list[str]:
-    """Exact versions of what `mlflow_model.py` imports; a local suffix such as +cpu is no version to ask for."""
-    names = ["mlflow", "numpy", "pandas", "pillow", "safetensors", "torch"]
-    return [f"{name}=={version(name).split('+')[0]}" for name in names]
