@@ -518,7 +518,7 @@ def test_check_asks_the_tracking_server(
 
 def test_make_run_checks_before_dvc_hashes() -> None:
     lines = (REPOSITORY / "Makefile").read_text(encoding="utf-8").splitlines()
-    assert lines.index("\tchromascape check") + 1 == lines.index("\tdvc repro")
+    assert lines.index("\t$(BIN)/chromascape check") + 1 == lines.index("\t$(BIN)/dvc repro")
 
 
 FIGURES = {

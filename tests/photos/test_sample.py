@@ -128,7 +128,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     pytest.importorskip("mvtbdata")
     folder, params = tmp_path_factory.mktemp("as-in-params"), Params.model_validate(changed_params({}))
     sample.write_sample(folder / "photos", folder / "provenance.csv", params.sample.max_side)
-    table = validation.validate_folder(folder / "photos", params.data, params.validate_, folder / "docs", 1)
+    table, _ = validation.validate_folder(folder / "photos", params.data, params.validate_, folder / "docs", 1)
     return table.set_index("path")
 
 
