@@ -232,7 +232,7 @@ def test_a_python_without_the_environment_gets_one_line(project: Path, name: str
     command = [sys.executable, "-S", f"stages/{name}.py"]  # -S: without site-packages
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COVERAGE"))}
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
-    assert_one_line(done, f"{sys.executable} lacks the package yaml", "`make run`", "source .venv/bin/activate")
+    assert_one_line(done, f"{sys.executable} lacks the package pydantic", "`make run`", "source .venv/bin/activate")
 
 
 def test_a_python_with_a_part_of_the_environment_gets_one_line(project: Path) -> None:
