@@ -14,18 +14,24 @@ from types import TracebackType
 
 from _restore import way_back
 
-STOPPED = "stopped: `dvc repro` starts this stage over"
+STARTS_OVER = "`dvc repro` starts this stage over"
+GOES_ON = {"train": "`dvc repro` goes on from the last checkpoint of this stage, if there is one"}
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 # Worker processes look the package up anew.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sys.path[0], os.environ.get("PYTHONPATH")]))
 
 
+def _stopped(error: KeyboardInterrupt) -> str:
+    """What to say after Ctrl-C or SIGTERM: how to go on, as the stage says itself, or as holds for it at any moment."""
+    return f"stopped: {str(error) or GOES_ON.get(Path(sys.argv[0]).stem, STARTS_OVER)}{way_back()}"
+
+
 def _explain_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What Python calls for an error outside of `run`: a missing package and Ctrl-C during imports get one line."""
     package = (getattr(error, "name", None) or "").partition(".")[0]
     if isinstance(error, KeyboardInterrupt):
-        print(STOPPED + way_back(), file=sys.stderr)
+        print(_stopped(error), file=sys.stderr)
     elif isinstance(error, ModuleNotFoundError) and package not in ("", "chromascape"):
         print(
             f"error: {sys.executable} lacks the package {package}: this Python is not the project's environment; "
@@ -60,8 +66,8 @@ def run(stage: Callable[[Params], None]) -> None:
         if error.errno is None:
             raise
         sys.exit(f"error: {explain_os_error(error)}{way_back()}")
-    except KeyboardInterrupt:
-        sys.exit(STOPPED + way_back())
+    except KeyboardInterrupt as error:
+        sys.exit(_stopped(error))
     except Exception:
         if line := way_back():
             print(line.strip(), file=sys.stderr)

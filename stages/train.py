@@ -6,11 +6,13 @@ from _stage import Params, run
 
 from chromascape.files import write_json, write_table
 from chromascape.learning import results
+from chromascape.learning.checkpoints import open_checkpoints
 from chromascape.learning.checks import check_train
 from chromascape.learning.training import train
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
 from chromascape.tracking import runs as tracking
+from chromascape.tracking.store import repository_root
 
 MODEL = Path("models/colorizer")
 
@@ -22,8 +24,13 @@ def train_stage(params: Params) -> None:
     photos = Shards(cache, SPLITS if section.photos == "all" else ("train",))
     val = Shards(cache, ("val",))
     manifest = read_manifest(Path("data/manifest.csv"))
-    with tracking.new_run(params) as run_log:
-        trained = train(photos, val, section, on_epoch=run_log.epoch)
+    with (
+        open_checkpoints(section, cache, repository_root()) as checkpoints,
+        tracking.new_run(params, checkpoints.run_id if checkpoints else "") as run_log,
+    ):
+        if checkpoints:
+            checkpoints.remember_run(run_log.run_id)
+        trained = train(photos, val, section, run_log.epoch, checkpoints)
         run_log.images_per_second(trained.images_per_second)
         colorizer = results.trained_colorizer(trained, params, val)
         table, figures = results.measure(colorizer, val, Shards(cache, ("train",)), manifest, params)

@@ -111,6 +111,7 @@ class Train(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     device: Literal["auto", "cuda", "mps", "cpu"]
     precision: Literal["auto", "bf16", "float32"]
+    checkpoint_seconds: Positive
 
     @model_validator(mode="after")
     def working_size_is_large_enough(self) -> "Train":

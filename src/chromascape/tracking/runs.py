@@ -46,6 +46,7 @@ class RunLog:
         self.client: Any = None
         self._way_out, self._told = way_out, False
         self._waiting: list[tuple[str, float, int, int]] = []
+        self._logged: set[tuple[str, int]] = set()  # names and steps that the run had when it was gone on with
 
     def attempt(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> bool:
         """Whether the call went well; the first failure is told."""
@@ -78,7 +79,7 @@ class RunLog:
         """Log what waits; what fails waits for the next time, so that a short breakdown loses nothing."""
         from mlflow.entities import Metric
 
-        metrics = [Metric(*values) for values in self._waiting]
+        metrics = [Metric(*values) for values in self._waiting if (values[0], values[3]) not in self._logged]
         if self.attempt(self.client.log_batch, self.run_id, metrics=metrics):
             self._waiting = []
 
@@ -112,7 +113,8 @@ class RunLog:
         if figures["gain_over_gray_ci95_db"]:
             low, high = figures["gain_over_gray_ci95_db"]
             flat |= {f"{prefix}gain_over_gray_ci95_low_db": low, f"{prefix}gain_over_gray_ci95_high_db": high}
-        self._log(mlflow.log_metrics, flat, run_id=self.run_id)
+        new = {name: value for name, value in flat.items() if (name, 0) not in self._logged}
+        self._log(mlflow.log_metrics, new, run_id=self.run_id)
 
     def photos(self, manifest: pd.DataFrame, folder: str) -> None:
         """The accepted photos of each split as logged datasets."""
@@ -137,18 +139,21 @@ class RunLog:
 
 
 @contextmanager
-def new_run(params: Params) -> Iterator[RunLog]:
+def new_run(params: Params, interrupted: str = "") -> Iterator[RunLog]:
     """A new run with the params of training and the tags of code and data, which ends with the block.
 
     It ends as finished, as killed on KeyboardInterrupt, else as failed.
 
+    Args:
+        interrupted: id of a run to go on with, whose training was killed or stopped; what it has is not logged again.
+            Where it is gone, was evaluated or has other params, a new one is made.
     Raises:
         ChromascapeError: MLflow can't start a run; nothing has been done yet, so nothing is lost.
     """
     log = RunLog(AFTER_TRAINING)
     with _ending(log):
         try:
-            _start(log, params)
+            _reopen(log, params, interrupted)
         except ChromascapeError:
             raise
         except Exception as error:
@@ -193,6 +198,36 @@ def _start(log: RunLog, params: Params) -> None:
     mlflow.log_params(_section_values(params, evaluation=False))
 
 
+def _reopen(log: RunLog, params: Params, run_id: str) -> None:
+    """Go on with the run of a training that was interrupted, or start a new one."""
+    import mlflow
+
+    connect(params.track.experiment)
+    run, client = _find(run_id) if run_id else None, mlflow.MlflowClient()
+    values = {name: str(value) for name, value in _section_values(params, evaluation=False).items()}
+    if not run or run.data.tags.get("chromascape.state") == EVALUATED or not run.data.params.items() <= values.items():
+        return _start(log, params)
+    log.client, log.run_id = client, run_id
+    for name in run.data.metrics:
+        log._logged |= {(name, point.step) for point in client.get_metric_history(run_id, name)}
+    mlflow.start_run(run_id=run_id)
+    mlflow.set_tags(lineage())
+    mlflow.log_params({name: value for name, value in values.items() if name not in run.data.params})
+
+
+def _find(run_id: str) -> Any:
+    """The run of that id; None where there is none, or it was deleted."""
+    import mlflow
+
+    try:
+        run = mlflow.MlflowClient().get_run(run_id)
+    except mlflow.MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    return run if run.info.lifecycle_stage == "active" else None
+
+
 def _start_or_continue(
     log: RunLog, params: Params, digest: str, curves: pd.DataFrame, val_figures: dict[str, Any] | None
 ) -> None:
@@ -218,8 +253,6 @@ def _start_or_continue(
 
 def _trained_run(params: Params, digest: str) -> str:
     """The run that trained these weights with these params and was not evaluated yet; empty where there is none."""
-    import mlflow
-
     try:
         kept = json.loads(RUN_FILE.read_text(encoding="utf-8"))
         run_id = str(kept["run_id"])
@@ -227,14 +260,9 @@ def _trained_run(params: Params, digest: str) -> str:
         return ""
     if kept != _identity(run_id, digest, TRAINED):
         return ""
-    try:
-        run = mlflow.MlflowClient().get_run(run_id)
-    except mlflow.MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return ""
-        raise
+    run = _find(run_id)
     expected = {name: str(value) for name, value in _section_values(params, evaluation=False).items()}
-    alive = run.info.lifecycle_stage == "active" and run.data.tags.get("chromascape.state") == TRAINED
+    alive = run and run.data.tags.get("chromascape.state") == TRAINED
     return run_id if alive and run.data.params == expected else ""
 
 

@@ -1,0 +1,470 @@
+"""Trainings in processes of their own that are killed and gone on with; the result is that of an undisturbed one."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from conftest import changed_params, write_photos
+from filelock import FileLock
+from safetensors.torch import save
+from torch import Tensor
+
+from chromascape.learning import checkpoints as ours
+from chromascape.learning import training
+from chromascape.learning.checkpoints import Checkpoints, fingerprint, open_checkpoints, uninterrupted
+from chromascape.learning.learner import Progress
+from chromascape.learning.training import Trained, train
+from chromascape.params import Params, Train, load_params
+from chromascape.photos.shards import Shards, write_shards
+
+EPOCHS, STEPS = 8, 6
+SMALL = {
+    "train.network": "unet",
+    "train.init": "scratch",
+    "train.epochs": EPOCHS,
+    "train.batch_size": 2,
+    "train.lr": 0.005,
+    "train.flip": True,
+    "train.crop": 0.5,
+    "train.side": 32,
+    "train.ema": 0.9,
+    "train.device": "cpu",
+    "train.precision": "float32",
+    "train.checkpoint_seconds": 0.15,
+}
+
+
+def stopped(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def train_in_a_process(steps: Connection, place: Path, pause: float) -> None:
+    """Train as the stage does: send a word for each step, write weights and history, and what is said into a file."""
+    os.chdir(place)
+    os.dup2(os.open("said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    signal.signal(signal.SIGTERM, stopped)
+    torch.set_num_threads(1)
+    section, folder, step = load_params().train, Path("lab"), training._step
+
+    def told(*arguments: Any) -> Tensor:
+        loss = step(*arguments)
+        steps.send("step")
+        time.sleep(pause)
+        return loss
+
+    training._step = told
+    with open_checkpoints(section, folder, place) as checkpoints:
+        trained = train(*shards(folder), section, None, checkpoints)
+        Path("weights").write_bytes(weights_of(trained))
+        Path("history").write_text(json.dumps(trained.history))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shards of twelve photos for training and three for choosing the epoch."""
+    folder = tmp_path_factory.mktemp("shards")
+    paths = write_photos(folder / "photos", 15, width=80, height=72)
+    manifest = pd.DataFrame({"path": [path.name for path in paths], "verdict": "accepted"})
+    manifest["sha256"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    manifest["split"] = ["train"] * 12 + ["val"] * 3
+    manifest[["left", "top", "right", "bottom", "width", "height"]] = 0, 0, 80, 72, 80, 72
+    write_shards(folder / "lab", folder / "photos", manifest, 64, "crop", 1, jobs=1)
+    return folder / "lab"
+
+
+@pytest.fixture
+def section(make_params: Callable[..., Params]) -> Train:
+    return make_params(SMALL).train
+
+
+@pytest.fixture
+def place(lab: Path, tmp_path: Path) -> Path:
+    """A folder with params.yaml and the shards, for processes to train in."""
+    (tmp_path / "lab").symlink_to(lab)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed_params(SMALL)), encoding="utf-8")
+    return tmp_path
+
+
+def shards(lab: Path) -> tuple[Shards, Shards]:
+    return Shards(lab, ["train"]), Shards(lab, ["val"])
+
+
+def weights_of(trained: Trained) -> bytes:
+    return save({name: value.contiguous() for name, value in trained.weights.items()})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(lab: Path) -> tuple[bytes, Any]:
+    """Weights and history of a training without checkpoints, in one piece."""
+    trained = train(*shards(lab), Params.model_validate(changed_params(SMALL)).train)
+    assert trained.best_epoch > 1 and len(trained.history) == EPOCHS
+    return weights_of(trained), trained.history
+
+
+class Training:
+    """A training in a process of its own; one server imports torch, once for all of them."""
+
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["chromascape.learning.training", "pandas", "pytest", "yaml"])
+
+    def __init__(self, place: Path, pause: float = 0.0):
+        self.place = place
+        self.steps, there = self.processes.Pipe(duplex=False)
+        self.process = self.processes.Process(target=train_in_a_process, args=(there, place, pause), daemon=True)
+        self.process.start()
+        there.close()
+        self.counted = 0
+
+    def wait_for(self, count: float) -> bool:
+        """Wait for so many steps; whether there were that many."""
+        with suppress(EOFError):
+            while self.counted < count:
+                self.steps.recv()
+                self.counted += 1
+        return self.counted == count
+
+    def end(self) -> int:
+        """Count the other steps; returns the exit code."""
+        self.wait_for(float("inf"))
+        self.steps.close()
+        self.process.join(60)
+        assert self.process.exitcode is not None
+        return self.process.exitcode
+
+    @property
+    def said(self) -> list[str]:
+        return (self.place / "said").read_text().splitlines()
+
+    @property
+    def gone_on_from(self) -> int:
+        """The step that it says it goes on from; 0 where it started over."""
+        lines = [line for line in self.said if line.startswith("training goes on from step")]
+        return int(lines[0].split()[5]) if lines else 0
+
+    @property
+    def result(self) -> tuple[bytes, Any]:
+        return (self.place / "weights").read_bytes(), json.loads((self.place / "history").read_text())
+
+
+@pytest.mark.scale
+def test_a_training_killed_at_random_moments_ends_in_the_bytes_of_an_undisturbed_one(
+    place: Path, undisturbed: tuple[bytes, Any]
+) -> None:
+    chance, kills, ended = random.Random(16), 0, 0
+    starts: list[int] = []
+    while kills < 20 or ended < 2:
+        one = Training(place)
+        if kills < 20 and one.wait_for(chance.randint(1, 14)):
+            time.sleep(chance.uniform(0, 0.03))  # in mid-step, in mid-checkpoint
+            one.process.kill()
+        code = one.end()
+        starts.append(one.gone_on_from)
+        if code:
+            assert code == -signal.SIGKILL, one.said
+            kills += 1
+            continue
+        ended += 1
+        assert one.result == undisturbed
+        assert one.counted == EPOCHS * STEPS - starts[-1]
+        assert list((place / ".checkpoints").iterdir()) == []  # finished ones are gone
+    assert sum(at > 0 for at in starts) >= 12 and len(set(starts)) >= 8, starts
+
+
+@pytest.mark.scale
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=str)
+def test_a_stopped_training_loses_no_step_and_says_how_to_go_on(
+    place: Path, undisturbed: tuple[bytes, Any], number: signal.Signals
+) -> None:
+    values = changed_params(SMALL | {"train.checkpoint_seconds": 3600})
+    (place / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    one = Training(place, pause=0.05)
+    assert one.wait_for(3 * STEPS + 2)
+    assert one.process.pid
+    os.kill(one.process.pid, number)  # in mid-step: it sleeps there
+    assert one.end() == 1 and one.counted == 3 * STEPS + 2
+    assert one.said[-1] == f"KeyboardInterrupt: `dvc repro` goes on from step {one.counted} of {EPOCHS * STEPS}"
+    again = Training(place)
+    assert again.end() == 0 and again.gone_on_from == one.counted
+    assert again.counted == EPOCHS * STEPS - one.counted
+    assert again.result == undisturbed
+
+
+@pytest.mark.scale
+def test_a_second_training_of_the_same_says_that_it_has_no_checkpoints(
+    place: Path, undisturbed: tuple[bytes, Any], section: Train
+) -> None:
+    with open_checkpoints(section, place / "lab", place) as checkpoints:
+        assert checkpoints
+        other = Training(place)
+        assert other.end() == 0 and other.result == undisturbed
+        told = "warning: the same training runs in another process: this one is trained without checkpoints"
+        assert other.said == [told]
+        assert list(checkpoints.folder.iterdir()) == []
+
+
+class Stop(Exception):
+    """Ends a training where a process would have been killed."""
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, count: int) -> list[int]:
+    """Have training end before step `count` (from 0); returns the list that counts its steps."""
+    step, counted = training._step, list[int]()
+
+    def counting(*arguments: Any) -> Tensor:
+        if len(counted) == count:
+            raise Stop
+        counted.append(len(counted))
+        return step(*arguments)
+
+    monkeypatch.setattr(training, "_step", counting)
+    return counted
+
+
+@pytest.fixture
+def killed(lab: Path, section: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of checkpoints of a training that ended after 20 steps, with one at each step."""
+    with monkeypatch.context() as patched:
+        stop_after(patched, 20)
+        with pytest.raises(Stop), open_checkpoints(section, lab, tmp_path) as checkpoints:
+            assert checkpoints
+            checkpoints.seconds = 0
+            checkpoints.remember_run("a-run")
+            train(*shards(lab), section, None, checkpoints)
+        return checkpoints.folder
+
+
+def go_on(lab: Path, section: Train, root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[tuple[bytes, Any], int]:
+    """Weights and history of the training, gone on with where there is a checkpoint, and the steps that it took."""
+    counted = stop_after(monkeypatch, -1)
+    with open_checkpoints(section, lab, root) as checkpoints:
+        trained = train(*shards(lab), section, None, checkpoints)
+    return (weights_of(trained), trained.history), len(counted)
+
+
+def test_the_last_two_checkpoints_are_kept_as_safetensors_and_json_alone(killed: Path) -> None:
+    names = sorted(path.name for path in killed.iterdir())
+    assert names == [
+        "0000000019.json", "0000000019.safetensors", "0000000020.json", "0000000020.safetensors", "run.json",
+    ]  # fmt: skip
+
+
+def test_a_checkpoint_goes_on_where_it_was(
+    killed: Path, lab: Path, section: Train, tmp_path: Path, undisturbed: tuple[bytes, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    assert go_on(lab, section, tmp_path, monkeypatch) == (undisturbed, EPOCHS * STEPS - 20)
+    assert not killed.exists()
+
+
+def test_rows_that_the_last_process_had_are_given_again_and_the_run_is_known(
+    killed: Path, lab: Path, section: Train, tmp_path: Path, undisturbed: tuple[bytes, Any]
+) -> None:
+    """Killed between a checkpoint and the logging of its epoch, the run would lack that one."""
+    rows: list[dict[str, float]] = []
+    with open_checkpoints(section, lab, tmp_path) as checkpoints:
+        assert checkpoints and checkpoints.run_id == "a-run"
+        train(*shards(lab), section, rows.append, checkpoints)
+    assert rows == undisturbed[1]
+
+
+def flip_a_bit(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def truncate(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+def change_a_number(file: Path) -> None:
+    whole = json.loads(file.read_text())
+    whole["checkpoint"]["progress"]["lr"] = 1.0
+    file.write_text(json.dumps(whole))
+
+
+DAMAGES = [(flip_a_bit, ".safetensors"), (truncate, ".safetensors"), (Path.unlink, ".safetensors")]
+DAMAGES += [(flip_a_bit, ".json"), (truncate, ".json"), (change_a_number, ".json")]
+
+
+@pytest.mark.parametrize(("damage", "kind"), DAMAGES, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize("both", [False, True], ids=["last", "both"])
+def test_a_damaged_checkpoint_is_told_and_never_trained_on(
+    killed: Path, lab: Path, section: Train, tmp_path: Path, undisturbed: tuple[bytes, Any],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    damage: Callable[[Path], None], kind: str, both: bool,
+) -> None:  # fmt: skip
+    damage(killed / f"0000000020{kind}")
+    if both:
+        damage(killed / f"0000000019{kind}")
+    steps = EPOCHS * STEPS - (0 if both else 19)
+    assert go_on(lab, section, tmp_path, monkeypatch) == (undisturbed, steps)
+    said = [line for line in capsys.readouterr().err.splitlines() if "damaged" in line]
+    assert len(said) == 1 + both and "0000000020.json: damaged (" in said[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"lr": 0.004}, {"seed": 1}, {"epochs": EPOCHS + 1}, {"loss": {"mse": 1.0, "l1": 0.5, "ssim": 0.0}}, {"ema": 0.8}],
+    ids=str,
+)
+def test_a_changed_param_starts_over(
+    killed: Path, lab: Path, section: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    other = Train.model_validate(section.model_dump() | changes)
+    result, steps = go_on(lab, other, tmp_path, monkeypatch)
+    assert steps == other.epochs * STEPS
+    alone = train(*shards(lab), other)
+    assert result == (weights_of(alone), alone.history)
+    assert killed.exists()  # of the param as it was: it is gone on with where the change is taken back
+
+
+def test_the_interval_of_checkpoints_is_no_reason_to_start_over(section: Train, lab: Path) -> None:
+    other = Train.model_validate(section.model_dump() | {"checkpoint_seconds": 7})
+    assert fingerprint(other, lab) == fingerprint(section, lab)
+
+
+def test_other_data_code_torch_threads_or_weights_are_another_training(
+    section: Train, lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [fingerprint(section, lab)]
+    other = tmp_path / "lab"
+    other.mkdir()
+    (other / "index.json").write_text((lab / "index.json").read_text() + " ")
+    found.append(fingerprint(section, other))
+    for module, name, value in [
+        (torch, "__version__", "9.9"),
+        (torch, "get_num_threads", lambda: 7),
+        (ours, "FORMAT", 99),
+        (torch.backends.cpu, "get_cpu_capability", lambda: "another"),
+    ]:
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, value)
+            found.append(fingerprint(section, lab))
+    package = tmp_path / "package"
+    (package / "learning").mkdir(parents=True)
+    monkeypatch.setattr(ours.chromascape, "__file__", str(package / "__init__.py"))
+    for text in ("a = 1", "a = 2"):
+        (package / "learning" / "module.py").write_text(text)
+        found.append(fingerprint(section, lab))
+    shipped = Train.model_validate(section.model_dump() | {"init": "shipped"})
+    monkeypatch.setattr(ours, "SHIPPED", tmp_path)
+    for data in (b"1", b"2"):
+        (tmp_path / "weights.safetensors").write_bytes(data)
+        found.append(fingerprint(shipped, lab))
+    assert len(set(found)) == len(found) == 10
+    assert all(len(digits) == 16 for digits in found)
+
+
+def test_checkpoints_nobody_went_on_with_for_a_week_are_removed(
+    lab: Path, section: Train, tmp_path: Path, killed: Path
+) -> None:
+    home = tmp_path / ".checkpoints"
+    ages = {"train-old": 8, "train-used": 8, "train-young": 6}
+    for name, days in ages.items():
+        (home / name).mkdir()
+        (home / name / "0000000001.json").write_text("{}")
+        (home / f"{name}.lock").touch()
+        for path in (home / name / "0000000001.json", home / name, home / f"{name}.lock"):
+            os.utime(path, (time.time() - days * 86400,) * 2)
+    (home / "train-lone.lock").touch()
+    os.utime(home / "train-lone.lock", (0, 0))
+    (home / "validate-old").mkdir()  # another stage's
+    os.utime(home / "validate-old", (0, 0))
+    os.utime(killed, (0, 0))  # our own may be as old as it likes
+    with FileLock(home / "train-used.lock"), open_checkpoints(section, lab, tmp_path) as checkpoints:
+        os.utime(home / "train-used.lock", (0, 0))
+        assert checkpoints and checkpoints.folder == killed and killed.exists()
+        left = {path.name for path in home.iterdir()}
+    assert left == {killed.name, f"{killed.name}.lock", "train-used", "train-used.lock", "validate-old"} | {
+        "train-young", "train-young.lock",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("error", [Stop(), KeyboardInterrupt()], ids=["error", "stopped"])
+def test_checkpoints_stay_where_the_block_ends_badly(
+    lab: Path, section: Train, tmp_path: Path, killed: Path, error: BaseException
+) -> None:
+    with pytest.raises(type(error)), open_checkpoints(section, lab, tmp_path):
+        raise error
+    assert (killed / "0000000020.json").exists()
+
+
+def test_stopped_after_the_last_step_it_still_goes_on_from_there(
+    lab: Path, section: Train, tmp_path: Path, undisturbed: tuple[bytes, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measuring on the validation photos comes after the training."""
+    total = EPOCHS * STEPS
+    with (
+        pytest.raises(KeyboardInterrupt, match=f"`dvc repro` goes on from step {total} of {total}"),
+        open_checkpoints(section, lab, tmp_path) as checkpoints,
+    ):
+        train(*shards(lab), section, None, checkpoints)
+        raise KeyboardInterrupt
+    assert go_on(lab, section, tmp_path, monkeypatch) == (undisturbed, 0)
+
+
+def test_a_full_disk_costs_checkpoints_and_no_training(
+    lab: Path, section: Train, tmp_path: Path, undisturbed: tuple[bytes, Any],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    result, _ = go_on(lab, section, tmp_path, monkeypatch)
+    assert result == undisturbed
+    said = capsys.readouterr().err
+    assert said.count("warning: no checkpoint could be written (No space left on device)") == 1
+
+
+def test_a_folder_that_cannot_be_made_costs_checkpoints_and_no_training(
+    lab: Path, section: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".checkpoints").write_text("a file")
+    with open_checkpoints(section, lab, tmp_path) as checkpoints:
+        assert checkpoints is None
+    assert "this training has no checkpoints" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("changes", [{"optimizer": "adam", "ema": 0.0}, {"network": "assignment_rgb"}], ids=str)
+def test_other_settings_go_on_to_the_same_bytes(
+    lab: Path, section: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    other = Train.model_validate(section.model_dump() | {"epochs": 2} | changes)
+    alone = train(*shards(lab), other)
+    with monkeypatch.context() as patched:
+        stop_after(patched, 8)
+        with pytest.raises(Stop), open_checkpoints(other, lab, tmp_path) as checkpoints:
+            assert checkpoints
+            checkpoints.seconds = 0
+            train(*shards(lab), other, None, checkpoints)
+    assert go_on(lab, other, tmp_path, monkeypatch) == ((weights_of(alone), alone.history), 4)
+
+
+def test_signals_wait_for_the_end_of_the_block() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done.append("the block")
+    assert done == ["the block"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_progress_counts_steps_over_all_epochs() -> None:
+    progress = Progress(steps=6, epochs=8, epoch=3, step=2)
+    assert (progress.done, progress.total) == (14, 48)
+    assert np.isfinite(progress.seconds) and not Checkpoints(Path("nowhere"), 60).due()
