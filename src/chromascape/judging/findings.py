@@ -62,7 +62,7 @@ def details(figures: dict[str, Any]) -> list[str]:
         f"{NAMES[name]} is closer to the truth than the model by {_list(metrics)}." for name, metrics in beaten
     ]
     if not beaten:
-        sentences.append("By every metric nothing that it is compared with is closer to the truth.")
+        sentences.append("By no metric is anything that it is compared with closer to the truth.")
     return sentences
 
 
