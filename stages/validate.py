@@ -5,7 +5,8 @@ from pathlib import Path
 from _stage import Params, run
 
 from chromascape.errors import ChromascapeError
-from chromascape.files import write_json
+from chromascape.files import atomic_write, write_json
+from chromascape.photos.gallery import render_gallery
 from chromascape.photos.manifest import summarize, write_manifest
 from chromascape.photos.rules import check_policy
 from chromascape.photos.source import relative_note
@@ -13,13 +14,16 @@ from chromascape.photos.validation import counts_line, validate_folder
 
 
 def validate(params: Params) -> None:
-    """Write the manifest, its counts and Data Docs, also where a gate then stops the pipeline."""
+    """Write the manifest, its counts, its page and Data Docs, also where a gate then stops the pipeline."""
     check_policy(params.validate_.policy)
     folder, docs = Path(params.data.dir), Path("reports/data_docs")
     manifest, stopped = validate_folder(folder, params.data, params.validate_, docs, params.jobs)
     write_manifest(manifest, Path("data/manifest.csv"))
     write_json(summarize(manifest), Path("metrics/validate.json"))
-    where = f"the verdict on each file is in data/manifest.csv, and on pages in {docs}/files.html and set.html"
+    page = render_gallery(manifest, folder, params.validate_, stopped, params.jobs)
+    with atomic_write(Path("reports/validation.html")) as file:
+        file.write_text(page, encoding="utf-8")
+    where = "what was rejected and why is shown in reports/validation.html, and listed in data/manifest.csv"
     if stopped:
         raise ChromascapeError(f"{stopped}; {where}")
     print(counts_line(manifest))

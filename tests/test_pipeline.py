@@ -42,6 +42,7 @@ OUTPUTS = [
     "reports/index.html",
     "reports/per_photo.csv",
     "reports/per_photo_val.csv",
+    "reports/validation.html",
 ]
 
 

@@ -108,9 +108,10 @@ def test_validate_stops_where_no_photo_is_usable(project: Path) -> None:
 
 def assert_can_be_looked_up(project: Path, done: subprocess.CompletedProcess[str]) -> None:
     """What a stopped validation found is there, and the line says where."""
-    for name in ("data/manifest.csv", "reports/data_docs/files.html"):
+    for name in ("data/manifest.csv", "reports/validation.html"):
         assert (project / name).is_file() and name in done.stderr
-    assert (project / "reports/data_docs/set.html").is_file()
+    assert "The pipeline stopped here" in (project / "reports/validation.html").read_text(encoding="utf-8")
+    assert all((project / "reports/data_docs" / name).is_file() for name in ("files.html", "set.html"))
     counts = json.loads((project / "metrics/validate.json").read_text(encoding="utf-8"))
     assert counts["n_files"] == len((project / "data/manifest.csv").read_text(encoding="utf-8").splitlines()) - 1
 

@@ -19,7 +19,15 @@ from chromascape.color.metrics import METRICS, Metric
 from chromascape.colorizing.colorizer import scale_chroma
 from chromascape.colorizing.seen import Hashes
 from chromascape.judging import evaluation, report
-from chromascape.judging.evaluation import gain_histogram, mean_ab, pick_rows, predicted_rgb, seen_by, summarize
+from chromascape.judging.evaluation import (
+    fixed_rows,
+    gain_histogram,
+    mean_ab,
+    pick_rows,
+    predicted_rgb,
+    seen_by,
+    summarize,
+)
 from chromascape.judging.modelcard import figures_table
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.photos.shards import Shards, write_shards
@@ -263,7 +271,7 @@ def test_a_metric_is_one_entry_of_the_table(
     red = f"{figures['model']['redness']:.3f}"
     validation = {"n_accepted": 9, "n_files": 9, "n_rejected": 0, "by_split": {}, "rejected_by_reason": {}}
     curves = pd.DataFrame({name: [1.0] for name in ("epoch", "train_loss", "val_loss", "gray_val_loss")})
-    page = report.render(figures, validation, curves, gain_histogram(table), {}, {"preprocess.side": SIZE})
+    page = report.render(figures, validation, curves, gain_histogram(table), {}, {"preprocess.side": SIZE}, {})
     assert '<th scope="col">darker ↓</th>' in page and f"<td>{red}</td>" in page and "mean red" in page
     heads, first, *_ = _summary_lines(figures)
     assert heads.split()[-2:] == ["redness", "darker"] and first.split()[-2:] == [red, "7.2"]
@@ -298,29 +306,37 @@ def test_histogram_loses_no_photo_on_the_edge_of_a_bin(width: float) -> None:
         assert histogram["photos"].sum() == 1, gain
 
 
-def test_rows_by_gain_computed_by_hand() -> None:
-    rows = pick_rows(table_of([0.0, 5.0, -2.0, 3.0, 1.0, 4.0, -1.0]), 2, seed=0)
-    assert rows["Best"] == [1, 5]
-    assert rows["Worst"] == [2, 6]
-    assert rows["Median"] == [3, 4]  # by gain: 1, 5, 3, 4, 0, 6, 2; of seven the third and fourth
-    assert list(rows) == ["Best", "Median", "Worst", "Random"]
+def test_of_many_photos_each_group_has_its_own_by_gain_computed_by_hand() -> None:
+    rows = pick_rows(table_of([0.0, 5.0, -2.0, 3.0, 1.0, 4.0, -1.0, 2.0, 6.0]), 2, seed=0)
+    assert list(rows) == ["Random", "Best", "Median", "Worst"]
+    assert rows["Random"] == fixed_rows(9, 2, seed=0)
+    left = [row for row in [8, 1, 5, 3, 7, 4, 0, 6, 2] if row not in rows["Random"]]  # by gain
+    assert rows["Best"] == left[:2] and rows["Median"] == left[2:4] and rows["Worst"] == [left[6], left[5]]
 
 
-def test_random_rows_follow_from_the_seed_and_are_distinct() -> None:
-    table = table_of(list(np.arange(30.0)))
-    first = pick_rows(table, 6, seed=1)["Random"]
-    assert first == pick_rows(table, 6, seed=1)["Random"] == sorted(set(first))
+@given(count=st.integers(1, 6), gains=st.lists(st.floats(-10, 10), min_size=1, max_size=40))
+def test_no_photo_is_shown_twice_and_all_slots_are_filled(count: int, gains: list[float]) -> None:
+    shown = [row for rows in pick_rows(table_of(gains), count, seed=3).values() for row in rows]
+    assert len(shown) == len(set(shown)) == min(len(gains), 4 * count)
+    assert set(fixed_rows(len(gains), count, seed=3)) <= set(shown)
+
+
+def test_random_rows_follow_from_the_seed_alone_and_are_distinct() -> None:
+    first = fixed_rows(30, 6, seed=1)
+    assert first == fixed_rows(30, 6, seed=1) == sorted(set(first))
     assert len(first) == 6 and set(first) <= set(range(30))
-    assert first != pick_rows(table, 6, seed=2)["Random"]
+    assert first != fixed_rows(30, 6, seed=2)
+    tables = [table_of(list(np.arange(30.0))), table_of(list(-np.arange(30.0)))]
+    assert [pick_rows(table, 6, seed=1)["Random"] for table in tables] == [first, first]
 
 
-def test_fewer_photos_than_rows_show_each_photo_once() -> None:
-    rows = pick_rows(table_of([2.0, 1.0, 3.0]), 10, seed=0)
-    assert rows == {"Best": [2, 0, 1], "Median": [2, 0, 1], "Worst": [1, 0, 2], "Random": [0, 1, 2]}
+def test_few_photos_are_shown_in_one_group_by_gain() -> None:
+    assert pick_rows(table_of([2.0, 1.0, 3.0]), 10, seed=0) == {"All": [2, 0, 1]}
+    assert list(pick_rows(table_of([0.0] * 8), 2, seed=0)) == ["All"]
 
 
 def test_ties_are_shown_in_the_order_of_the_table() -> None:
-    assert pick_rows(table_of([1.0, 1.0, 1.0, 1.0]), 2, seed=0)["Best"] == [0, 1]
+    assert pick_rows(table_of([1.0, 1.0, 1.0, 1.0]), 2, seed=0)["All"] == [0, 1, 2, 3]
 
 
 def test_evaluation_writes_no_files(

@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from chromascape.color import lab
+from chromascape.defaults import DEFAULTS
 from chromascape.errors import ChromascapeError
 from chromascape.judging.evaluation import gain_histogram
-from chromascape.judging.report import Triptych, read_curves, read_metrics, render, shown_params, triptychs
+from chromascape.judging.report import LARGEST, Strip, read_curves, read_metrics, render, shown_params, strips
 from chromascape.params import Params
 
 SIDE = 32
@@ -45,7 +46,9 @@ VALIDATION = {
 CURVES = pd.DataFrame(
     {"epoch": [1, 2], "train_loss": [0.09, 0.05], "val_loss": [0.08, 0.06], "gray_val_loss": [0.07, 0.07]}
 )
-PARAMS = {"preprocess.side": 256, "train.lr": 0.002, "data.dir": "photos"}
+PARAMS = {"preprocess.side": 256, "train.lr": 0.002, "data.dir": "photos", "train.epochs": 10}
+SHA256 = {"data/manifest.csv": "12" * 32}
+TILES = ["gray", "faithful", "vivid", "truth"]
 NAMES = ["a.png", "b.png", "c.png", "d.png"]
 
 
@@ -65,7 +68,7 @@ class Reddish:
         return lab.join(photo[..., 0], np.broadcast_to(np.array([30, 10], np.float32), (*photo.shape[:2], 2)))
 
     def render(self, picture: np.ndarray, rendering: str) -> np.ndarray:
-        return picture
+        return picture * np.float32([1, 1, 1] if rendering == "faithful" else [1, 1.5, 1.5])
 
 
 def table(names: list[str] = NAMES) -> pd.DataFrame:
@@ -84,7 +87,7 @@ def table(names: list[str] = NAMES) -> pd.DataFrame:
 
 
 def page(names: list[str] = NAMES, **changes: Any) -> str:
-    pictures = triptychs(Reddish(), Photos(names), table(names), 2, seed=0)
+    pictures = strips(Reddish(), Photos(names), table(names), 2, seed=0)
     values: dict[str, Any] = {
         "figures": FIGURES,
         "validation": VALIDATION,
@@ -92,6 +95,7 @@ def page(names: list[str] = NAMES, **changes: Any) -> str:
         "histogram": gain_histogram(table(names)),
         "pictures": pictures,
         "params": PARAMS,
+        "sha256": SHA256,
     }
     return render(**(values | changes))
 
@@ -128,7 +132,7 @@ def test_report_is_one_file_without_anything_from_outside() -> None:
     found = Collector(html)
     assert not {"script", "link", "iframe", "object", "embed", "base"} & set(found.tags)
     assert [address for address in found.addresses if not address.startswith(("data:image/jpeg;base64,", "#"))] == []
-    assert len([address for address in found.addresses if address.startswith("data:")]) == 8
+    assert len([address for address in found.addresses if address.startswith("data:")]) == 4 * len(TILES)
     assert found.tags.count("svg") == 2
     assert "@import" not in html and not re.search(r"url\(\s*['\"]?(?!#)", html)
     # Names of XML vocabularies are no addresses that a browser opens.
@@ -136,31 +140,47 @@ def test_report_is_one_file_without_anything_from_outside() -> None:
     assert "//" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", bare).replace("https://matplotlib.org/", "")
 
 
-def test_report_states_the_model_beside_gray_and_the_mean_color() -> None:
-    rows = re.findall(r'<tr class="(\w+)">(.*?)</tr>', page(), re.DOTALL)
-    cells = {name: re.findall(r"<td>(.*?)</td>", row) for name, row in rows}
-    assert cells == {
+def cells(html: str) -> dict[str, list[str]]:
+    """Cells of the table of figures by the name of the row, the best ones with a star."""
+    rows = re.findall(r'<tr class="(\w+)">(.*?)</tr>', html, re.DOTALL)
+    found = {name: re.findall(r"<td( class=\"best\")?>(.*?)</td>", row) for name, row in rows}
+    return {name: [text + ("*" if best else "") for best, text in row] for name, row in found.items()}
+
+
+def test_report_states_the_model_beside_gray_and_marks_the_best_of_each_column() -> None:
+    assert cells(page()) == {
         "model": ["model", "24.12", "0.9321", "8.76", "30.1", "0.0411"],
         "vivid": ["model, vivid", "23.12", "0.9301", "9.06", "38.5", "0.0455"],
-        "shipped": ["shipped model", "25.12", "0.9421", "8.06", "31.1", "0.0401"],
+        "shipped": ["shipped model", "25.12*", "0.9421*", "8.06*", "31.1", "0.0401*"],
         "gray": ["gray input", "22.34", "0.9123", "10.98", "0.2", "0.0567"],
         "mean_ab": ["mean training color", "22.65", "0.9098", "10.32", "7.3", "0.0543"],
     }
     assert "<td>truth</td><td></td><td></td><td></td><td>41.5</td>" in page()
 
 
-def test_report_leads_with_the_gain_its_interval_and_the_wins() -> None:
+def test_a_baseline_that_wins_is_bold_and_named_on_top() -> None:
+    mean = FIGURES["mean_ab"] | {"psnr_db": 26.0, "loss_mse_l1": 0.03}
+    html = page(figures=FIGURES | {"mean_ab": mean})
+    rows = cells(html)
+    assert rows["mean_ab"] == ["mean training color", "26.00*", "0.9098", "10.32", "7.3", "0.0300*"]
+    assert not [cell for cell in rows["model"] if cell.endswith("*")]
+    top = Collector(html[: html.index("<h2>")]).text
+    assert "The mean training color is closer to the truth than the model by PSNR and MSE + L1." in top
+
+
+def test_pictures_stand_before_the_table_the_charts_and_the_recipe() -> None:
     html = page()
-    lead = Collector(html[html.index('<p class="lead') : html.index("<div")]).text
-    assert lead == (
-        "On 4 test photos the model is +1.78 dB PSNR against the gray input itself (95 % interval +0.91 to +2.65), "
-        "and closer to the truth on 75 % of them by PSNR, 50 % by CIEDE2000."
-    )
+    places = [html.index(text) for text in ('class="lead', 'class="strip"', 'class="figures"', "<svg", ">Recipe<")]
+    assert places == sorted(places)
+
+
+def test_the_table_does_not_scroll_sideways() -> None:
+    assert "overflow-x" not in page() and "scroll" not in page()
 
 
 def test_a_model_worse_than_gray_is_marked() -> None:
-    assert '<p class="lead bad">' in page(figures=FIGURES | {"gain_over_gray_db": -0.3})
-    assert "-0.30 dB PSNR" in page(figures=FIGURES | {"gain_over_gray_db": -0.3})
+    html = page(figures=FIGURES | {"gain_over_gray_db": -0.3, "gain_over_gray_ci95_db": [-0.5, -0.1]})
+    assert '<p class="lead bad">' in html and "further from the truth than gray: −0.30 dB PSNR" in html
     assert '<p class="lead">' in page()
 
 
@@ -169,11 +189,19 @@ def test_a_single_photo_has_no_interval() -> None:
     assert "interval" not in html and "+1.78 dB PSNR" in html
 
 
+def test_no_zero_has_a_minus() -> None:
+    photos = table()
+    photos["model.psnr_db"] = photos["gray.psnr_db"] - 0.04
+    pictures = strips(Reddish(), Photos(), photos, 2, seed=0)
+    text = Collector(page(pictures=pictures, figures=FIGURES | {"gain_over_gray_db": -0.001})).text
+    assert "a.png : 0.0 dB against gray" in text and not re.search(r"[-−]0\.0+\b", text)
+
+
 def test_report_says_where_figures_are_not_held_out() -> None:
     assert "seen" not in Collector(page()).text and "held-out" not in Collector(page()).text
     html = page(figures=FIGURES | {"held_out": False, "n_seen": {"model": 3, "vivid": 3, "shipped": 0}})
     text = Collector(html).text
-    assert "On 4 test photos, 3 of which it has seen in its training, the model is +1.78 dB" in text
+    assert "On 4 test photos, 3 of which it has seen in its training, the model is closer to the truth" in text
     assert "The model has seen 3 of these 4 photos in its training, so its figures are not held-out ones." in text
     for label in ("model (has seen 3 of 4)", "model, vivid (has seen 3 of 4)", "shipped model", "gray input"):
         assert f"<td>{label}</td>" in html
@@ -183,7 +211,7 @@ def test_report_says_where_figures_are_not_held_out() -> None:
 def test_report_says_that_the_shipped_model_has_seen_photos() -> None:
     html = page(figures=FIGURES | {"n_seen": {"model": 0, "vivid": 0, "shipped": 4}})
     text = Collector(html).text
-    assert "On 4 test photos the model is" in text
+    assert "On 4 test photos the model is closer to the truth than gray: +1.78 dB" in text
     assert "The shipped model has seen 4 of these 4 photos in its training" in text
     assert "<td>shipped model (has seen 4 of 4)</td>" in html and "<td>model</td>" in html
 
@@ -210,29 +238,50 @@ def test_rendered_twice_it_is_the_same_to_the_byte() -> None:
     assert page() == page()
 
 
-def test_report_holds_the_pictures_that_it_names() -> None:
+def test_report_shows_each_photo_once_four_ways() -> None:
+    """Seven photos filled sixteen slots."""
     html = page()
     found = Collector(html)
-    for title in ("Best by gain over gray", "Median by gain over gray", "Worst by gain over gray", "Random:"):
-        assert title in found.text
-    assert "a.png: +3.0 dB against gray, CIEDE2000 4.4 (gray 8.8)" in found.text
-    assert "c.png: -2.0 dB against gray, CIEDE2000 6.6 (gray 9.1)" in found.text
-    assert found.alts[0] == "gray, colorized and true version of a.png"
+    names = ["a.png", "b.png", "d.png", "c.png"]  # by gain
+    assert found.alts == [f"{tile} version of {name}" for name in names for tile in TILES]
+    assert "a.png : +3.0 dB against gray, CIEDE2000 4.4 (gray 8.8)" in found.text
+    assert "c.png : −2.0 dB against gray, CIEDE2000 6.6 (gray 9.1)" in found.text
     first = found.addresses[[address.startswith("data:") for address in found.addresses].index(True)]
     picture = Image.open(io.BytesIO(base64.b64decode(first.partition(",")[2])))
-    assert picture.format == "JPEG" and picture.size == (3 * SIDE, SIDE)
+    assert picture.format == "JPEG" and picture.size == (SIDE, SIDE)
 
 
-def test_triptychs_show_gray_the_models_color_and_the_truth() -> None:
-    groups = triptychs(Reddish(), Photos(), table(), 1, seed=0)
-    assert [group[0].path for group in list(groups.values())[:3]] == ["a.png", "b.png", "c.png"]
-    best = groups["Best"][0]
+def test_each_strip_is_enlarged_by_a_checkbox_of_its_own() -> None:
+    html = page()
+    boxes, labels = re.findall(r'<input type="checkbox" id="([^"]+)"', html), re.findall(r'<label for="([^"]+)"', html)
+    assert boxes == labels and len(set(boxes)) == 4
+    assert ".strip:has(input:checked)" in html
+
+
+def test_pictures_of_large_caches_are_scaled_down() -> None:
+    large = np.zeros((2 * LARGEST, 2 * LARGEST, 3), np.uint8)
+    html = page(pictures={"Best": [Strip("x.png", {"gray": large}, strips_figures())]})
+    (uri,) = [address for address in Collector(html).addresses if address.startswith("data:")]
+    assert Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).size == (LARGEST, LARGEST)
+
+
+def strips_figures() -> dict[str, float]:
+    return {"model.psnr_db": 20.0, "gray.psnr_db": 21.5, "model.ciede2000": 3.0, "gray.ciede2000": 2.0}
+
+
+def test_strips_show_gray_the_models_two_renderings_and_the_truth() -> None:
+    groups = strips(Reddish(), Photos(), table(), 1, seed=0)
+    assert [strip.path for strip in groups["All"]] == ["a.png", "b.png", "d.png", "c.png"]
+    assert sum(strip.fixed for strip in groups["All"]) == 1
+    best = groups["All"][0]
     assert best.figures["model.psnr_db"] == 23.0 and not {"path", "group"} & set(best.figures)
-    for picture, expected in ((best.gray, (50, 0, 0)), (best.colorized, (50, 30, 10)), (best.truth, (50, 40, 20))):
+    assert list(best.pictures) == TILES
+    for picture, expected in zip(
+        best.pictures.values(), [(50, 0, 0), (50, 30, 10), (50, 45, 15), (50, 40, 20)], strict=True
+    ):
         assert picture.shape == (SIDE, SIDE, 3) and picture.dtype == np.uint8
         np.testing.assert_allclose(lab.rgb_to_lab(picture)[5, 5], expected, atol=0.8)
-    strip = np.asarray(best.strip())
-    np.testing.assert_array_equal(strip, np.hstack([best.gray, best.colorized, best.truth]))
+    np.testing.assert_array_equal(np.asarray(best.image()), np.hstack(list(best.pictures.values())))
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>.png", '"><img src=x onerror=alert(1)>.png', "a&b'c.png"])
@@ -240,14 +289,14 @@ def test_hostile_names_of_photos_are_escaped(name: str) -> None:
     html = page(names=[name, *NAMES[1:]])
     found = Collector(html)
     assert name not in html
-    assert "script" not in found.tags and found.tags.count("img") == 8
-    assert f"{name}: +3.0 dB" in found.text
-    assert found.alts[0] == f"gray, colorized and true version of {name}"
+    assert "script" not in found.tags and found.tags.count("img") == 4 * len(TILES)
+    assert f"{name} : +3.0 dB" in found.text
+    assert found.alts[0] == f"gray version of {name}"
 
 
 def test_hostile_params_are_escaped() -> None:
     html = page(params=PARAMS | {"track.experiment": "<b>bold</b>"})
-    assert "<td>&lt;b&gt;bold&lt;/b&gt;</td>" in html and "<b>" not in html
+    assert "<td>&lt;b&gt;bold&lt;/b&gt;</td>" in html and "<b>bold" not in html
 
 
 def test_a_photos_name_that_is_not_utf8_does_not_stop_the_report() -> None:
@@ -256,30 +305,32 @@ def test_a_photos_name_that_is_not_utf8_does_not_stop_the_report() -> None:
     assert b"caf" in page(names=[name, *NAMES[1:]]).encode("utf-8")
 
 
-def test_report_states_validation_and_params() -> None:
-    html = page()
-    assert "43 of 50 files accepted (train 35, val 4, test 4); 7 rejected." in Collector(html).text
-    assert "<tr><td>gray</td><td>4</td></tr><tr><td>too_small</td><td>3</td></tr>" in html
-    assert "<tr><td>train.lr</td><td>0.002</td></tr>" in html
-    assert "Means over photos at 256 pixels: PSNR on 8-bit RGB; SSIM on 8-bit RGB (7 × 7 uniform window);" in html
+def test_report_states_validation_and_points_to_its_page() -> None:
+    text = Collector(page()).text
+    assert "43 of 50 files accepted (train 35, val 4, test 4); 7 rejected: gray 4, too_small 3" in text
+    assert "reports/validation.html" in text
+    assert "Means over photos at 256 pixels: PSNR on 8-bit RGB; SSIM on 8-bit RGB (7 × 7 uniform window);" in text
     clean = VALIDATION | {"n_rejected": 0, "rejected_by_reason": {}, "by_split": {"train": 50}}
-    html = page(validation=clean)
-    assert "reason to reject" not in html and "(train 50, val 0, test 0)" in html
+    text = Collector(page(validation=clean)).text
+    assert "several reasons" not in text and "(train 50, val 0, test 0); 0 rejected." in text
 
 
-def test_charts_show_the_curves_and_the_gains() -> None:
-    curves, histogram = re.findall(r"<svg.*?</svg>", page(), re.DOTALL)
-    for label in ("train", "validation", "gray, validation", "epoch", "loss"):
-        assert f">{label}</text>" in curves
-    for label in ("gain over gray, dB PSNR", "photos"):
-        assert f">{label}</text>" in histogram
-    # A bar for each bin of 0.5 dB that has photos: one in the color of losses, three in that of gains.
-    assert len(re.findall(r"fill: #c8662b", histogram)) >= 1 and len(re.findall(r"fill: #3b6ea8", histogram)) >= 3
+def test_what_differs_from_the_defaults_is_shown_and_the_rest_folded() -> None:
+    shown, folded = page().split("<details>")
+    assert "<tr><td>train.lr</td><td>0.002</td><td>0.0002</td></tr>" in shown
+    assert f"<tr><td>data.dir</td><td>photos</td><td>{DEFAULTS['data.dir']}</td></tr>" in shown
+    assert "train.epochs" not in shown and "<tr><td>train.epochs</td><td>10</td></tr>" in folded
+    assert "train.lr" not in folded and "The other 2 parameters" in folded
+    assert "Nothing differs from the defaults" in page(params={"preprocess.side": 256})
 
 
-def test_an_empty_group_of_pictures_is_a_heading_alone() -> None:
+def test_report_names_data_and_weights_by_their_digests() -> None:
+    text = Collector(page()).text
+    assert f"SHA-256 of data/manifest.csv {'12' * 32}" in text and "chromascape.weights_sha256" in text
+
+
+def test_an_empty_group_of_pictures_has_no_heading() -> None:
     picture = np.zeros((4, 4, 3), np.uint8)
-    figures = {"model.psnr_db": 20.0, "gray.psnr_db": 21.5, "model.ciede2000": 3.0, "gray.ciede2000": 2.0}
-    html = page(pictures={"Best": [Triptych("x.png", picture, picture, picture, figures)], "Worst": []})
+    html = page(pictures={"Best": [Strip("x.png", {"truth": picture}, strips_figures())], "Worst": []})
     assert Collector(html).tags.count("img") == 1
-    assert "x.png: -1.5 dB against gray" in html
+    assert "x.png : −1.5 dB against gray" in Collector(html).text and "Lowest gain" not in html

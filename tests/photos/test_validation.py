@@ -407,6 +407,24 @@ def test_the_pages_of_results_load_nothing_and_lie_where_they_can_be_found(pages
     assert "No photo is there twice" in pages["set.html"] and "Files can be read" in pages["files.html"]
 
 
+def test_the_page_of_the_set_has_a_named_run_and_is_no_failure_where_only_copies_are_left_out(
+    pages: dict[str, str],
+) -> None:
+    """The copy is named all the same."""
+    text = " ".join(re.sub(r"<[^>]+>", " ", pages["set.html"]).split())
+    assert "Status: Succeeded" in text and "Status: Failed" not in text
+    assert "photo-000.png" in text
+    assert "Run Name validate" in text and "__none__" not in text
+    assert any(name.startswith("validations/set/validate/") for name in pages)
+
+
+def test_the_page_of_the_set_is_a_failure_where_a_gate_is_broken(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", 4)
+    stopped(tmp_path / "photos", params_with({"validate.min_accepted": 9}), tmp_path / "docs")
+    text = (tmp_path / "docs" / "set.html").read_text(encoding="utf-8")
+    assert "Status: Failed" in " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
 def test_a_made_up_rule_is_one_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_photos(tmp_path / "photos", 12)
     write_photos(tmp_path / "photos", 2, first_seed=50, width=300)

@@ -160,16 +160,25 @@ def gain_histogram(table: pd.DataFrame, width: float = 0.5) -> pd.DataFrame:
     return pd.DataFrame({"gain_db": (numbers + 0.5) * width, "photos": np.bincount(bins - bins.min())})
 
 
+def fixed_rows(n_photos: int, count: int, seed: int) -> list[int]:
+    """Row numbers of a random sample that is the same for every model measured on these photos."""
+    return sorted(np.random.default_rng(seed).choice(n_photos, min(count, n_photos), replace=False).tolist())
+
+
 def pick_rows(table: pd.DataFrame, count: int, seed: int) -> dict[str, list[int]]:
-    """Row numbers of the photos that the report shows: by gain over gray, and a fixed random sample."""
+    """Row numbers of the photos that the report shows, each once: all of few, from the highest gain over gray to the
+    lowest; of many the fixed random sample, and of the others those with the highest, middle and lowest gain.
+    """
     gain = _gains(table, "model")
     order = np.argsort(-gain, kind="stable").tolist()
-    count = min(count, len(order))
-    middle = (len(order) - count) // 2
-    chosen = np.random.default_rng(seed).choice(len(order), count, replace=False)
+    if len(order) <= 4 * count:
+        return {"All": order}
+    fixed = fixed_rows(len(order), count, seed)
+    left = [row for row in order if row not in fixed]
+    middle = (len(left) - count) // 2
     return {
-        "Best": order[:count],
-        "Median": order[middle : middle + count],
-        "Worst": order[::-1][:count],
-        "Random": sorted(chosen.tolist()),
+        "Random": fixed,
+        "Best": left[:count],
+        "Median": left[middle : middle + count],
+        "Worst": left[::-1][:count],
     }

@@ -1,14 +1,10 @@
-"""`reports/index.html`: one file that opens offline, with figures, curves, validation and pictures."""
+"""`reports/index.html`: one file that opens offline, with pictures, figures, curves and the recipe."""
 
-import base64
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import matplotlib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -17,58 +13,67 @@ from PIL import Image
 from chromascape.color import lab
 from chromascape.color.metrics import METRICS
 from chromascape.colorizing.colorizer import Colorizer, scale_chroma
+from chromascape.defaults import DEFAULTS, changes
 from chromascape.errors import ChromascapeError
-from chromascape.judging.evaluation import pick_rows, predicted_rgb
+from chromascape.judging import findings
+from chromascape.judging.charts import curves_svg, histogram_svg
+from chromascape.judging.evaluation import fixed_rows, pick_rows, predicted_rgb
 from chromascape.judging.predictions import caveats, labels
 from chromascape.params import Params, flatten
+from chromascape.photos.pages import data_uri, render_page
 from chromascape.photos.shards import Shards
 from chromascape.photos.source import shown_name
-
-matplotlib.use("svg")
-import matplotlib.pyplot as plt
-from matplotlib.ticker import MaxNLocator
 
 # Sections of the params that shape what the report shows. The others (where runs are kept, how many workers there
 # are) change no figure, and must change no byte of it.
 SECTIONS = ("data", "validate", "preprocess", "train", "evaluate")
+LARGEST = 512  # pixels, side of a picture in the report: sixteen photos four ways in 2048 pixels open nowhere
+TITLES = {
+    "All": "All test photos, from the highest gain over gray to the lowest",
+    "Random": "A random sample, the same for every model",
+    "Best": "Highest gain over gray, of the others",
+    "Median": "Middle gain over gray",
+    "Worst": "Lowest gain over gray",
+}
 
 
 @dataclass
-class Triptych:
-    """One test photo three ways, uint8 (H, W, 3) each, with its figures."""
+class Strip:
+    """One test photo four ways, uint8 (H, W, 3) each, by name, with its figures.
+
+    `fixed` photos are shown by the reports of all models that were measured on the same photos.
+    """
 
     path: str
-    gray: NDArray[np.uint8]
-    colorized: NDArray[np.uint8]
-    truth: NDArray[np.uint8]
+    pictures: dict[str, NDArray[np.uint8]]
     figures: dict[str, float]
+    fixed: bool = False
 
-    def strip(self) -> Image.Image:
-        """gray | colorized | truth side by side."""
-        return Image.fromarray(np.concatenate([self.gray, self.colorized, self.truth], axis=1))
+    def image(self) -> Image.Image:
+        """gray | faithful | vivid | truth side by side."""
+        return Image.fromarray(np.concatenate(list(self.pictures.values()), axis=1))
 
 
-def triptychs(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, count: int, seed: int) -> dict[
-    str, list[Triptych]
-]:  # fmt: skip
-    """The report's pictures: best, median and worst photos by gain over gray, and a fixed random sample."""
+def strips(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, count: int, seed: int) -> dict[str, list[Strip]]:
+    """The report's pictures, each photo once: see `evaluation.pick_rows`."""
+    fixed = set(fixed_rows(len(table), count, seed))
     return {
-        title: [_triptych(colorizer, photos, table, row) for row in rows]
+        title: [_strip(colorizer, photos, table, row, row in fixed) for row in rows]
         for title, rows in pick_rows(table, count, seed).items()
     }
 
 
-def _triptych(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, row: int) -> Triptych:
+def _strip(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, row: int, fixed: bool) -> Strip:
     true_lab = lab.dequantise(photos.read(np.array([row]))[0].transpose(1, 2, 0))
-    picture = colorizer.render(colorizer.network_lab(true_lab), "faithful")
+    picture = colorizer.network_lab(true_lab)
+    pictures = {
+        "gray": predicted_rgb(scale_chroma(true_lab, 0)),
+        "faithful": predicted_rgb(colorizer.render(picture, "faithful")),
+        "vivid": predicted_rgb(colorizer.render(picture, "vivid")),
+        "truth": lab.lab_to_rgb(true_lab),
+    }
     figures = table.drop(columns=["path", "group"]).iloc[row].to_dict()
-    return Triptych(
-        shown_name(photos.paths[row]),
-        predicted_rgb(scale_chroma(true_lab, 0)),
-        predicted_rgb(picture),
-        lab.lab_to_rgb(true_lab),
-        figures,
-    )
+    return Strip(shown_name(photos.paths[row]), pictures, figures, fixed)
 
 
 def shown_params(params: Params) -> dict[str, Any]:
@@ -105,68 +110,49 @@ def render(
     validation: dict[str, Any],
     curves: pd.DataFrame,
     histogram: pd.DataFrame,
-    pictures: dict[str, list[Triptych]],
+    pictures: dict[str, list[Strip]],
     params: dict[str, Any],
+    sha256: dict[str, str],
 ) -> str:
-    """The report as HTML. Without times or paths of this machine: the same input gives the same bytes.
+    """The report as HTML. Without times, commits or paths of this machine: the same input gives the same bytes.
 
     Args:
         figures: metrics/evaluate.json.
         validation: metrics/validate.json.
         curves: a row an epoch, as `training.Trained.history`.
         histogram: as `evaluation.gain_histogram`.
-        pictures: as `triptychs`.
+        pictures: as `strips`.
         params: as `shown_params`.
+        sha256: of the files that tell which data and which weights these are, by their paths.
     """
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("chromascape.judging", "."), autoescape=True)
-    return environment.get_template("report.html.j2").render(
+    return render_page(
+        Path(__file__).with_name("report.html.j2"),
         figures=figures,
+        verdict=findings.verdict(figures),
+        details=findings.details(figures),
+        best=findings.best(figures),
+        number=findings.number,
+        signed=findings.signed,
         metrics=METRICS,
         labels=labels(figures),
         caveats=caveats(figures),
         validation=validation,
         params=params,
-        curves_svg=_curves_svg(curves),
-        histogram_svg=_histogram_svg(histogram),
-        pictures={
-            title: [(picture, _data_uri(picture.strip())) for picture in group] for title, group in pictures.items()
-        },
+        changed=changes(params),
+        defaults=DEFAULTS,
+        sha256=sha256,
+        curves_svg=curves_svg(curves),
+        histogram_svg=histogram_svg(histogram),
+        titles=TITLES,
+        pictures={title: [(strip, _tiles(strip)) for strip in group] for title, group in pictures.items()},
     )
 
 
-def _data_uri(picture: Image.Image) -> str:
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
-
-
-def _curves_svg(curves: pd.DataFrame) -> str:
-    figure, axes = plt.subplots(figsize=(5.6, 3.2))
-    axes.plot(curves["epoch"], curves["train_loss"], marker="o", markersize=3, label="train", color="#3b6ea8")
-    axes.plot(curves["epoch"], curves["val_loss"], marker="o", markersize=3, label="validation", color="#c8662b")
-    axes.plot(curves["epoch"], curves["gray_val_loss"], linestyle="--", label="gray, validation", color="#777777")
-    axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False)
-    return _svg(figure)
-
-
-def _histogram_svg(histogram: pd.DataFrame) -> str:
-    figure, axes = plt.subplots(figsize=(5.6, 3.2))
-    colors = ["#c8662b" if gain < 0 else "#3b6ea8" for gain in histogram["gain_db"]]
-    axes.bar(histogram["gain_db"], histogram["photos"], width=0.45, color=colors)
-    axes.axvline(0, color="#777777", linestyle="--")
-    axes.set(xlabel="gain over gray, dB PSNR", ylabel="photos")
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    return _svg(figure)
-
-
-def _svg(figure: Any) -> str:
-    axes = figure.axes[0]
-    axes.spines[["top", "right"]].set_visible(False)
-    stream = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "chromascape", "svg.fonttype": "none"}):
-        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
-    plt.close(figure)
-    text = stream.getvalue()
-    return text[text.index("<svg") :]
+def _tiles(strip: Strip) -> dict[str, str]:
+    """The strip's pictures as addresses, by name."""
+    tiles = {}
+    for name, picture in strip.pictures.items():
+        image = Image.fromarray(picture)
+        image.thumbnail((LARGEST, LARGEST))
+        tiles[name] = data_uri(image)
+    return tiles

@@ -80,6 +80,11 @@ def _in(*values: Any) -> Limits:
     return lambda validate: {"value_set": list(values)}
 
 
+def _left_out(validate: Validate) -> dict[str, Any]:
+    """Photos of which another shows the same are named and left out, and the set is fine without them."""
+    return {"value_set": [False], "mostly": 0}
+
+
 CONVERT = (REJECT, "convert")
 BARS = (REJECT, "trim", "keep")
 IN_SET, NOT_IN_SET = "ExpectColumnValuesToBeInSet", "ExpectColumnValuesToNotBeInSet"
@@ -125,10 +130,10 @@ RULES = (
         "gray", "Photos show true color: their colorfulness reaches validate.min_colorfulness",
         "colorfulness", BETWEEN, lambda validate: {"min_value": validate.min_colorfulness},
     ),
-    Rule("exact_duplicate", "No photo is there twice", "exact_duplicate", IN_SET, _in(False), of_set=True),
+    Rule("exact_duplicate", "No photo is there twice", "exact_duplicate", IN_SET, _left_out, of_set=True),
     Rule(
         # Of a held-out scene twenty photos measure hardly more than one, and would weigh as much as twenty scenes.
-        "same_scene", "A held-out scene is measured by one photo", "same_scene", IN_SET, _in(False), of_set=True,
+        "same_scene", "A held-out scene is measured by one photo", "same_scene", IN_SET, _left_out, of_set=True,
     ),
 )  # fmt: skip
 

@@ -30,6 +30,7 @@ logging.getLogger("great_expectations").setLevel(logging.ERROR)
 
 import great_expectations as gx  # noqa: E402
 import great_expectations.expectations as gxe  # noqa: E402
+from great_expectations.core.run_identifier import RunIdentifier  # noqa: E402
 
 # What a page loads from the network, and what is of no use without it.
 _FROM_NETWORK = re.compile(
@@ -75,6 +76,7 @@ class Suites:
         )
         result = definition.run(
             batch_parameters={"dataframe": table},
+            run_id=RunIdentifier(run_name="validate"),
             result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["row", "file"]},
         )
         found: dict[str, list[int] | bool] = {}

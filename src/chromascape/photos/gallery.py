@@ -1,0 +1,161 @@
+"""`reports/validation.html`: what validation rejected and why, as pictures; copies and same scenes side by side."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from chromascape.parallel import in_parallel
+from chromascape.params import Validate
+from chromascape.photos import reading, rules, source
+from chromascape.photos.manifest import summarize
+from chromascape.photos.pages import data_uri, render_page
+
+THUMBNAIL = 200  # pixels, longer side
+# So many files at most are shown of each reason or scene, and in all: a folder of a million has a page that opens.
+PER_KIND, PER_SCENE, IN_ALL = 24, 8, 300
+RARE = 3  # combinations of reasons that fewer files have share a heading
+
+
+@dataclass
+class Shown:
+    """One file on the page: its row in the manifest, its path in two parts, what is written below it, its thumbnail."""
+
+    row: int
+    folder: str
+    name: str
+    facts: str
+    verdict: str
+    accepted: bool
+    detail: str
+    thumbnail: str | None = None
+
+
+@dataclass
+class Group:
+    """Files below one heading, of which `more` are not shown."""
+
+    title: str
+    files: list[Shown] = field(default_factory=list)
+    more: int = 0
+
+
+def render_gallery(manifest: pd.DataFrame, folder: Path, validate: Validate, stopped: str | None, jobs: int) -> str:
+    """The page as HTML. Without times: the same photos give the same bytes.
+
+    Args:
+        manifest: the verdict on every file of the folder.
+        folder: where the files are.
+        validate: whose limits hold for reading them.
+        stopped: the line that says why the pipeline stops, where it does.
+        jobs: worker processes, 0 for one a core.
+    """
+    left_out = manifest["reasons"].isin([rule.reason for rule in rules.RULES if rule.of_set])
+    scenes, n_scenes = _scenes(manifest, left_out)
+    rejected = _rejected(manifest[(manifest["verdict"] == "rejected") & ~left_out])
+    shown = [file for group in [*scenes, *rejected] for file in group.files]
+    _add_thumbnails(shown, manifest, folder, source.Limits(validate.max_pixels, int(validate.max_file_mb * 1e6)), jobs)
+    return render_page(
+        Path(__file__).with_name("gallery.html.j2"),
+        folder=source.shown_name(str(folder)),
+        stopped=stopped and source.shown_name(stopped),
+        counts=summarize(manifest),
+        described={rule.reason: rule.description for rule in rules.RULES},
+        scenes=scenes,
+        n_scenes=n_scenes,
+        rejected=rejected,
+        n_rejected=int(((manifest["verdict"] == "rejected") & ~left_out).sum()),
+        n_left_out=int(left_out.sum()),
+    )
+
+
+def _rejected(manifest: pd.DataFrame) -> list[Group]:
+    """Files that were rejected each on its own, below their reasons: the most frequent first, rare ones together."""
+    counts = manifest["reasons"].value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable")
+    titles = manifest["reasons"].where(manifest["reasons"].map(counts) >= RARE, "")
+    groups, room = [], IN_ALL * 2 // 3
+    for reasons in [*(reasons for reasons, count in counts.items() if count >= RARE), ""]:
+        rows = manifest[titles == reasons]
+        rows = rows if reasons else rows.sort_values("reasons", kind="stable")
+        count = min(len(rows), PER_KIND, room)
+        room -= count
+        files = [_shown(row) for row in rows.head(count).itertuples()]
+        if len(rows):
+            groups.append(Group(str(reasons).replace(";", ", ") or "Other reasons", files, len(rows) - count))
+    return groups
+
+
+def _scenes(manifest: pd.DataFrame, left_out: pd.Series) -> tuple[list[Group], int]:
+    """Scenes that several usable photos show: those of which photos were left out first, then by number of photos.
+
+    Returns:
+        The scenes that are shown, and how many there are.
+    """
+    usable = manifest[(manifest["verdict"] == "accepted") | left_out]
+    several = usable[usable.groupby("group")["path"].transform("size") > 1]
+    ranked = sorted(
+        several.groupby("group"),
+        key=lambda scene: (-int(left_out[scene[1].index].sum()), -len(scene[1]), scene[1].index[0]),
+    )
+    groups, room = [], IN_ALL // 3
+    for _, rows in ranked:
+        if room < 2:
+            break
+        count = min(len(rows), PER_SCENE, room)
+        room -= count
+        files = [_shown(row) for row in _side_by_side(rows, left_out).head(count).itertuples()]
+        groups.append(Group(f"{len(rows)} photos of one scene", files, len(rows) - count))
+    return groups, len(ranked)
+
+
+def _side_by_side(rows: pd.DataFrame, left_out: pd.Series) -> pd.DataFrame:
+    """The photos of a scene: equal files beside each other and first, then those that are used, then the others."""
+    single = ~rows.duplicated("sha256", keep=False)
+    first = rows.groupby("sha256")["path"].transform(lambda paths: paths.index[0]).mask(single, 0)
+    order = pd.DataFrame({"single": single, "first": first, "out": left_out[rows.index], "row": rows.index})
+    return rows.loc[order.sort_values(["single", "first", "out", "row"]).index]
+
+
+def _shown(row: Any) -> Shown:
+    """A row of the manifest, as `itertuples` gives it, without its thumbnail."""
+    accepted = row.verdict == "accepted"
+    folder, slash, name = source.shown_name(row.path).rpartition("/")
+    return Shown(
+        row=row.Index,
+        folder=folder + slash,
+        name=name,
+        facts=_facts(row),
+        verdict=f"used: {row.split}" if accepted else ", ".join(row.reasons.split(";")),
+        accepted=accepted,
+        detail=source.shown_name(row.detail) if isinstance(row.detail, str) else "",
+    )
+
+
+def _facts(row: Any) -> str:
+    """What the file is, as far as it could be read: format, mode, pixels, and what its reasons look at."""
+    reasons = row.reasons.split(";")
+    facts = [text for text in (row.format, row.mode) if isinstance(text, str)]
+    facts += [f"{row.width} × {row.height}"] if pd.notna(row.width) else []
+    facts += [f"bit depth {row.bit_depth}"] if "bit_depth" in reasons and pd.notna(row.bit_depth) else []
+    facts += [f"colorfulness {row.colorfulness:.1f}"] if "gray" in reasons and pd.notna(row.colorfulness) else []
+    return ", ".join(facts)
+
+
+def _add_thumbnails(shown: list[Shown], manifest: pd.DataFrame, folder: Path, limits: source.Limits, jobs: int) -> None:
+    """Thumbnails of the files that validation could read; the others, pipes among them, are not opened again."""
+    readable = [file for file in shown if pd.isna(manifest.at[file.row, "problem"])]
+    tasks = ((folder / manifest.at[file.row, "path"], limits) for file in readable)
+    for file, made in zip(readable, in_parallel(thumbnail, tasks, jobs, len(readable), "thumbnails"), strict=True):
+        file.thumbnail, problem = made
+        file.detail = file.detail or problem
+
+
+def thumbnail(path: Path, limits: source.Limits) -> tuple[str | None, str]:
+    """A photo, at most `THUMBNAIL` pixels wide and high, as an address; or None and what is wrong with the file."""
+    try:
+        image = reading.to_rgb(reading.open_photo(source.read_bytes(path, limits), limits), THUMBNAIL)
+    except source.PhotoError as error:
+        return None, str(error)
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    return data_uri(image, quality=80), ""
