@@ -11,13 +11,13 @@ from chromascape.photos.source import check_folder, check_trackable
 
 
 def sample(params: Params) -> None:
-    """From the packages that carry them to the sample's files, after a check of the folder that is used."""
+    """Lay the sample from the packages and the folder that carry it, after a check of the folder that is used."""
     check_train(params.train)
     check_policy(params.validate_.policy)  # the first stage names every slip
     folder = Path("data/sample")
     if Path(params.data.dir) != folder:
         check_trackable(check_folder(Path(params.data.dir)))
-    count = write_sample(folder, Path("data/sample-provenance.csv"), params.sample.max_side)
+    count = write_sample(folder, Path("data/sample-provenance.csv"), params.sample.max_side, Path("data/landscapes"))
     print(f"{count} files of the sample laid in {folder}")
 
 

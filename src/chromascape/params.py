@@ -55,6 +55,7 @@ class Data(Section):
 
     dir: Annotated[str, Field(min_length=1)]
     train_only: list[str]
+    test_only: list[str]
     split: Split
 
 

@@ -8,14 +8,39 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import changed_params
+from conftest import REPOSITORY, changed_params
 from PIL import Image
 
+from chromascape.colorizing.colorizer import SHIPPED
+from chromascape.colorizing.seen import count_seen, hashes_of, read_seen
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params
 from chromascape.photos import reading, sample, source, validation
 
 MAX_SIDE = 400
+LANDSCAPES = REPOSITORY / "data" / "landscapes"
+FREE = {"CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0", "GPL-2.0-or-later", "LGPL-3.0"}
+
+
+def credits() -> list[dict[str, str]]:
+    """What the project says of its landscapes, a row each."""
+    with (LANDSCAPES / sample.CREDITS).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def few_landscapes(tmp_path: Path) -> Path:
+    """A folder of two landscapes with credits, and a third without."""
+    folder = tmp_path / "of-the-project"
+    folder.mkdir()
+    rows = credits()[:2]
+    with (folder / sample.CREDITS).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    for name in [rows[0]["file"], rows[1]["file"], "fog.jpg"]:
+        (folder / name).write_bytes((LANDSCAPES / name).read_bytes())
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +48,7 @@ def laid(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str,
     """The sample's folder, the rows of its provenance, and the count that was returned."""
     pytest.importorskip("mvtbdata")
     folder = tmp_path_factory.mktemp("sample")
-    count = sample.write_sample(folder / "photos", folder / "table" / "provenance.csv", MAX_SIDE)
+    count = sample.write_sample(folder / "photos", folder / "table" / "provenance.csv", MAX_SIDE, LANDSCAPES)
     with (folder / "table" / "provenance.csv").open(newline="", encoding="utf-8") as file:
         return folder / "photos", list(csv.DictReader(file)), count
 
@@ -38,21 +63,56 @@ def opened(data: bytes) -> Image.Image | None:
 
 def test_every_file_has_its_row_of_provenance(laid: tuple[Path, list[dict[str, str]], int]) -> None:
     folder, rows, count = laid
-    assert count == len(rows) == len(sample.MVTB) + len(sample.SKIMAGE)
+    assert count == len(rows) == len(sample.MVTB) + len(sample.SKIMAGE) + len(credits())
     assert sorted(row["path"] for row in rows) == source.list_files(folder)
     assert sorted(path.name for path in folder.parent.iterdir()) == ["photos", "table"]
     assert [path.name for path in (folder.parent / "table").iterdir()] == ["provenance.csv"]
 
 
-def test_provenance_names_package_version_licence_and_file(laid: tuple[Path, list[dict[str, str]], int]) -> None:
-    _, rows, _ = laid
+def of_packages(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [row for row in rows if not row["path"].startswith("landscapes/")]
+
+
+def test_provenance_names_package_version_author_licence_and_file(
+    laid: tuple[Path, list[dict[str, str]], int],
+) -> None:
+    _, every, _ = laid
+    rows = of_packages(every)
     for row in rows:
-        module, inside, names, licence = sample.PACKAGES[row["package"]]
+        module, inside, names, author, licence = sample.PACKAGES[row["package"]]
         assert row["version"] == version(row["package"])
-        assert row["licence"] == licence
+        assert (row["author"], row["licence"]) == (author, licence)
         assert row["path"] == f"{row['package']}/{row['file'].removeprefix(f'{module}/{inside}/')}"
         assert row["path"].removeprefix(row["package"] + "/") in names
     assert {row["package"] for row in rows} == {"mvtb-data", "scikit-image"}
+
+
+def test_provenance_names_author_licence_and_source_of_each_landscape(
+    laid: tuple[Path, list[dict[str, str]], int],
+) -> None:
+    folder, every, _ = laid
+    rows = {row["path"]: row for row in every if row["path"].startswith("landscapes/")}
+    assert list(rows) == [f"landscapes/{credit['file']}" for credit in credits()]
+    for credit in credits():
+        row = rows[f"landscapes/{credit['file']}"]
+        assert [row[key] for key in ("package", "version", "author", "file")] == [
+            credit[key] for key in ("package", "version", "author", "source")
+        ]
+        assert row["licence"].startswith(f"{credit['licence']} ({credit['licence_url']})")
+        assert (folder / row["path"]).is_file()
+
+
+def test_each_landscape_of_the_project_has_author_free_licence_and_source() -> None:
+    rows = credits()
+    assert sorted(row["file"] for row in rows) == sorted(path.name for path in LANDSCAPES.glob("*.jpg"))
+    assert len(rows) >= 12
+    for row in rows:
+        assert all(row.values()), row
+        assert row["licence"] in FREE
+        image = Image.open(LANDSCAPES / row["file"])
+        assert (image.format, image.mode, max(image.size)) == ("JPEG", "RGB", 640)
+        assert not image.getexif() and "icc_profile" not in image.info
+    assert sum(path.stat().st_size for path in LANDSCAPES.glob("*.jpg")) < 3e6
 
 
 def test_large_color_photos_are_scaled_down_and_all_others_are_untouched(
@@ -60,7 +120,7 @@ def test_large_color_photos_are_scaled_down_and_all_others_are_untouched(
 ) -> None:
     folder, rows, _ = laid
     scaled = 0
-    for row in rows:
+    for row in of_packages(rows):
         module, _, inside = row["file"].partition("/")
         source = Path(str(files(module))) / inside
         data, original = (folder / row["path"]).read_bytes(), source.read_bytes()
@@ -81,13 +141,16 @@ def test_the_sample_is_mixed(laid: tuple[Path, list[dict[str, str]], int]) -> No
     assert {"L", "RGB", "RGBA"} <= {image.mode for image in images if image}
 
 
-def test_the_sample_is_the_same_bytes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = {"scikit-image": ("skimage", "data", ["astronaut.png", "rocket.jpg", "camera.png"], "BSD")}
+def test_the_sample_is_the_same_bytes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_landscapes: Path
+) -> None:
+    few = {"scikit-image": ("skimage", "data", ["astronaut.png", "rocket.jpg", "camera.png"], "its team", "BSD")}
     monkeypatch.setattr(sample, "PACKAGES", few)
     for name in ("1", "2"):
-        assert sample.write_sample(tmp_path / name, tmp_path / f"{name}.csv", 200) == 3
+        assert sample.write_sample(tmp_path / name, tmp_path / f"{name}.csv", 200, few_landscapes) == 5
     names = source.list_files(tmp_path / "1")
-    assert names == ["scikit-image/astronaut.png", "scikit-image/camera.png", "scikit-image/rocket.jpg"]
+    laid = ["landscapes/aitzgorri.jpg", "landscapes/picos-de-europa.jpg"]  # not the one without credits
+    assert names == [*laid, "scikit-image/astronaut.png", "scikit-image/camera.png", "scikit-image/rocket.jpg"]
     for name in names:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
@@ -96,11 +159,11 @@ def test_the_sample_is_the_same_bytes_again(tmp_path: Path, monkeypatch: pytest.
 def test_a_missing_package_is_told_with_the_way_out_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packages = sample.PACKAGES["scikit-image"][:2] + (["camera.png"], "BSD")
-    missing = ("no_such_module_at_all", "images", ["x.png"], "MIT")
+    packages = sample.PACKAGES["scikit-image"][:2] + (["camera.png"], "its team", "BSD")
+    missing = ("no_such_module_at_all", "images", ["x.png"], "nobody", "MIT")
     monkeypatch.setattr(sample, "PACKAGES", {"scikit-image": packages, "no-such-package": missing})
     with pytest.raises(ChromascapeError) as caught:
-        sample.write_sample(tmp_path / "photos", tmp_path / "provenance.csv", MAX_SIDE)
+        sample.write_sample(tmp_path / "photos", tmp_path / "provenance.csv", MAX_SIDE, LANDSCAPES)
     assert str(caught.value) == "package no-such-package is missing: pip install 'chromascape[sample]'"
     assert list(tmp_path.iterdir()) == []
 
@@ -108,16 +171,31 @@ def test_a_missing_package_is_told_with_the_way_out_and_leaves_nothing(
 def test_a_file_that_the_package_lacks_is_named_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packages = {"scikit-image": ("skimage", "data", ["camera.png", "no-such-photo.png"], "BSD")}
+    packages = {"scikit-image": ("skimage", "data", ["camera.png", "no-such-photo.png"], "its team", "BSD")}
     monkeypatch.setattr(sample, "PACKAGES", packages)
     with pytest.raises(ChromascapeError, match=r"scikit-image.*no-such-photo\.png|no-such-photo\.png.*scikit-image"):
-        sample.write_sample(tmp_path / "photos", tmp_path / "provenance.csv", MAX_SIDE)
+        sample.write_sample(tmp_path / "photos", tmp_path / "provenance.csv", MAX_SIDE, LANDSCAPES)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_no_photo_is_copied_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sample, "PACKAGES", {"scikit-image": ("skimage", "data", ["README.txt"], "BSD")})
-    assert sample.write_sample(tmp_path / "photos", tmp_path / "provenance.csv", MAX_SIDE) == 1
+@pytest.mark.parametrize("name", ["credits.csv", "picos-de-europa.jpg"])
+def test_a_missing_file_of_the_landscapes_is_named_with_the_way_out_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_landscapes: Path, name: str
+) -> None:
+    monkeypatch.setattr(sample, "PACKAGES", {})
+    (few_landscapes / name).unlink()
+    with pytest.raises(ChromascapeError) as caught:
+        sample.write_sample(tmp_path / "photos", tmp_path / "provenance.csv", MAX_SIDE, few_landscapes)
+    back = f"the project lacks this file: `git checkout {few_landscapes}` brings it back"
+    assert str(caught.value) == f"{few_landscapes / name}: {back}"
+    assert list(tmp_path.iterdir()) == [few_landscapes]
+
+
+def test_a_file_that_is_no_photo_is_copied_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_landscapes: Path
+) -> None:
+    monkeypatch.setattr(sample, "PACKAGES", {"scikit-image": ("skimage", "data", ["README.txt"], "its team", "BSD")})
+    assert sample.write_sample(tmp_path / "photos", tmp_path / "provenance.csv", MAX_SIDE, few_landscapes) == 3
     ours = tmp_path / "photos" / "scikit-image" / "README.txt"
     assert ours.read_bytes() == (Path(str(files("skimage"))) / "data" / "README.txt").read_bytes()
 
@@ -127,14 +205,18 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """The manifest of the sample as params.yaml has it laid, by path."""
     pytest.importorskip("mvtbdata")
     folder, params = tmp_path_factory.mktemp("as-in-params"), Params.model_validate(changed_params({}))
-    sample.write_sample(folder / "photos", folder / "provenance.csv", params.sample.max_side)
+    sample.write_sample(folder / "photos", folder / "provenance.csv", params.sample.max_side, LANDSCAPES)
     table, _ = validation.validate_folder(folder / "photos", params.data, params.validate_, folder / "docs", 1)
     return table.set_index("path")
 
 
 def test_params_of_the_repository_give_the_sample_usable_splits(manifest: pd.DataFrame) -> None:
     counts = manifest["split"].value_counts()
-    assert counts["val"] >= 5 and counts["test"] >= 5
+    assert counts["val"] >= 5
+    # Figures on the sample are figures on landscapes, and on all of them.
+    assert manifest.index[manifest["split"] == "test"].tolist() == sorted(
+        f"landscapes/{row['file']}" for row in credits()
+    )
     campus = manifest[manifest.index.str.contains("/campus/")]
     assert len(campus) == 25
     assert set(campus["split"]) == {"train"} and campus["group"].nunique() == 1
@@ -160,6 +242,14 @@ def test_photos_of_the_sample_that_overlap_share_a_scene(manifest: pd.DataFrame,
     kept = scene["split"].dropna().tolist()
     assert len(set(kept)) <= 1
     assert len(kept) <= 1 or kept[0] == "train"
+
+
+def test_neither_the_shipped_model_nor_one_fine_tuned_here_has_seen_a_landscape(manifest: pd.DataFrame) -> None:
+    table = manifest.reset_index()
+    landscapes = hashes_of(table, ["test"])
+    assert len(landscapes) == len(credits())
+    assert count_seen(landscapes, read_seen(SHIPPED), 8) == 0
+    assert count_seen(landscapes, hashes_of(table, ["train", "val"]), 8) == 0
 
 
 def test_every_pattern_of_the_repository_matches_photos_of_the_sample() -> None:

@@ -23,8 +23,8 @@ from chromascape.photos.manifest import COLUMNS, TYPES
 from chromascape.photos.splits import (
     add_groups,
     add_splits,
+    check_named_folders,
     check_splits,
-    check_train_only,
     near_groups,
     near_links,
     scenes,
@@ -35,6 +35,10 @@ SETTINGS = settings(max_examples=60, deadline=None, derandomize=True, database=N
 SPLIT = Split(train=0.4, val=0.3, test=0.3, seed=1)
 USUAL = Split(train=0.8, val=0.1, test=0.1, seed=4)
 NAMES = {"train", "val", "test"}
+
+
+def data_of(split: Split, train_only: list[str] | None = None, test_only: list[str] | None = None) -> Data:
+    return Data(dir="photos", train_only=train_only or [], test_only=test_only or [], split=split)
 
 
 def save(path: Path, picture: np.ndarray | Image.Image, **options: Any) -> Path:
@@ -202,10 +206,10 @@ def scene_split(seconds: float = 2.0) -> Split:
     return SPLIT.model_copy(update={"burst_seconds": seconds, "same_scene": PATTERNS})
 
 
-def split_up(table: pd.DataFrame, bits: int, train_only: list[str] | None = None) -> pd.DataFrame:
+def split_up(table: pd.DataFrame, bits: int, data: Data | None = None) -> pd.DataFrame:
     table = table.reset_index(drop=True)
     add_groups(table, table["accepted"], bits, scene_split())
-    table["exact"], table["same_scene"] = add_splits(table, table["accepted"], SPLIT, train_only or [])
+    table["exact"], table["same_scene"] = add_splits(table, table["accepted"], data or data_of(SPLIT))
     return table.set_index("path")
 
 
@@ -233,12 +237,17 @@ def test_scenes_are_those_of_comparing_everything(table: pd.DataFrame, bits: int
 
 
 @SETTINGS
-@given(folders(), st.integers(0, 8), st.sampled_from([[], ["own"], ["walk/", "./view-1"]]))
+@given(
+    folders(),
+    st.integers(0, 8),
+    st.sampled_from([[], ["own"], ["walk/", "./view-1"]]),
+    st.sampled_from(["train_only", "test_only"]),
+)
 def test_a_group_has_one_split_and_only_held_out_ones_leave_photos_out(
-    files: pd.DataFrame, bits: int, train_only: list[str]
+    files: pd.DataFrame, bits: int, named: list[str], key: str
 ) -> None:
-    table = split_up(files, bits, train_only)
-    folders = tuple(f"{folder.strip('./')}/" for folder in train_only)
+    table = split_up(files, bits, data_of(SPLIT, **{key: named}))
+    folders = tuple(f"{folder.strip('./')}/" for folder in named)
     assert table["group"].notna().all()
     assert (table["split"].notna() == (table["accepted"] & ~table["exact"] & ~table["same_scene"])).all()
     assert not (table["exact"] & table["same_scene"]).any()
@@ -249,7 +258,7 @@ def test_a_group_has_one_split_and_only_held_out_ones_leave_photos_out(
         smallest = group["sha256"].min()
         pulled = any(path.startswith(folders) for path in group.index) if folders else False
         [split] = set(group["split"].dropna())
-        assert split == ("train" if pulled else split_of(smallest, SPLIT))
+        assert split == (key.removesuffix("_only") if pulled else split_of(smallest, SPLIT))
         kept = group.loc[group["split"].notna(), "sha256"].tolist()
         assert sorted(kept) == (sorted(set(group["sha256"])) if split == "train" else [smallest])
 
@@ -307,7 +316,7 @@ def test_scenes_of_many_photos_neither_starve_training_nor_leak(photos: int) -> 
     table = scenes_of(2000, photos)
     accepted = pd.Series(True, index=table.index)
     add_groups(table, accepted, 4, USUAL)
-    exact, same_scene = add_splits(table, accepted, USUAL, [])
+    exact, same_scene = add_splits(table, accepted, data_of(USUAL))
     assert not exact.any()
     scene = table["path"].str[:5]
     assert (table.groupby("group")["path"].count() == photos).all()
@@ -392,24 +401,79 @@ def test_one_photo_in_train_only_pulls_its_group_into_train() -> None:
     table.loc[table["path"].str.endswith("2.jpg"), "path"] = [f"extra/{number}.jpg" for number in range(300)]
     accepted = pd.Series(True, index=table.index)
     add_groups(table, accepted, 4, USUAL)
-    _, same_scene = add_splits(table, accepted, USUAL, ["extra"])
+    _, same_scene = add_splits(table, accepted, data_of(USUAL, ["extra"]))
     assert set(table["split"]) == {"train"} and not same_scene.any()
     # One that is not accepted pulls nothing.
     accepted = ~table["path"].str.startswith("extra/")
     add_groups(table, accepted, 4, USUAL)
-    add_splits(table, accepted, USUAL, ["extra"])
+    add_splits(table, accepted, data_of(USUAL, ["extra"]))
     assert set(table["split"].dropna()) == NAMES
 
 
+@SETTINGS
+@given(folders(), st.integers(0, 8), st.data())
+def test_no_photo_is_trained_on_that_shows_the_scene_of_one_that_is_only_measured(
+    files: pd.DataFrame, bits: int, draw: st.DataObject
+) -> None:
+    # Any photo may be the one that is only measured.
+    chosen = draw.draw(st.lists(st.integers(0, max(len(files) - 1, 0)), max_size=3)) if len(files) else []
+    files = files.reset_index(drop=True)
+    files.loc[chosen, "path"] = [f"measured/{number}.jpg" for number in chosen]
+    table = split_up(files, bits, data_of(SPLIT, test_only=["measured"]))
+    measured = table["accepted"] & table.index.str.startswith("measured/")
+    groups = set(table["group"][measured])
+    split = table["split"][table["accepted"] & table["group"].isin(groups)]
+    assert set(split.dropna()) == ({"test"} if groups else set())
+    assert split.notna().sum() == len(groups)  # one photo a group is kept
+
+
+def test_one_photo_in_test_only_pulls_its_group_into_test_and_one_photo_of_it_is_kept() -> None:
+    table = scenes_of(300, 3)
+    table.loc[table["path"].str.endswith("2.jpg"), "path"] = [f"extra/{number}.jpg" for number in range(300)]
+    accepted = pd.Series(True, index=table.index)
+    add_groups(table, accepted, 4, USUAL)
+    _, same_scene = add_splits(table, accepted, data_of(USUAL, test_only=["extra/"]))
+    assert set(table["split"].dropna()) == {"test"}
+    assert (table.groupby("group")["split"].count() == 1).all() and same_scene.sum() == 600
+    # One that is not accepted pulls nothing.
+    accepted = ~table["path"].str.startswith("extra/")
+    add_groups(table, accepted, 4, USUAL)
+    add_splits(table, accepted, data_of(USUAL, test_only=["extra/"]))
+    assert set(table["split"].dropna()) == NAMES
+
+
+@pytest.mark.parametrize(
+    ("trained", "line"),
+    [
+        ("own", "'seen/b.jpg' shows the same scene as 'own/a.jpg' of data.train_only"),
+        ("seen", "'seen/b.jpg' is also in data.train_only"),
+    ],
+)
+def test_a_scene_that_is_to_be_trained_on_and_measured_is_one_line_that_names_both(trained: str, line: str) -> None:
+    near = "0000000000000000"
+    table = table_of([("own/a.jpg", "a" * 64, near), ("seen/b.jpg", "b" * 64, near), ("c.jpg", "c" * 64, "f" * 16)])
+    group_up(table)
+    with pytest.raises(ChromascapeError) as caught:
+        add_splits(table, pd.Series(True, index=table.index), data_of(SPLIT, [trained], ["seen"]))
+    assert str(caught.value) == (
+        f"data.test_only: {line}, and no scene is both trained on and measured (1 such photos): "
+        "take such photos out of one of the two"
+    )
+
+
 def test_a_missing_data_dir_is_told_as_such(tmp_path: Path) -> None:
-    with pytest.raises(ChromascapeError, match=r"^data\.dir: .* does not exist"):
-        check_train_only(tmp_path / "nowhere", ["extra"])
+    for key in ("train_only", "test_only"):
+        with pytest.raises(ChromascapeError, match=r"^data\.dir: .* does not exist"):
+            check_named_folders(tmp_path / "nowhere", data_of(SPLIT, **{key: ["extra"]}))
+    check_named_folders(tmp_path / "nowhere", data_of(SPLIT))
 
 
+@pytest.mark.parametrize("key", ["train_only", "test_only"])
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
         ("extras", "does not exist"),
+        ("landscape", "does not exist"),
         ("Extra", "does not exist"),
         ("extra/deeper", "does not exist"),
         ("extra/\0", "does not exist"),
@@ -424,22 +488,33 @@ def test_a_missing_data_dir_is_told_as_such(tmp_path: Path) -> None:
         ("/extra", "is an absolute path"),
     ],
 )
-def test_a_slip_in_train_only_is_one_line_that_names_key_and_folder(tmp_path: Path, name: str, problem: str) -> None:
+def test_a_slip_in_a_folder_s_name_is_one_line_that_names_key_and_folder(
+    tmp_path: Path, key: str, name: str, problem: str
+) -> None:
     (tmp_path / "extra" / "in").mkdir(parents=True)
     (tmp_path / "photo.jpg").touch()
     (tmp_path / "link").symlink_to("extra", target_is_directory=True)
-    check_train_only(tmp_path, ["extra", "extra/", "./extra", "extra/in", "extra//in/"])
+    check_named_folders(tmp_path, data_of(SPLIT, **{key: ["extra", "extra/", "./extra", "extra/in", "extra//in/"]}))
     with pytest.raises(ChromascapeError) as caught:
-        check_train_only(tmp_path, ["extra", name])
-    line = f"data.train_only: {name!r} {problem}: name folders inside data.dir ({tmp_path}), relative to it"
+        check_named_folders(tmp_path, data_of(SPLIT, **{key: ["extra", name]}))
+    line = f"data.{key}: {name!r} {problem}: name folders inside data.dir ({tmp_path}), relative to it"
     assert str(caught.value) == line
+
+
+def test_the_sample_s_own_folder_may_be_missing_from_the_measured_ones_alone(tmp_path: Path) -> None:
+    check_named_folders(tmp_path, data_of(SPLIT, test_only=["landscapes"]))
+    with pytest.raises(ChromascapeError, match="'landscapes' does not exist"):
+        check_named_folders(tmp_path, data_of(SPLIT, train_only=["landscapes"]))
+    (tmp_path / "landscapes").touch()
+    with pytest.raises(ChromascapeError, match="'landscapes' is no folder"):
+        check_named_folders(tmp_path, data_of(SPLIT, test_only=["landscapes"]))
 
 
 def test_adding_real_photos_moves_only_those_whose_copies_came(tmp_path: Path, validate: Any) -> None:
     def splits() -> pd.DataFrame:
         table = inspection.inspect_folder(tmp_path, validate, 1)
         group_up(table)
-        add_splits(table, pd.Series(True, index=table.index), SPLIT, [])
+        add_splits(table, pd.Series(True, index=table.index), data_of(SPLIT))
         assert (table.groupby("group")["split"].nunique() == 1).all()
         return table.set_index("path")[["split", "group"]]
 
@@ -459,13 +534,17 @@ def test_adding_real_photos_moves_only_those_whose_copies_came(tmp_path: Path, v
 
 
 def test_an_empty_split_is_told_with_the_ways_out() -> None:
-    data = Data(dir="photos", train_only=[], split=SPLIT)
+    data = data_of(SPLIT)
     table = table_of([("a", "a" * 64, None), ("b", "b" * 64, None)])
     table["split"] = ["train", "train"]
     with pytest.raises(ChromascapeError) as caught:
         check_splits(table, data)
     expected = "data.split: no photo fell into val and test (2 accepted): add photos, raise data.split.val (now 0.3) "
     assert str(caught.value) == expected + "or try another data.split.seed"
+    # Where the reason is that all photos lie in a folder that is only measured, the line says so.
+    table["path"], table["split"] = ["own/a", "own/b"], ["test", "test"]
+    with pytest.raises(ChromascapeError, match=r"train and val \(2 accepted, 2 of them in data\.test_only\): add"):
+        check_splits(table, data_of(SPLIT, test_only=["own"]))
     table.loc[2] = table.loc[0]
     table["split"] = ["train", "val", "test"]
     check_splits(table, data)
@@ -481,7 +560,7 @@ def test_photos_of_train_only_folders_are_never_held_out() -> None:
     manifest = pd.DataFrame({"path": paths, "sha256": [f"{n:064x}" for n in range(180)], "group": range(180)})
     accepted = pd.Series(True, index=manifest.index)
     split = Split(train=0.4, val=0.3, test=0.3, seed=0)
-    add_splits(manifest, accepted, split, ["extra/"])
+    add_splits(manifest, accepted, data_of(split, ["extra/"]))
     by_folder = manifest.groupby(manifest["path"].str.split("/").str[0])["split"].agg(set)
     assert by_folder["extra"] == {"train"}
     assert by_folder["extras"] == by_folder["own"] == {"train", "val", "test"}

@@ -449,11 +449,12 @@ def test_a_made_up_rule_is_one_record(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "Photos are not wide" in (tmp_path / "docs" / "files.html").read_text(encoding="utf-8")
 
 
-def test_a_slip_in_train_only_stops_before_any_file_is_inspected(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("key", ["train_only", "test_only"])
+def test_a_slip_in_a_folder_s_name_stops_before_any_file_is_inspected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     folder = tmp_path / "photos"
     write_photos(folder / "extra", 1)
     monkeypatch.setattr(validation.inspection, "inspect_folder", lambda *_: pytest.fail("inspected"))
-    with pytest.raises(ChromascapeError, match=r"^data\.train_only: 'extras' does not exist: "):
-        validate(folder, params_with({"data.train_only": ["extra", "extras"]}), tmp_path / "docs")
+    with pytest.raises(ChromascapeError, match=rf"^data\.{key}: 'extras' does not exist: "):
+        validate(folder, params_with({f"data.{key}": ["extra", "extras"]}), tmp_path / "docs")

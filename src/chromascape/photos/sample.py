@@ -1,4 +1,6 @@
-"""The embedded sample: real photos that come inside packages, deliberately mixed, so that validation has work."""
+"""The embedded sample: photos that come inside packages, deliberately mixed, so that validation has work, and
+landscapes that come with the project, to measure on.
+"""
 
 import csv
 from importlib.metadata import version
@@ -11,6 +13,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_folder, atomic_write
 from chromascape.photos import reading
 from chromascape.photos.source import PhotoError
+from chromascape.photos.splits import LANDSCAPES
 
 MVTB = (
     # color photos
@@ -49,49 +52,75 @@ SKIMAGE = (
     + ["brick.png", "grass.png", "camera.png", "coins.png", "multipage_rgb.tif", "no_time_for_that_tiny.gif"]
 )
 PACKAGES = {
-    "mvtb-data": ("mvtbdata", "images", MVTB, "MIT"),
+    "mvtb-data": ("mvtbdata", "images", MVTB, "Peter Corke", "MIT"),
     "scikit-image": (
         "skimage",
         "data",
         SKIMAGE,
+        "the scikit-image team; each file's own in skimage/data/README.txt",
         "BSD-3-Clause; each file's own terms in skimage/data/README.txt",
     ),
 }
+CREDITS = "credits.csv"  # beside the landscapes: file, title, author, licence, licence_url, package, version, source
 
 
-def write_sample(folder: Path, provenance: Path, max_side: int) -> int:
+def write_sample(folder: Path, provenance: Path, max_side: int, landscapes: Path) -> int:
     """Lay the sample: every file as its package has it, photos above `max_side` pixels scaled down to it.
 
     Args:
-        provenance: a CSV that names package, version, licence, the file in the package and ours.
+        provenance: a CSV that names package, version, author, licence, the file in the package and ours.
+        landscapes: folder of the landscapes that come with the project, with their credits.
     Returns:
         The number of files.
     Raises:
-        ChromascapeError: a package is missing or does not hold the files that it should.
+        ChromascapeError: a package is missing, or it or the project does not hold the files that it should.
     """
-    rows = [("path", "package", "version", "licence", "file")]
+    rows: list[tuple[str, ...]] = [("path", "package", "version", "author", "licence", "file")]
     with atomic_folder(folder) as temporary:
-        for package, (module, inside, names, licence) in PACKAGES.items():
+        for package, (module, inside, names, author, licence) in PACKAGES.items():
             try:
                 source = Path(str(files(module))) / inside
             except ModuleNotFoundError:
                 raise ChromascapeError(f"package {package} is missing: pip install 'chromascape[sample]'") from None
             for name in names:
-                target = temporary / package / name
-                _lay(package, source / name, target, max_side)
-                rows.append((f"{package}/{name}", package, version(package), licence, f"{module}/{inside}/{name}"))
+                lacks = f"package {package} lacks this file: install the pinned version"
+                _lay(source / name, temporary / package / name, max_side, lacks)
+                held = f"{module}/{inside}/{name}"
+                rows.append((f"{package}/{name}", package, version(package), author, licence, held))
+        rows += _lay_landscapes(landscapes, temporary, max_side)
     with atomic_write(provenance) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
     return len(rows) - 1
 
 
-def _lay(package: str, source: Path, target: Path, max_side: int) -> None:
-    """Copy one file as it is; only a large color photo is scaled down, in its own format."""
+def _lay_landscapes(landscapes: Path, folder: Path, max_side: int) -> list[tuple[str, ...]]:
+    """Lay the project's own landscapes; returns their rows of provenance. Files without credits are not laid."""
+    lacks = f"the project lacks this file: `git checkout {landscapes}` brings it back"
+    try:
+        with (landscapes / CREDITS).open(newline="", encoding="utf-8") as file:
+            credits = list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise ChromascapeError(f"{landscapes / CREDITS}: {lacks}") from None
+    rows: list[tuple[str, ...]] = []
+    for row in credits:
+        path = f"{LANDSCAPES}/{row['file']}"
+        _lay(landscapes / row["file"], folder / path, max_side, lacks)
+        licence = f"{row['licence']} ({row['licence_url']}); scaled down from the package's file"
+        rows.append((path, row["package"], row["version"], row["author"], licence, row["source"]))
+    return rows
+
+
+def _lay(source: Path, target: Path, max_side: int, lacks: str) -> None:
+    """Copy one file as it is; only a large color photo is scaled down, in its own format.
+
+    Args:
+        lacks: what to say and do where there is no such file.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         data = source.read_bytes()
     except FileNotFoundError:
-        raise ChromascapeError(f"{source}: package {package} lacks this file: install the pinned version") from None
+        raise ChromascapeError(f"{source}: {lacks}") from None
     target.write_bytes(data)
     try:
         image = reading.open_photo(data)

@@ -13,6 +13,9 @@ from chromascape.errors import ChromascapeError
 from chromascape.params import Data, Split
 from chromascape.photos import source
 
+LANDSCAPES = "landscapes"  # the folder of the sample whose photos are only measured
+_MISSING = "does not exist"
+
 
 def near_groups(hashes: pd.Series, bits: int) -> np.ndarray:
     """Number of the group that each photo belongs to: photos whose hashes differ in at most `bits` bits, and
@@ -173,26 +176,28 @@ def split_of(sha256: str, split: Split) -> str:
     return "test" if place < split.test else "val" if place < split.test + split.val else "train"
 
 
-def add_splits(
-    manifest: pd.DataFrame, accepted: pd.Series, split: Split, train_only: list[str]
-) -> tuple[pd.Series, pd.Series]:
+def add_splits(manifest: pd.DataFrame, accepted: pd.Series, data: Data) -> tuple[pd.Series, pd.Series]:
     """Fill `split` for accepted photos, and find those among them that must not be used.
 
-    A group has one split, that of its smallest accepted member by SHA-256, or train where any of its accepted members
-    lies in a `train_only` folder. So photos that come move none but those of their own group. Of exact copies the
-    first path is kept. Training keeps all photos of its groups; a held-out group keeps its smallest alone, because
-    twenty photos of one scene measure hardly more than one, and would weigh as much as twenty scenes.
+    A group has one split, that of its smallest accepted member by SHA-256; but train where any of its accepted members
+    lies in a `data.train_only` folder, and test where one lies in a `data.test_only` folder. So photos that come move
+    none but those of their own group. Of exact copies the first path is kept. Training keeps all photos of its groups;
+    a held-out group keeps its smallest alone, because twenty photos of one scene measure hardly more than one, and
+    would weigh as much as twenty scenes.
 
     Returns:
         exact, same_scene: bool (N,), True for the rows to reject as exact copies, or as further photos of a
         held-out scene.
+    Raises:
+        ChromascapeError: a group has members in folders of both kinds.
     """
     chosen = manifest[accepted]
     smallest = _smallest(chosen["sha256"], pd.factorize(chosen["group"])[0])
-    splits = pd.Series([split_of(content, split) for content in smallest], index=chosen.index, dtype=object)
-    folders = tuple(f"{PurePosixPath(folder)}/" for folder in train_only)
-    pulled = chosen["group"][chosen["path"].str.startswith(folders)] if folders else chosen["group"][:0]
-    splits = splits.mask(chosen["group"].isin(pulled), "train")
+    splits = pd.Series([split_of(content, data.split) for content in smallest], index=chosen.index, dtype=object)
+    trained, measured = _inside(chosen, data.train_only), _inside(chosen, data.test_only)
+    _check_apart(trained, measured)
+    splits = splits.mask(chosen["group"].isin(trained["group"]), "train")
+    splits = splits.mask(chosen["group"].isin(measured["group"]), "test")
     exact = pd.Series(False, index=manifest.index)
     exact[chosen.index] = chosen.duplicated("sha256")
     same_scene = pd.Series(False, index=manifest.index)
@@ -201,19 +206,42 @@ def add_splits(
     return exact, same_scene
 
 
-def check_train_only(folder: Path, train_only: list[str]) -> None:
-    """Raises ChromascapeError where `data.train_only` names what is no folder inside `data.dir`.
+def _inside(photos: pd.DataFrame, folders: list[str]) -> pd.DataFrame:
+    """The rows whose photos lie in one of the folders."""
+    places = tuple(f"{PurePosixPath(folder)}/" for folder in folders)
+    return photos[photos["path"].str.startswith(places)] if places else photos[:0]
 
-    Else a slip would pass in silence, and photos that must never be held out would land in test.
+
+def _check_apart(trained: pd.DataFrame, measured: pd.DataFrame) -> None:
+    """Raises ChromascapeError where a photo that is only trained on shows the scene of one that is only measured."""
+    both = measured[measured["group"].isin(trained["group"])]
+    if len(both):
+        path, group = both[["path", "group"]].iloc[0]
+        other = trained["path"][trained["group"] == group].iloc[0]
+        shows = "is also in" if other == path else f"shows the same scene as {source.shown_name(other)!r} of"
+        raise ChromascapeError(
+            f"data.test_only: {source.shown_name(path)!r} {shows} data.train_only, and no scene is both trained on "
+            f"and measured ({len(both)} such photos): take such photos out of one of the two"
+        )
+
+
+def check_named_folders(folder: Path, data: Data) -> None:
+    """Raises ChromascapeError where `data.train_only` or `data.test_only` names what is no folder inside `data.dir`.
+
+    Else a slip would pass in silence, and photos that must never be held out, or trained on, would be. The name of
+    the sample's own folder is no slip where it is missing: like the sample's patterns in `data.split.same_scene`, it
+    stays in params.yaml when `-S data.dir=...` names another folder.
     """
-    if train_only:
-        source.check_folder(folder)
-    for name in train_only:
-        problem = _slip(folder, PurePosixPath(name))
-        if problem:
-            raise ChromascapeError(
-                f"data.train_only: {name!r} {problem}: name folders inside data.dir ({folder}), relative to it"
-            )
+    for key, names in (("train_only", data.train_only), ("test_only", data.test_only)):
+        for name in names:
+            source.check_folder(folder)
+            problem = _slip(folder, PurePosixPath(name))
+            if problem == _MISSING and key == "test_only" and name == LANDSCAPES:
+                continue
+            if problem:
+                raise ChromascapeError(
+                    f"data.{key}: {name!r} {problem}: name folders inside data.dir ({folder}), relative to it"
+                )
 
 
 def _slip(folder: Path, name: PurePosixPath) -> str | None:
@@ -229,7 +257,7 @@ def _slip(folder: Path, name: PurePosixPath) -> str | None:
         try:
             # By listing, because some file systems find `Own` where the listing, and so every path, says `own`.
             if part not in {inside.name for inside in place.iterdir()}:
-                return "does not exist"
+                return _MISSING
         except OSError as error:
             return f"can't be looked up ({error.strerror})"
         place /= part
@@ -245,8 +273,13 @@ def check_splits(manifest: pd.DataFrame, data: Data) -> None:
     counts = manifest["split"].value_counts()
     empty = [name for name in ("train", "val", "test") if not counts.get(name)]
     if empty:
+        only = "".join(
+            f", {len(_inside(manifest[manifest['split'].notna()], names))} of them in data.{key}"
+            for key, names in (("train_only", data.train_only), ("test_only", data.test_only))
+            if len(_inside(manifest[manifest["split"].notna()], names))
+        )
         raise ChromascapeError(
-            f"data.split: no photo fell into {' and '.join(empty)} ({int(counts.sum())} accepted): add photos, "
+            f"data.split: no photo fell into {' and '.join(empty)} ({int(counts.sum())} accepted{only}): add photos, "
             f"raise data.split.{empty[0]} (now {getattr(data.split, empty[0])}) or try another data.split.seed"
         )
 

@@ -112,9 +112,9 @@ def validate_folder(
     Returns:
         The manifest, and why the pipeline has to stop (one line) where a gate is broken or a split stays empty.
     Raises:
-        ChromascapeError: the folder or one of data.train_only can't be used.
+        ChromascapeError: the folder, or one of data.train_only or data.test_only, can't be used, or a scene is in both.
     """
-    splits.check_train_only(folder, data.train_only)
+    splits.check_named_folders(folder, data)
     manifest = inspection.inspect_folder(folder, validate, jobs)
     suites = Suites(docs)
     facts = rules.facts(manifest)
@@ -134,7 +134,7 @@ def validate_folder(
 def _set_facts(manifest: pd.DataFrame, accepted: pd.Series, data: Data, validate: Validate) -> dict[str, pd.Series]:
     """Give the manifest its groups and splits; returns what the rules on the set read."""
     splits.add_groups(manifest, accepted, validate.near_duplicate_bits, data.split)
-    exact, same_scene = splits.add_splits(manifest, accepted, data.split, data.train_only)
+    exact, same_scene = splits.add_splits(manifest, accepted, data)
     return {
         "exact_duplicate": exact,
         "same_scene": same_scene,
