@@ -6,7 +6,7 @@ from _stage import Params, run
 
 from chromascape.errors import ChromascapeError
 from chromascape.files import write_json
-from chromascape.photos.manifest import summarize, write_manifest
+from chromascape.photos.manifest import headline, summarize, write_manifest
 from chromascape.photos.rules import check_policy
 from chromascape.photos.source import relative_note
 from chromascape.photos.validation import counts_line, validate_folder
@@ -18,7 +18,9 @@ def validate(params: Params) -> None:
     folder, docs = Path(params.data.dir), Path("reports/data_docs")
     manifest, stopped = validate_folder(folder, params.data, params.validate_, docs, params.jobs)
     write_manifest(manifest, Path("data/manifest.csv"))
-    write_json(summarize(manifest), Path("metrics/validate.json"))
+    counts = summarize(manifest)
+    write_json(counts, Path("metrics/validate.json"))
+    write_json(headline(counts), Path("metrics/headline/validate.json"))
     where = f"the verdict on each file is in data/manifest.csv, and on pages in {docs}/files.html and set.html"
     if stopped:
         raise ChromascapeError(f"{stopped}; {where}")
