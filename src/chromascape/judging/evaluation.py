@@ -140,7 +140,7 @@ def headline(figures: dict[str, Any]) -> dict[str, float]:
         "gain_over_gray_db": figures["gain_over_gray_db"],
         "win_rate": figures["win_rate_over_gray"],
         "psnr_db": figures["model"]["psnr_db"],
-        "gray_psnr_db": figures["gray"]["psnr_db"],
+        "gray_psnr": figures["gray"]["psnr_db"],
         "ssim": figures["model"]["ssim"],
         "gray_ssim": figures["gray"]["ssim"],
     }

@@ -85,7 +85,7 @@ def headline(summary: dict[str, Any]) -> dict[str, float]:
     figures = {
         "val_gain_db": summary["val"]["gain_over_gray_db"],
         "val_loss": summary["val_loss"],
-        "gray_val_loss": summary["gray_val_loss"],
+        "gray_loss": summary["gray_val_loss"],
     }
     return {name: round(value, DIGITS) for name, value in figures.items()}
 

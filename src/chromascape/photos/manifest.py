@@ -61,7 +61,7 @@ def summarize(manifest: pd.DataFrame) -> dict[str, Any]:
 
 def headline(counts: dict[str, Any]) -> dict[str, int]:
     """The counts that stand in tables of experiments; `counts` as `summarize` returns them."""
-    return {"n_accepted": counts["n_accepted"]}
+    return {"accepted": counts["n_accepted"]}
 
 
 def _kept_area(manifest: pd.DataFrame) -> pd.Series:
