@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 PORT ?= 5000
 
-.PHONY: run test lint ui clean
+.PHONY: run test lint ui compare clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp  ## environment, then the whole pipeline, then a short table
@@ -27,6 +27,10 @@ lint: .venv/test.stamp  ## style and types
 ui: .venv/run.stamp  ## MLflow's page on this machine only: make ui PORT=8080
 	$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+
+# DVC shows all params and the hash of every file that a stage depends on: what does not differ, and the hashes, go.
+compare: .venv/run.stamp  ## experiments of this commit in a table: what differs between them
+	$(BIN)/dvc exp show --only-changed --drop '.*/' --keep '.*gain|win_rate'
 
 clean:  ## remove the environment; photos, models and runs stay
 	rm -rf .venv

@@ -9,7 +9,8 @@ from chromascape.colorizing.seen import hashes_of, read_seen
 from chromascape.devices import pick_device
 from chromascape.files import atomic_write, sha256_of_file, write_json, write_table
 from chromascape.judging import report
-from chromascape.judging.evaluation import evaluate, gain_histogram, seen_by, summarize
+from chromascape.judging.evaluation import evaluate, gain_histogram, headline, seen_by, summarize
+from chromascape.judging.strips import write_strips
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import Shards
 from chromascape.tracking import runs as tracking
@@ -37,7 +38,9 @@ def evaluate_stage(params: Params) -> None:
         file.write_text(page, encoding="utf-8")
     write_table(table, Path("reports/per_photo.csv"))
     write_table(histogram, Path("metrics/gains.csv"))
+    write_strips(Path("reports/photos"), colorizer, test, manifest, section.rows)
     write_json(figures, Path("metrics/evaluate.json"))
+    write_json(headline(figures), Path("metrics/headline/evaluate.json"))
     with tracking.continue_run(params, WEIGHTS, curves, val_figures) as log:
         log.figures(figures)
         log.photos(manifest, params.data.dir)

@@ -1,5 +1,6 @@
 """Stage `train`: train the network on the Lab shards, keep its best epoch, and measure it on the validation photos."""
 
+import sys
 from pathlib import Path
 
 from _stage import Params, run
@@ -30,7 +31,13 @@ def train_stage(params: Params) -> None:
     ):
         if checkpoints:
             checkpoints.remember_run(run_log.run_id)
-        trained = train(photos, val, section, run_log.epoch, checkpoints)
+
+        def on_epoch(row: dict[str, float]) -> None:
+            run_log.epoch(row)
+            if not sys.stderr.isatty():  # on a terminal there are progress bars
+                print(f"epoch {row['epoch']:.0f}/{section.epochs}: {losses(row)}", flush=True)
+
+        trained = train(photos, val, section, on_epoch, checkpoints)
         run_log.images_per_second(trained.images_per_second)
         colorizer = results.trained_colorizer(trained, params, val)
         table, figures = results.measure(colorizer, val, Shards(cache, ("train",)), manifest, params)
@@ -39,10 +46,18 @@ def train_stage(params: Params) -> None:
         write_table(results.curves(trained), Path("metrics/curves.csv"))
         write_table(table, Path("reports/per_photo_val.csv"))
         write_json(summary, Path("metrics/train.json"))
+        write_json(results.headline(summary), Path("metrics/headline/train.json"))
         run_log.figures(figures, prefix="val.")
         run_log.trained(MODEL / "weights.safetensors")
-    losses = f"val loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
-    print(f"best epoch {trained.best_epoch}: {losses}")
+    print(f"best epoch {trained.best_epoch}: {losses(summary)}")
+
+
+def losses(row: dict[str, float]) -> str:
+    """The losses of an epoch in words."""
+    return ", ".join(
+        f"{words} {row[name]:.4f}"
+        for words, name in {"train loss": "train_loss", "val loss": "val_loss", "gray's": "gray_val_loss"}.items()
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from _stage import Params, run
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write, write_json
 from chromascape.photos.gallery import render_gallery
-from chromascape.photos.manifest import summarize, write_manifest
+from chromascape.photos.manifest import headline, summarize, write_manifest
 from chromascape.photos.rules import check_policy
 from chromascape.photos.source import relative_note
 from chromascape.photos.validation import counts_line, validate_folder
@@ -19,7 +19,9 @@ def validate(params: Params) -> None:
     folder, docs = Path(params.data.dir), Path("reports/data_docs")
     manifest, stopped = validate_folder(folder, params.data, params.validate_, docs, params.jobs)
     write_manifest(manifest, Path("data/manifest.csv"))
-    write_json(summarize(manifest), Path("metrics/validate.json"))
+    counts = summarize(manifest)
+    write_json(counts, Path("metrics/validate.json"))
+    write_json(headline(counts), Path("metrics/headline/validate.json"))
     page = render_gallery(manifest, folder, params.validate_, stopped, params.jobs)
     with atomic_write(Path("reports/validation.html")) as file:
         file.write_text(page, encoding="utf-8")

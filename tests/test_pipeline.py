@@ -39,6 +39,10 @@ OUTPUTS = [
     "metrics/train.json",
     "metrics/evaluate.json",
     "metrics/curves.csv",
+    "metrics/gains.csv",
+    "metrics/headline/validate.json",
+    "metrics/headline/train.json",
+    "metrics/headline/evaluate.json",
     "reports/index.html",
     "reports/per_photo.csv",
     "reports/per_photo_val.csv",
@@ -191,10 +195,13 @@ def test_a_params_change_reruns_only_what_depends_on_it(clone: Path) -> None:
     assert len(runs_of(clone)) == before + 2
     assert json.loads((clone / "models/colorizer/config.json").read_text())["network"] == "assignment"
     assert "train.network" in run(clone, "dvc", "params", "diff")
+    assert "epoch 1/1: train loss 0." in output  # where there is no terminal
     assert "gain_over_gray_db" in run(clone, "dvc", "metrics", "diff")
     assert "gain_over_gray_db" in run(clone, "dvc", "exp", "show", "--csv")
     run(clone, "dvc", "plots", "show", "-o", "plots")
-    assert "train_loss" in (clone / "plots/index.html").read_text()
+    page = (clone / "plots/index.html").read_text()
+    photos = [file.name for file in (clone / "reports/photos").iterdir()]
+    assert "train_loss" in page and len(photos) == SMALL["evaluate.rows"] and all(name in page for name in photos)
 
 
 def test_runs_of_temporary_and_queued_experiments_survive(clone: Path) -> None:

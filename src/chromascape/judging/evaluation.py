@@ -17,6 +17,7 @@ from chromascape.photos.shards import Shards
 
 # Of the bootstrap, where no params say otherwise: figures on val are compared, so all have the same.
 RESAMPLES, SEED = 10_000, 0
+DIGITS = 4  # behind the point, of figures in tables of experiments
 
 
 def mean_ab(photos: Shards) -> NDArray[np.float32]:
@@ -128,6 +129,22 @@ def summarize(
         **model,
         "gain_over_gray_ci95_db": list(interval) if interval else None,
     }
+
+
+def headline(figures: dict[str, Any]) -> dict[str, float]:
+    """The figures on the test photos that stand in tables of experiments; `figures` as `summarize` returns them.
+
+    Names are short, because DVC prints them as headings.
+    """
+    few = {
+        "gain_over_gray_db": figures["gain_over_gray_db"],
+        "win_rate": figures["win_rate_over_gray"],
+        "psnr_db": figures["model"]["psnr_db"],
+        "gray_psnr": figures["gray"]["psnr_db"],
+        "ssim": figures["model"]["ssim"],
+        "gray_ssim": figures["gray"]["ssim"],
+    }
+    return {name: round(value, DIGITS) for name, value in few.items()}
 
 
 def _means(table: pd.DataFrame, name: str) -> dict[str, float]:

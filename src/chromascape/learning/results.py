@@ -10,7 +10,7 @@ from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.seen import Hashes, hashes_of, read_seen, write_seen
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder
-from chromascape.judging.evaluation import evaluate, seen_by, summarize
+from chromascape.judging.evaluation import DIGITS, evaluate, seen_by, summarize
 from chromascape.judging.modelcard import model_card
 from chromascape.learning.calibration import MIN_PHOTOS, fit_renderings
 from chromascape.learning.training import Trained
@@ -78,6 +78,16 @@ def training_summary(
         "renderings": colorizer.renderings,
         "val": val,
     }
+
+
+def headline(summary: dict[str, Any]) -> dict[str, float]:
+    """The figures on the validation photos that stand in tables of experiments; `summary` as `training_summary`."""
+    figures = {
+        "val_gain_db": summary["val"]["gain_over_gray_db"],
+        "val_loss": summary["val_loss"],
+        "gray_loss": summary["gray_val_loss"],
+    }
+    return {name: round(value, DIGITS) for name, value in figures.items()}
 
 
 def save_model(

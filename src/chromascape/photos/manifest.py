@@ -59,6 +59,11 @@ def summarize(manifest: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def headline(counts: dict[str, Any]) -> dict[str, int]:
+    """The counts that stand in tables of experiments; `counts` as `summarize` returns them."""
+    return {"accepted": counts["n_accepted"]}
+
+
 def _kept_area(manifest: pd.DataFrame) -> pd.Series:
     """Share of a photo's area inside its black bars; 1 for those without bars or never decoded."""
     boxed = manifest[["left", "top", "right", "bottom", "width", "height"]].astype(float)
