@@ -10,6 +10,7 @@ from chromascape.devices import pick_device
 from chromascape.files import atomic_write, write_json, write_table
 from chromascape.judging import report
 from chromascape.judging.evaluation import evaluate, gain_histogram, seen_by, summarize
+from chromascape.judging.strips import strips
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import Shards
 from chromascape.tracking import runs as tracking
@@ -40,8 +41,8 @@ def evaluate_stage(params: Params) -> None:
         log.figures(figures)
         log.photos(manifest, params.data.dir)
         log.files([Path("reports/index.html"), Path("reports/per_photo.csv"), Path("params.yaml")])
-        for number, picture in enumerate(pictures["Random"], start=1):
-            log.picture(picture.strip(), f"random-{number}")
+        for name, strip in strips(colorizer, test, table, section.rows, section.seed).items():
+            log.picture(strip, name)
         log.model(MODEL)
 
 

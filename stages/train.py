@@ -32,7 +32,7 @@ def train_stage(params: Params) -> None:
         write_table(results.curves(trained), Path("metrics/curves.csv"))
         write_table(table, Path("reports/per_photo_val.csv"))
         write_json(summary, Path("metrics/train.json"))
-        run_log.figures(figures, prefix="val.")
+        run_log.figures(figures, "val")
         run_log.trained(MODEL / "weights.safetensors")
     losses = f"val loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
     print(f"best epoch {trained.best_epoch}: {losses}")

@@ -1,6 +1,5 @@
 """MLflow runs: what they hold, and how the stages of one execution share one."""
 
-import json
 import os
 import sys
 import time
@@ -16,8 +15,11 @@ from chromascape.errors import ChromascapeError
 from chromascape.files import sha256_of_file, write_json
 from chromascape.params import Params, flatten
 from chromascape.photos.source import shown_name
-from chromascape.tracking import artifacts
-from chromascape.tracking.lineage import lineage
+from chromascape.tracking import artifacts, names
+from chromascape.tracking.endings import end_lost, process_tag, tell_ending
+from chromascape.tracking.figures import constants_of, metrics_of, result_in_words
+from chromascape.tracking.lineage import committed_params, lineage
+from chromascape.tracking.page import RUN_FILE, read_run_file
 from chromascape.tracking.server import without_credentials
 from chromascape.tracking.store import connect, tracking_uri
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TRAINED, EVALUATED = "trained", "evaluated"
-RUN_FILE = Path("models/run.json")  # which run the weights beside it come from; git and DVC ignore it
 EVALUATE_SECTIONS = ("evaluate", "jobs")  # of params.yaml; the stage train logs the others
 AFTER_TRAINING = "training goes on, weights and metrics are written, and the stage evaluate records a complete run"
 AFTER_EVALUATION = "report and metrics are written; `dvc repro --single-item --force evaluate` records a complete run"
@@ -37,12 +38,15 @@ class RunLog:
     No method raises where MLflow fails: that is told once, in a line on stderr, and costs no weights or metrics.
 
     Attributes:
-        run_id: MLflow's; empty where not even a run could be started.
+        params: that the run is named by.
+        description: what the run and its model are described as: the result, once there is one.
+        run_id, experiment: MLflow's ids; empty where not even a run could be started.
         complete: whether everything has reached MLflow so far.
     """
 
-    def __init__(self, way_out: str):
-        self.run_id, self.complete = "", True
+    def __init__(self, params: Params, way_out: str):
+        self.params, self.description = params, names.description(params)
+        self.run_id, self.experiment, self.complete = "", "", True
         self.client: Any = None
         self._way_out, self._told = way_out, False
         self._waiting: list[tuple[str, float, int, int]] = []
@@ -71,7 +75,7 @@ class RunLog:
 
     def images_per_second(self, value: float) -> None:
         """Speed of the whole training."""
-        self._waiting.append(("images_per_second", value, int(time.time() * 1000), 0))
+        self._waiting.append(("train/images_per_second", value, int(time.time() * 1000), 0))
         self._send()
 
     def _send(self) -> None:
@@ -91,28 +95,22 @@ class RunLog:
         self._log(self.client.set_tag, self.run_id, "chromascape.weights_sha256", digest)
         self._log(self.client.set_tag, self.run_id, "chromascape.state", TRAINED)
         if self.complete:
-            self._log(write_json, _identity(self.run_id, digest, TRAINED), RUN_FILE)
+            self._log(write_json, _identity(self.run_id, self.experiment, digest, TRAINED), RUN_FILE)
 
-    def figures(self, figures: dict[str, Any], prefix: str = "") -> None:
-        """Figures as metrics: those of the model by short names, each prediction's as `gray.psnr_db` and so on.
+    def figures(self, figures: dict[str, Any], split: str = "test") -> None:
+        """Figures as metrics, tags, an artifact and the run's description, as `tracking.figures` says.
 
         Args:
             figures: as `judging.evaluation.summarize` returns them.
-            prefix: of all names: `val.` for figures on the validation photos, none for those on the test photos.
+            split: whose they are: test or val.
         """
         import mlflow
 
-        flat = {
-            f"{prefix}{name}.{metric}": value
-            for name, values in figures.items()
-            if isinstance(values, dict)
-            for metric, value in values.items()
-        }
-        flat |= {f"{prefix}{name}": float(value) for name, value in figures.items() if isinstance(value, int | float)}
-        if figures["gain_over_gray_ci95_db"]:
-            low, high = figures["gain_over_gray_ci95_db"]
-            flat |= {f"{prefix}gain_over_gray_ci95_low_db": low, f"{prefix}gain_over_gray_ci95_high_db": high}
-        self._log(mlflow.log_metrics, flat, run_id=self.run_id)
+        self.description = f"{names.description(self.params)}\n\n{result_in_words(figures, split)}"
+        tags = constants_of(figures, split) | {"mlflow.note.content": self.description}
+        self._log(mlflow.log_metrics, metrics_of(figures, split), run_id=self.run_id)
+        self._log(lambda: mlflow.set_tags(tags))
+        self._log(lambda: self.client.log_dict(self.run_id, figures, f"figures/{split}.json"))
 
     def photos(self, manifest: pd.DataFrame, folder: str) -> None:
         """The accepted photos of each split as logged datasets."""
@@ -128,12 +126,12 @@ class RunLog:
             self._log(lambda file: self.client.log_artifact(self.run_id, file), str(path))
 
     def picture(self, picture: "Image", name: str) -> None:
-        """A picture as the artifact `pictures/{name}.png`."""
-        self._log(lambda: self.client.log_image(self.run_id, picture, f"pictures/{name}.png"))
+        """A picture of a photo, which the page shows beside the one of the same name in other runs."""
+        self._log(lambda: self.client.log_image(self.run_id, picture, key=f"photos/{name}", step=0))
 
     def model(self, folder: Path) -> None:
         """The model as a pyfunc that colorizes a photo of any size, with the code and the weights that it needs."""
-        self._log(artifacts.log_model, folder)
+        self._log(artifacts.log_model, folder, names.model_name(self.params), self.description)
 
 
 @contextmanager
@@ -145,7 +143,7 @@ def new_run(params: Params) -> Iterator[RunLog]:
     Raises:
         ChromascapeError: MLflow can't start a run; nothing has been done yet, so nothing is lost.
     """
-    log = RunLog(AFTER_TRAINING)
+    log = RunLog(params, AFTER_TRAINING)
     with _ending(log):
         try:
             _start(log, params)
@@ -176,7 +174,7 @@ def continue_run(
     """
     import mlflow
 
-    log = RunLog(AFTER_EVALUATION)
+    log = RunLog(params, AFTER_EVALUATION)
     with _ending(log):
         log._log(_start_or_continue, log, params, sha256_of_file(weights), curves, val_figures)
         yield log
@@ -187,9 +185,11 @@ def continue_run(
 def _start(log: RunLog, params: Params) -> None:
     import mlflow
 
-    experiment = connect(params.track.experiment)
-    run = mlflow.start_run(experiment_id=experiment, run_name=os.environ.get("DVC_EXP_NAME"), tags=lineage())
-    log.client, log.run_id = mlflow.MlflowClient(), run.info.run_id
+    log.experiment, log.client = connect(params.track.experiment), mlflow.MlflowClient()
+    log.attempt(end_lost, log.client, log.experiment)
+    tags = lineage() | _naming(params) | process_tag() | {"mlflow.note.content": log.description}
+    run = mlflow.start_run(experiment_id=log.experiment, run_name=tags["mlflow.runName"], tags=tags)
+    log.run_id = run.info.run_id
     mlflow.log_params(_section_values(params, evaluation=False))
 
 
@@ -198,13 +198,14 @@ def _start_or_continue(
 ) -> None:
     import mlflow
 
-    connect(params.track.experiment)
-    found = _trained_run(params, digest)
+    log.experiment = connect(params.track.experiment)
+    found = _trained_run(params, log.experiment, digest)
     if found:
         mlflow.start_run(run_id=found)
         log.client, log.run_id = mlflow.MlflowClient(), found
-        write_json(_identity(found, digest, EVALUATED), RUN_FILE)  # no later evaluation mixes with this one
-        mlflow.set_tags(lineage())
+        # No later evaluation mixes with this one.
+        write_json(_identity(found, log.experiment, digest, EVALUATED), RUN_FILE)
+        mlflow.set_tags(lineage() | _naming(params) | process_tag())
         return
     _start(log, params)
     for row in curves.to_dict("records"):
@@ -212,20 +213,18 @@ def _start_or_continue(
     if log._waiting:  # told already
         raise ChromascapeError("the history of the training was not taken")
     if val_figures:
-        log.figures(val_figures, prefix="val.")
+        log.figures(val_figures, "val")
     log.client.set_tag(log.run_id, "chromascape.weights_sha256", digest)
+    write_json(_identity(log.run_id, log.experiment, digest, EVALUATED), RUN_FILE)
 
 
-def _trained_run(params: Params, digest: str) -> str:
+def _trained_run(params: Params, experiment: str, digest: str) -> str:
     """The run that trained these weights with these params and was not evaluated yet; empty where there is none."""
     import mlflow
 
-    try:
-        kept = json.loads(RUN_FILE.read_text(encoding="utf-8"))
-        run_id = str(kept["run_id"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    if kept != _identity(run_id, digest, TRAINED):
+    kept = read_run_file()
+    run_id = kept.get("run_id", "")
+    if kept != _identity(run_id, experiment, digest, TRAINED):
         return ""
     try:
         run = mlflow.MlflowClient().get_run(run_id)
@@ -238,10 +237,24 @@ def _trained_run(params: Params, digest: str) -> str:
     return run_id if alive and run.data.params == expected else ""
 
 
-def _identity(run_id: str, digest: str, state: str) -> dict[str, str]:
+def _identity(run_id: str, experiment: str, digest: str, state: str) -> dict[str, str]:
     """What `models/run.json` holds."""
     store = without_credentials(tracking_uri())
-    return {"run_id": run_id, "tracking_uri": store, "weights_sha256": digest, "state": state}
+    return {
+        "run_id": run_id,
+        "experiment_id": experiment,
+        "tracking_uri": store,
+        "weights_sha256": digest,
+        "state": state,
+    }
+
+
+def _naming(params: Params) -> dict[str, str]:
+    """Tags that name a run by what it is; MLflow takes the name from one."""
+    changed = names.changes(params, committed_params())
+    name = names.run_name(params, changed, os.environ.get("DVC_EXP_NAME", ""))
+    shown = ", ".join(f"{key}={value}" for key, value in changed.items()) or "none"
+    return {"mlflow.runName": name, "chromascape.changed_params": shown}
 
 
 def _section_values(params: Params, evaluation: bool) -> dict[str, Any]:
@@ -263,6 +276,8 @@ def _ending(log: RunLog) -> Iterator[None]:
         status = "KILLED"
         raise
     finally:
+        if log.run_id and status != "FINISHED":
+            log.attempt(tell_ending, log.client, log.run_id, status)
         log.attempt(mlflow.end_run, status)
 
 
