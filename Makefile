@@ -25,6 +25,7 @@ lint: .venv/test.stamp  ## style and types
 	$(BIN)/mypy
 
 ui: .venv/run.stamp  ## MLflow's page on this machine only: make ui PORT=8080
+	@$(BIN)/python -m chromascape.tracking.page --port "$(PORT)"
 	$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
 

@@ -45,9 +45,7 @@ def evaluate_stage(params: Params) -> None:
         log.figures(figures)
         log.photos(manifest, params.data.dir)
         log.files([Path("reports/index.html"), Path("reports/per_photo.csv"), Path("params.yaml")])
-        fixed = [strip for group in pictures.values() for strip in group if strip.fixed]
-        for number, strip in enumerate(sorted(fixed, key=lambda strip: strip.path), start=1):
-            log.picture(strip.image(), f"random-{number}")
+        log.pictures(Path("reports/photos"))
         log.model(MODEL)
 
 

@@ -47,7 +47,7 @@ def train_stage(params: Params) -> None:
         write_table(table, Path("reports/per_photo_val.csv"))
         write_json(summary, Path("metrics/train.json"))
         write_json(results.headline(summary), Path("metrics/headline/train.json"))
-        run_log.figures(figures, prefix="val.")
+        run_log.figures(figures, "val")
         run_log.trained(MODEL / "weights.safetensors")
     print(f"best epoch {trained.best_epoch}: {losses(summary)}")
 

@@ -161,7 +161,7 @@ def test_the_mlflow_run_holds_params_metrics_lineage_and_data(clone: Path) -> No
     assert run_.data.params == {key: str(value) for key, value in flatten(load_params(clone / "params.yaml")).items()}
     figures = json.loads((clone / "metrics/evaluate.json").read_text())
     assert run_.data.metrics["gain_over_gray_db"] == pytest.approx(figures["gain_over_gray_db"])
-    assert run_.data.metrics["gray.psnr_db"] == pytest.approx(figures["gray"]["psnr_db"])
+    assert run_.data.metrics["gray/psnr_db"] == pytest.approx(figures["gray"]["psnr_db"])
     assert "val_loss" in run_.data.metrics and "gray_val_loss" in run_.data.metrics
     first = run(clone, "git", "rev-list", "--max-parents=0", "HEAD").strip()
     lock = yaml.safe_load((clone / "dvc.lock").read_text())["stages"]

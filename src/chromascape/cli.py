@@ -186,7 +186,10 @@ def _summary(options: argparse.Namespace) -> int:
         raise ChromascapeError(f"{file}: no such file: run `dvc repro` first") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ChromascapeError(f"{file}: damaged: run `dvc repro -f evaluate`") from None
-    print("\n".join([*lines, f"report   {Path('reports/index.html').resolve()}", "MLflow   make ui"]))
+    from chromascape.tracking.page import links
+
+    lines += [f"report   {Path('reports/index.html').resolve()}", "MLflow   make ui, then:"]
+    print("\n".join([*lines, *(f"{name:<8} {address}" for name, address in links().items())]))
     return 0
 
 

@@ -140,7 +140,7 @@ def test_a_new_run_holds_the_params_of_training_and_all_epochs(store: Path, para
     for name in ("train_loss", "val_loss", "gray_val_loss", "lr"):
         expected = list(zip([1, 2, 3], CURVES[name], strict=True))
         assert history(run, name) == expected
-    assert run.data.metrics["images_per_second"] == 12.5
+    assert run.data.metrics["train/images_per_second"] == 12.5
     assert run.data.tags["chromascape.state"] == "trained"
     assert run.data.tags["chromascape.weights_sha256"] == hashlib.sha256(b"some weights").hexdigest()
     assert run.data.tags["chromascape.version"] == "0.1.0"
@@ -158,6 +158,8 @@ def test_a_run_whose_block_raises_is_marked_as_failed_or_killed(
         raise error
     (run,) = runs()
     assert run.info.status == status
+    assert run.data.tags["chromascape.ended"] == status.lower()
+    assert run.data.tags["mlflow.note.content"].startswith(f"**{status.capitalize()}.** ")
     assert "chromascape.state" not in run.data.tags and not tracking.RUN_FILE.exists()
     assert mlflow.active_run() is None
 
@@ -168,7 +170,7 @@ def test_a_run_of_an_experiment_is_named_after_it(store: Path, params: Params, m
     with tracking.new_run(params):
         pass
     (run,) = runs()
-    assert run.info.run_name == "happy-owl"
+    assert run.info.run_name == "efficientnet sample [happy-owl]"
     assert run.data.tags["dvc.experiment"] == "happy-owl" and run.data.tags["dvc.baseline"] == "abc123"
 
 
@@ -268,7 +270,7 @@ def test_a_server_decides_itself_where_artifacts_go(workplace: Path, monkeypatch
         def get_experiment_by_name(self, name: str) -> None:
             return None
 
-        def create_experiment(self, name: str, artifact_location: str | None = None) -> str:
+        def create_experiment(self, name: str, artifact_location: str | None, tags: dict[str, str]) -> str:
             made.append((name, artifact_location))
             return "7"
 
@@ -306,15 +308,15 @@ def test_evaluating_again_makes_a_new_complete_run(store: Path, params: Params, 
 
 def test_figures_on_val_stand_apart_and_a_new_run_has_them_too(store: Path, params: Params, weights: Path) -> None:
     with tracking.new_run(params) as log:
-        log.figures(FIGURES, prefix="val.")
+        log.figures(FIGURES, split="val")
         log.trained(weights)
     for _ in range(2):
         with tracking.continue_run(params, weights, CURVES, FIGURES) as log:
             log.figures(FIGURES | {"gain_over_gray_db": 1.25})
     for run in runs():
-        assert run.data.metrics["val.gain_over_gray_db"] == 1.5
+        assert run.data.metrics["val/gain_over_gray_db"] == 1.5
         assert run.data.metrics["gain_over_gray_db"] == 1.25
-        assert run.data.metrics["val.gray.psnr_db"] == run.data.metrics["gray.psnr_db"] == 22.5
+        assert run.data.metrics["val/gray_psnr_db"] == run.data.metrics["gray/psnr_db"] == 22.5
 
 
 def test_without_a_run_a_new_complete_one_is_made(store: Path, params: Params, weights: Path) -> None:
@@ -326,7 +328,7 @@ def test_without_a_run_a_new_complete_one_is_made(store: Path, params: Params, w
     assert run.data.params == {name: str(value) for name, value in flatten(params).items()}
     assert run.data.tags["chromascape.state"] == "evaluated"
     assert run.data.tags["chromascape.weights_sha256"] == hashlib.sha256(b"some weights").hexdigest()
-    assert run.data.metrics["model.psnr_db"] == 24.0
+    assert run.data.metrics["psnr_db"] == 24.0
 
 
 def test_a_run_of_other_weights_or_another_working_copy_is_not_continued(
@@ -431,6 +433,7 @@ def test_the_file_beside_the_weights_names_the_run_and_git_ignores_it(
     run_id = train_once(params, weights)
     assert json.loads(tracking.RUN_FILE.read_text()) == {
         "run_id": run_id,
+        "experiment_id": runs()[0].info.experiment_id,
         "tracking_uri": stores.tracking_uri(),
         "weights_sha256": hashlib.sha256(b"some weights").hexdigest(),
         "state": "trained",
@@ -601,25 +604,24 @@ FIGURES = {
 }
 
 
-def test_figures_have_short_names(store: Path, params: Params) -> None:
+def test_headline_figures_stand_on_top_the_others_in_sections(store: Path, params: Params) -> None:
     with tracking.new_run(params) as log:
         log.figures(FIGURES)
     (run,) = runs()
     assert run.data.metrics == {
-        "n_photos": 7.0,
-        "held_out": 1.0,
-        "model.psnr_db": 24.0,
-        "model.ssim": 0.93,
-        "gray.psnr_db": 22.5,
-        "gray.ssim": 0.91,
-        "mean_ab.psnr_db": 22.7,
-        "mean_ab.ssim": 0.9,
-        "truth.colorfulness": 40.0,
         "gain_over_gray_db": 1.5,
         "gain_over_gray_ci95_low_db": 0.5,
         "gain_over_gray_ci95_high_db": 2.5,
         "win_rate_over_gray": 0.75,
+        "psnr_db": 24.0,
+        "ssim": 0.93,
+        "test/psnr_db": 24.0,
+        "test/ssim": 0.93,
+        "gray/psnr_db": 22.5,
+        "gray/ssim": 0.91,
     }
+    assert (run.data.tags["test.n_photos"], run.data.tags["test.held_out"]) == ("7", "true")
+    assert mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/figures/test.json") == FIGURES
 
 
 def test_figures_of_one_photo_have_no_interval(store: Path, params: Params) -> None:
@@ -658,10 +660,11 @@ def test_files_and_pictures_are_kept(store: Path, params: Params, photo: np.ndar
     report.write_text("a report")
     with tracking.new_run(params) as log:
         log.files([report])
-        log.picture(Image.fromarray(photo), "random-1")
+        log.picture(Image.fromarray(photo), "a.png")
     folder = Path(mlflow.artifacts.download_artifacts(run_id=log.run_id))
     assert (folder / "index.html").read_text() == "a report"
-    np.testing.assert_array_equal(np.asarray(Image.open(folder / "pictures" / "random-1.png")), photo)
+    (picture,) = (folder / "images").glob("photos*a.png+step+0+*.png")  # as the page looks for it
+    np.testing.assert_array_equal(np.asarray(Image.open(picture)), photo)
     assert folder.is_relative_to(store.resolve() / "mlartifacts")
 
 
@@ -682,7 +685,7 @@ def test_the_logged_model_colorizes_photos_of_any_size(store: Path, params: Para
     (model,) = mlflow.search_logged_models(
         [runs()[0].info.experiment_id], output_format="list", order_by=[{"field_name": "creation_timestamp"}]
     )
-    assert model.name == "model" and model.source_run_id == log.run_id
+    assert model.name == "efficientnet-sample" and model.source_run_id == log.run_id
     expected = Colorizer.load(colorizer_folder, "cpu")
     shutil.rmtree(colorizer_folder)  # the model brings its own weights
     loaded = mlflow.pyfunc.load_model(model.model_uri)

@@ -25,7 +25,7 @@ def log_photos(rows: pd.DataFrame, folder: str, split: str, context: str) -> Non
     mlflow.log_input(data, context=context)
 
 
-def log_model(folder: Path) -> None:
+def log_model(folder: Path, name: str, description: str) -> None:
     """Log the trained model with a copy of the code; the weights that the package ships are no part of it."""
     import mlflow
 
@@ -36,7 +36,8 @@ def log_model(folder: Path) -> None:
         # MLflow warns of a missing example, which would cost a load of the model at each run.
         warnings.simplefilter("ignore")
         mlflow.pyfunc.log_model(  # type: ignore[attr-defined]
-            name="model",
+            name=name,
+            tags={"mlflow.note.content": description},
             python_model=str(package / "serving" / "mlflow_model.py"),
             artifacts={"colorizer": str(folder)},
             code_paths=[str(code)],

@@ -26,9 +26,23 @@ def lineage() -> dict[str, str]:
         "dvc.lab_md5": shards[0].get("md5", "") if shards else "",
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
         "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
+        "chromascape.place": place(),
         "chromascape.version": version("chromascape"),
     }
     return {name: value for name, value in tags.items() if value}
+
+
+def committed_params() -> str:
+    """The text of params.yaml at git's HEAD: the defaults that a name tells differences from; empty without git."""
+    return _git("show", "HEAD:./params.yaml")
+
+
+def place() -> str:
+    """Where DVC runs this: workspace, temporary (`dvc exp run --temp`) or queue."""
+    root, here = Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve(), Path.cwd().resolve()
+    if root == here:
+        return "workspace"
+    return "temporary" if "standalone" in here.parts else "queue"
 
 
 def _read_lock() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
+from chromascape.tracking.view import experiment_tags
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -54,7 +55,10 @@ def connect(experiment: str) -> str:
             raise ChromascapeError(
                 f"track.experiment: {experiment!r} was deleted in MLflow: restore it or choose another name"
             )
-        if known is not None:
-            return str(known.experiment_id)
-        place = (repository_root() / "mlartifacts").as_uri() if local else None
-        return str(client.create_experiment(experiment, artifact_location=place))
+        if known is None:
+            place = (repository_root() / "mlartifacts").as_uri() if local else None
+            return str(client.create_experiment(experiment, artifact_location=place, tags=experiment_tags()))
+        for name, value in experiment_tags().items():
+            if name not in known.tags:  # of an older version; what somebody has changed in the page stays
+                client.set_experiment_tag(known.experiment_id, name, value)
+        return str(known.experiment_id)

@@ -1,0 +1,46 @@
+"""How a run ended, where the page can show it: also of runs whose process was killed before it could say so."""
+
+import os
+import platform
+from typing import Any
+
+PROCESS, ENDED, NOTE = "chromascape.process", "chromascape.ended", "mlflow.note.content"
+
+
+def process_tag() -> dict[str, str]:
+    """Which process writes to a run: machine and number."""
+    return {PROCESS: f"{platform.node()} {os.getpid()}"}
+
+
+def tell_ending(client: Any, run_id: str, status: str) -> None:
+    """Tag and description of a run that did not end well.
+
+    Args:
+        client: MLflow's.
+        run_id: of a run that has ended or is about to.
+        status: FAILED or KILLED.
+    """
+    note = client.get_run(run_id).data.tags.get(NOTE, "")
+    client.set_tag(run_id, ENDED, status.lower())
+    client.set_tag(run_id, NOTE, f"**{status.capitalize()}.** {note}")
+
+
+def end_lost(client: Any, experiment: str) -> None:
+    """Mark runs of this machine as killed whose process is gone: MLflow calls them running for ever."""
+    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+        machine, _, number = run.data.tags.get(PROCESS, "").rpartition(" ")
+        if machine == platform.node() and number.isdecimal() and not _alive(int(number)):
+            tell_ending(client, run.info.run_id, "KILLED")
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _alive(process: int) -> bool:
+    if os.name != "posix":
+        return True  # there, signal 0 is no question
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

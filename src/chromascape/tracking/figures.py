@@ -1,0 +1,76 @@
+"""Which figures MLflow's page shows where: headline ones on top, sections by slashes, constants as tags."""
+
+from typing import Any
+
+# Beside the four of each epoch: what stands on top, without a section, and is compared first.
+HEADLINES = (
+    "gain_over_gray_db",
+    "gain_over_gray_ci95_low_db",
+    "gain_over_gray_ci95_high_db",
+    "win_rate_over_gray",
+    "win_rate_over_gray_ciede2000",
+    "psnr_db",
+    "ssim",
+    "ciede2000",
+)
+
+
+def metrics_of(figures: dict[str, Any], split: str) -> dict[str, float]:
+    """The figures that are metrics of a run; all others are in the artifact `figures/{split}.json`.
+
+    Args:
+        figures: as `judging.evaluation.summarize` returns them.
+        split: test, which has the headline ones, `test/…` and `gray/…`; or val, where all are `val/…`.
+    """
+    model, gray = _numbers(figures["model"]), _numbers(figures["gray"])
+    flat = {name: value for name, value in {**model, **_overall(figures)}.items() if name in HEADLINES}
+    if split == "test":
+        sections = {f"test/{name}": value for name, value in model.items()}
+        return flat | sections | {f"gray/{name}": value for name, value in gray.items()}
+    sections = {f"{split}/{name}": value for name, value in {**model, **flat}.items()}
+    return sections | {f"{split}/gray_{name}": value for name, value in gray.items()}
+
+
+def constants_of(figures: dict[str, Any], split: str) -> dict[str, str]:
+    """Counts and yes-or-no as tags such as `test.n_photos`: a chart of them says nothing."""
+    return {
+        f"{split}.{name}": str(value).lower()
+        for name, value in figures.items()
+        if isinstance(value, int) and name not in HEADLINES
+    }
+
+
+def result_in_words(figures: dict[str, Any], split: str) -> str:
+    """What a run's description says: the model's figures beside gray's, in Markdown."""
+    kind = {"test": "test", "val": "validation"}[split]
+    interval = figures.get("gain_over_gray_ci95_db")
+    between = f" (95 % interval {interval[0]:+.2f} to {interval[1]:+.2f})" if interval else ""
+    model, gray = figures["model"], figures["gray"]
+    beside = [
+        f"{label} {model[name]:{form}} (gray {gray[name]:{form}})"
+        for name, label, form in (("psnr_db", "PSNR dB", ".2f"), ("ssim", "SSIM", ".3f"), ("ciede2000", "ΔE00", ".2f"))
+        if name in model and name in gray
+    ]
+    seen = "" if figures.get("held_out", True) else " **The model has trained on these photos.**"
+    return (
+        f"On {figures['n_photos']} {kind} photos: gain over gray **{figures['gain_over_gray_db']:+.2f} dB**{between}, "
+        f"better than gray on {100 * figures['win_rate_over_gray']:.0f} %; {', '.join(beside)}.{seen}"
+    )
+
+
+def _overall(figures: dict[str, Any]) -> dict[str, float]:
+    """Figures of the model against gray, with the interval as two of them."""
+    values = _numbers(figures)
+    if figures.get("gain_over_gray_ci95_db"):
+        low, high = figures["gain_over_gray_ci95_db"]
+        values |= {"gain_over_gray_ci95_low_db": low, "gain_over_gray_ci95_high_db": high}
+    return values
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    """Those values that are numbers, neither tables nor yes-or-no."""
+    return {
+        name: float(value)
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }

@@ -1,0 +1,59 @@
+"""What runs and models are called: by network, photos and what differs from the committed params.yaml."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chromascape.params import Params, flatten
+
+SHOWN = 4  # differences in a name; the tag chromascape.changed_params has all
+NAMED_ALREADY = ("data.dir", "train.network", "track.experiment", "jobs")  # or without any effect on figures
+
+
+def changes(params: Params, committed: str) -> dict[str, Any]:
+    """The params that differ from the defaults, as dotted keys without `train.`, in the order of params.yaml.
+
+    Args:
+        committed: the text of params.yaml at git's HEAD; where there is none, nothing is known to differ.
+    """
+    try:
+        defaults = _flat(yaml.safe_load(committed) or {})
+    except (yaml.YAMLError, AttributeError):
+        return {}
+    return {
+        key.removeprefix("train."): value
+        for key, value in flatten(params).items()
+        if key in defaults and str(value) != str(defaults[key]) and key not in NAMED_ALREADY
+    }
+
+
+def run_name(params: Params, changed: dict[str, Any], experiment: str = "") -> str:
+    """Such as `efficientnet sample lr=0.001 [happy-owl]`, the latter being the name of DVC's experiment."""
+    parts = [f"{key}={value}" for key, value in list(changed.items())[:SHOWN]]
+    parts += [f"+{len(changed) - SHOWN} more"] * (len(changed) > SHOWN)
+    parts += [f"[{experiment}]"] * bool(experiment)
+    return " ".join([params.train.network, _data_name(params), *parts])[:250]
+
+
+def model_name(params: Params) -> str:
+    """Such as `efficientnet-sample`, without the characters that MLflow refuses in a model's name."""
+    return re.sub(r"[^\w-]+", "-", f"{params.train.network}-{_data_name(params)}")
+
+
+def description(params: Params) -> str:
+    """What was trained, in a sentence."""
+    train = params.train
+    return f"{train.network} on {_data_name(params)}, {train.epochs} epochs from {train.init}."
+
+
+def _data_name(params: Params) -> str:
+    return Path(params.data.dir).name or "photos"
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
