@@ -380,9 +380,9 @@ def test_other_data_code_torch_threads_or_weights_are_another_training(
         (package / "learning" / "module.py").write_text(text)
         found.append(fingerprint(section, lab))
     shipped = Train.model_validate(section.model_dump() | {"init": "shipped"})
-    monkeypatch.setattr(ours, "SHIPPED", tmp_path)
+    monkeypatch.setattr(ours, "SHIPPED", package)
     for data in (b"1", b"2"):
-        (tmp_path / "weights.safetensors").write_bytes(data)
+        (package / "weights.safetensors").write_bytes(data)
         found.append(fingerprint(shipped, lab))
     assert len(set(found)) == len(found) == 10
     assert all(len(digits) == 16 for digits in found)
