@@ -199,6 +199,7 @@ def test_the_stage_wrapper_shows_one_line_for_each_error(monkeypatch: pytest.Mon
         ChromascapeError("data.dir: wrong"): "error: data.dir: wrong",
         OSError(errno.ENOSPC, "No space left on device", "x"): "error: x: No space left on device; free some space",
         KeyboardInterrupt(): "stopped: `dvc repro` starts this stage over",
+        KeyboardInterrupt("`dvc repro` goes on from step 3 of 9"): "stopped: `dvc repro` goes on from step 3 of 9",
     }
     for error, line in errors.items():
 
@@ -250,6 +251,15 @@ def test_ctrl_c_during_imports_is_one_line(project: Path) -> None:
     (project / "stages/toy.py").write_text("import _stage\nraise KeyboardInterrupt\n")
     done = run_stage(project, "toy")
     assert done.returncode != 0 and done.stderr.splitlines() == ["stopped: `dvc repro` starts this stage over"]
+
+
+@pytest.mark.parametrize("name", ["validate", "preprocess", "train", "evaluate"])
+def test_a_stopped_stage_says_what_is_true_of_it(project: Path, name: str) -> None:
+    """Wherever it is stopped; train alone goes on."""
+    (project / f"stages/{name}.py").write_text("import _stage\nraise KeyboardInterrupt\n")
+    (line,) = run_stage(project, name).stderr.splitlines()
+    goes_on = "stopped: `dvc repro` goes on from the last checkpoint of this stage, if there is one"
+    assert line == (goes_on if name == "train" else "stopped: `dvc repro` starts this stage over")
 
 
 def toy(folder: Path, work: str) -> None:

@@ -782,3 +782,66 @@ def test_processes_that_start_at_once_on_a_fresh_store_all_record_their_run(work
     found = runs()
     assert [run.info.status for run in found] == ["FINISHED"] * 4
     assert sorted(run.data.metrics["val_loss"] for run in found) == [0, 1, 2, 3]
+
+
+def stop_in_training(params: Params, rows: int, run_id: str = "") -> str:
+    """A training that is stopped after some epochs; returns the run's id."""
+    with contextlib.suppress(KeyboardInterrupt), tracking.new_run(params, run_id) as log:
+        for row in CURVES.to_dict("records")[:rows]:
+            log.epoch(row)
+        raise KeyboardInterrupt
+    return log.run_id
+
+
+def test_a_training_that_was_stopped_goes_on_in_its_run_and_nothing_is_logged_twice(
+    store: Path, params: Params, weights: Path
+) -> None:
+    first = stop_in_training(params, 2)
+    assert runs()[0].info.status == "KILLED"
+    with tracking.new_run(params, first) as log:
+        assert log.run_id == first and runs()[0].info.status == "RUNNING"
+        for row in CURVES.to_dict("records"):  # a training that goes on gives the rows that it has again
+            log.epoch(row)
+        log.images_per_second(12.5)
+        log.figures(FIGURES, prefix="val.")
+    with tracking.new_run(params, first) as log:  # killed before its outputs were written
+        log.epoch(CURVES.to_dict("records")[-1])
+        log.images_per_second(12.5)
+        log.figures(FIGURES, prefix="val.")
+        log.trained(weights)
+    (run,) = runs()
+    assert run.info.status == "FINISHED" and run.data.tags["chromascape.state"] == "trained"
+    for name in ("train_loss", "val_loss", "gray_val_loss", "lr"):
+        assert history(run, name) == list(zip([1, 2, 3], CURVES[name], strict=True))
+    assert history(run, "images_per_second") == [(0, 12.5)] and history(run, "val.model.psnr_db") == [(0, 24.0)]
+    training = {n: str(v) for n, v in flatten(params).items() if not n.startswith(("evaluate.", "jobs"))}
+    assert run.data.params == training
+
+
+def test_a_run_that_was_killed_before_its_params_were_logged_gets_them(
+    store: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(mlflow, "log_params", lambda values: None)
+        first = stop_in_training(params, 1)
+    assert runs()[0].data.params == {}
+    assert stop_in_training(params, 2, first) == first
+    assert runs()[0].data.params["train.lr"] == "0.0123"
+
+
+@pytest.mark.parametrize("why", ["unknown", "deleted", "evaluated", "other params"])
+def test_a_run_that_cannot_be_gone_on_with_is_followed_by_a_new_complete_one(
+    store: Path, params: Params, make_params: Callable[..., Params], why: str
+) -> None:
+    first = stop_in_training(params, 1)
+    if why == "deleted":
+        mlflow.MlflowClient().delete_run(first)
+    if why == "evaluated":
+        mlflow.MlflowClient().set_tag(first, "chromascape.state", "evaluated")
+    changes = {"track.experiment": "tests", "train.lr": 0.0123, "validate.min_side": 200}
+    now = make_params(changes) if why == "other params" else params
+    second = stop_in_training(now, 3, "0" * 32 if why == "unknown" else first)
+    assert second != first
+    run = mlflow.MlflowClient().get_run(second)
+    assert history(run, "val_loss") == list(zip([1, 2, 3], CURVES["val_loss"], strict=True))
+    assert run.data.params["validate.min_side"] == str(now.validate_.min_side)
