@@ -9,6 +9,7 @@ from chromascape.files import write_json
 from chromascape.photos.manifest import summarize, write_manifest
 from chromascape.photos.rules import check_policy
 from chromascape.photos.source import relative_note
+from chromascape.photos.splits import only_note
 from chromascape.photos.validation import counts_line, validate_folder
 
 
@@ -23,7 +24,7 @@ def validate(params: Params) -> None:
     if stopped:
         raise ChromascapeError(f"{stopped}; {where}")
     print(counts_line(manifest))
-    print(relative_note(folder), end="")
+    print(only_note(manifest, params.data) + relative_note(folder), end="")
     print(where[0].upper() + where[1:])
 
 
