@@ -10,6 +10,7 @@ from chromascape.photos.gallery import render_gallery
 from chromascape.photos.manifest import headline, summarize, write_manifest
 from chromascape.photos.rules import check_policy
 from chromascape.photos.source import relative_note
+from chromascape.photos.splits import only_note
 from chromascape.photos.validation import counts_line, validate_folder
 
 
@@ -29,7 +30,7 @@ def validate(params: Params) -> None:
     if stopped:
         raise ChromascapeError(f"{stopped}; {where}")
     print(counts_line(manifest))
-    print(relative_note(folder), end="")
+    print(only_note(manifest, params.data) + relative_note(folder), end="")
     print(where[0].upper() + where[1:])
 
 

@@ -29,6 +29,8 @@ def test_every_row_is_a_valid_params_file(path: Path) -> None:
     for params in seen:
         check_train(params.train)
     assert all(seen.count(params) == 1 for params in seen)  # no row runs twice
+    # Their photos are others than the sample's: a folder of theirs that is named as one of it is trained on.
+    assert all(params.data.test_only == [] for params in seen)
 
 
 def row(gain: float, paths: str = "abc", groups: str | None = None) -> Any:

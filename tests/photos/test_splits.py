@@ -3,6 +3,7 @@
 import fnmatch
 import hashlib
 import os
+import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from chromascape.photos.splits import (
     check_splits,
     near_groups,
     near_links,
+    only_note,
     scenes,
     split_of,
 )
@@ -543,11 +545,22 @@ def test_an_empty_split_is_told_with_the_ways_out() -> None:
     assert str(caught.value) == expected + "or try another data.split.seed"
     # Where the reason is that all photos lie in a folder that is only measured, the line says so.
     table["path"], table["split"] = ["own/a", "own/b"], ["test", "test"]
-    with pytest.raises(ChromascapeError, match=r"train and val \(2 accepted, 2 of them in data\.test_only\): add"):
+    line = "another data.split.seed; note: 2 photos are only measured, for they lie in own (data.test_only)"
+    with pytest.raises(ChromascapeError, match=f"{re.escape(line)}$"):
         check_splits(table, data_of(SPLIT, test_only=["own"]))
     table.loc[2] = table.loc[0]
     table["split"] = ["train", "val", "test"]
     check_splits(table, data)
+
+
+def test_photos_that_are_only_trained_on_or_measured_are_counted_in_a_line_of_their_own() -> None:
+    table = table_of([(path, path[-1] * 64, None) for path in ("own/a", "own/b", "seen/c", "seen/d", "e")])
+    table["split"] = ["train", "train", "test", None, "val"]
+    assert only_note(table, data_of(SPLIT)) == only_note(table, data_of(SPLIT, test_only=["landscapes"])) == ""
+    assert only_note(table, data_of(SPLIT, ["own"], ["seen", "other"])) == (
+        "note: 2 photos are only trained on, for they lie in own (data.train_only)\n"
+        "note: 1 photos are only measured, for they lie in seen, other (data.test_only)\n"
+    )
 
 
 def test_params_of_the_repository_name_a_usable_split() -> None:

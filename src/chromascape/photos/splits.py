@@ -212,6 +212,19 @@ def _inside(photos: pd.DataFrame, folders: list[str]) -> pd.DataFrame:
     return photos[photos["path"].str.startswith(places)] if places else photos[:0]
 
 
+def only_note(manifest: pd.DataFrame, data: Data) -> str:
+    """How many photos are in train or test for their folder's sake: a line for each key that has an effect."""
+    used = manifest[manifest["split"].notna()]
+    return "".join(
+        f"note: {len(_inside(used, names)):,} photos are only {verb}, for they lie in {', '.join(names)} (data.{key})\n"
+        for key, verb, names in (
+            ("train_only", "trained on", data.train_only),
+            ("test_only", "measured", data.test_only),
+        )
+        if len(_inside(used, names))
+    )
+
+
 def _check_apart(trained: pd.DataFrame, measured: pd.DataFrame) -> None:
     """Raises ChromascapeError where a photo that is only trained on shows the scene of one that is only measured."""
     both = measured[measured["group"].isin(trained["group"])]
@@ -273,14 +286,10 @@ def check_splits(manifest: pd.DataFrame, data: Data) -> None:
     counts = manifest["split"].value_counts()
     empty = [name for name in ("train", "val", "test") if not counts.get(name)]
     if empty:
-        only = "".join(
-            f", {len(_inside(manifest[manifest['split'].notna()], names))} of them in data.{key}"
-            for key, names in (("train_only", data.train_only), ("test_only", data.test_only))
-            if len(_inside(manifest[manifest["split"].notna()], names))
-        )
         raise ChromascapeError(
-            f"data.split: no photo fell into {' and '.join(empty)} ({int(counts.sum())} accepted{only}): add photos, "
+            f"data.split: no photo fell into {' and '.join(empty)} ({int(counts.sum())} accepted): add photos, "
             f"raise data.split.{empty[0]} (now {getattr(data.split, empty[0])}) or try another data.split.seed"
+            + f"; {only_note(manifest, data)}".replace("\n", " ").rstrip("; ")
         )
 
 
