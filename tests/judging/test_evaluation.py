@@ -22,6 +22,7 @@ from chromascape.judging import evaluation, report
 from chromascape.judging.evaluation import (
     fixed_rows,
     gain_histogram,
+    headline,
     mean_ab,
     pick_rows,
     predicted_rgb,
@@ -281,6 +282,13 @@ def test_a_metric_is_one_entry_of_the_table(
 
 def test_one_photo_has_no_interval() -> None:
     assert summarize(table_of([1.0]), UNSEEN, 100, seed=0)["gain_over_gray_ci95_db"] is None
+
+
+def test_headline_has_the_models_figures_beside_grays() -> None:
+    figures = summarize(table_of([1.0, -0.5, 0.5]), UNSEEN, 100, seed=0)
+    expected = {"gain_over_gray_db": 0.3333, "win_rate": 0.6667, "psnr_db": 21.3333, "gray_psnr": 21.0}
+    expected |= {"ssim": round(figures["model"]["ssim"], 4), "gray_ssim": round(figures["gray"]["ssim"], 4)}
+    assert headline(figures) == expected and expected["ssim"] != expected["gray_ssim"]
 
 
 def test_histogram_computed_by_hand() -> None:

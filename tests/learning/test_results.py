@@ -62,6 +62,11 @@ def test_val_has_the_figures_that_evaluate_has_of_test(
     assert table["path"].tolist() == [f"photo-{number:03}.png" for number in (3, 4, 5, 6)]
     assert table["group"].tolist() == [*"deef"]
     figures = summary["val"]
+    assert results.headline(summary) == {
+        "val_gain_db": round(figures["gain_over_gray_db"], 4),
+        "val_loss": round(summary["val_loss"], 4),
+        "gray_loss": round(summary["gray_val_loss"], 4),
+    }
     for name in PREDICTIONS:
         assert set(METRICS) <= set(figures[name])
         assert figures[name]["psnr_db"] == pytest.approx(table[f"{name}.psnr_db"].mean())
