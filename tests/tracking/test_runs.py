@@ -624,6 +624,50 @@ def test_headline_figures_stand_on_top_the_others_in_sections(store: Path, param
     assert mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/figures/test.json") == FIGURES
 
 
+def test_a_run_and_its_description_say_what_it_is_and_how_good(store: Path, params: Params, weights: Path) -> None:
+    git("init", "--quiet")
+    shutil.copy(REPOSITORY / "params.yaml", "params.yaml")
+    git("add", "params.yaml")
+    git("commit", "--quiet", "-m", "first")
+    with tracking.new_run(params) as log:
+        assert "lr=0.0123" in runs()[0].info.run_name and runs()[0].data.tags["mlflow.note.content"]
+        log.figures(FIGURES, "val")
+        log.trained(weights)
+    assert "On 7 validation photos: gain over gray **+1.50 dB**" in runs()[0].data.tags["mlflow.note.content"]
+    with tracking.continue_run(params, weights, CURVES) as log:
+        log.figures(FIGURES | {"held_out": False})
+    (run,) = runs()
+    assert run.info.run_name.startswith("efficientnet sample ") and "lr=0.0123" in run.info.run_name
+    said = run.data.tags["mlflow.note.content"]
+    assert "7 test photos" in said and "PSNR dB 24.00 (gray 22.50)" in said and "better than gray on 75 %" in said
+    assert "has trained on these" in said and "chromascape.ended" not in run.data.tags
+
+
+def test_a_run_whose_process_was_killed_shows_as_killed_when_the_next_one_starts(store: Path, params: Params) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from chromascape.params import load_params\n"
+        "from chromascape.tracking import runs\n"
+        "with runs.new_run(load_params(Path('params.yaml'))): os.kill(os.getpid(), 9)"
+    )
+    Path("params.yaml").write_text(yaml.safe_dump(changed_params({"track.experiment": "tests"})), encoding="utf-8")
+    subprocess.run([sys.executable, "-c", script], check=False, timeout=120)
+    mlflow.set_tracking_uri(stores.tracking_uri())
+    assert [run.info.status for run in runs()] == ["RUNNING"]
+    with tracking.new_run(params):
+        assert [run.info.status for run in runs()] == ["KILLED", "RUNNING"]  # not the one that lives
+    assert runs()[0].data.tags["chromascape.ended"] == "killed"
+
+
+def test_a_run_says_where_dvc_ran_it(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lineage.lineage()["chromascape.place"] == "workspace"
+    monkeypatch.setenv("DVC_ROOT", str(store))
+    for folder, expected in {"standalone/tmpa": "temporary", "tmpb": "queue"}.items():
+        copy = store / ".dvc/tmp/exps" / folder
+        copy.mkdir(parents=True)
+        monkeypatch.chdir(copy)
+        assert lineage.lineage()["chromascape.place"] == expected
+
+
 def test_figures_of_one_photo_have_no_interval(store: Path, params: Params) -> None:
     with tracking.new_run(params) as log:
         log.figures(FIGURES | {"gain_over_gray_ci95_db": None})

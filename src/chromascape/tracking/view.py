@@ -26,14 +26,19 @@ CHARTS: list[dict[str, object]] = [
         "displayName": "Validation loss, and gray's",
     },
 ]
+# Of charts, in this order; those without a slash in their name are MLflow's "Model metrics".
+SECTIONS = ("Model metrics", "photos", "test", "gray", "val", "train", "System metrics")
+FOLDED = ("gray", "val", "train", "System metrics")
 
 
 def experiment_tags() -> dict[str, str]:
     """Tags by which MLflow 3 opens an experiment on its runs, with the view in the form in which its page reads one."""
-    section = {"uuid": "headline", "name": "Model metrics", "display": True, "isReordered": False, "isGenerated": True}
-    system = section | {"uuid": "system", "name": "System metrics"}
+    sections = [
+        {"uuid": name, "name": name, "display": name not in FOLDED, "isReordered": True, "isGenerated": True}
+        for name in SECTIONS
+    ]
     charts = [
-        {"uuid": f"headline-{number}", "runsCountToCompare": 100, "metricSectionId": "headline", "isGenerated": False}
+        {"uuid": f"headline-{number}", "runsCountToCompare": 100, "metricSectionId": SECTIONS[0], "isGenerated": False}
         | {"deleted": False}
         | chart
         for number, chart in enumerate(CHARTS)
@@ -44,7 +49,8 @@ def experiment_tags() -> dict[str, str]:
         "selectedColumns": COLUMNS,
         "columnOrder": COLUMNS,
         "compareRunCharts": charts,
-        "compareRunSections": [section, system],
+        "compareRunSections": sections,
+        "isAccordionReordered": True,
     }
     now = int(time.time() * 1000)
     view = {"name": "Gain over gray", "createdAt": now, "updatedAt": now, "state": json.dumps(state)}
