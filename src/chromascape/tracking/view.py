@@ -17,13 +17,14 @@ COLUMNS = [
 ]
 # The page adds a chart for every other metric and picture, section by section.
 CHARTS: list[dict[str, object]] = [
-    {"type": "BAR", "metricKey": "gain_over_gray_db", "displayName": "Gain over gray, dB"},
-    {"type": "BAR", "metricKey": "win_rate_over_gray", "displayName": "Better than gray, share of photos"},
+    {"type": "BAR", "metricKey": "gain_over_gray_db"},
+    {"type": "BAR", "metricKey": "win_rate_over_gray"},
     {
         "type": "LINE",
         "metricKey": "val_loss",
         "selectedMetricKeys": ["val_loss", "gray_val_loss"],
-        "displayName": "Validation loss, and gray's",
+        "lineSmoothness": 0,
+        "useGlobalLineSmoothing": False,
     },
 ]
 # Of charts, in this order; those without a slash in their name are MLflow's "Model metrics".
