@@ -41,8 +41,9 @@ def evaluate_stage(params: Params) -> None:
         log.figures(figures)
         log.photos(manifest, params.data.dir)
         log.files([Path("reports/index.html"), Path("reports/per_photo.csv"), Path("params.yaml")])
-        for name, strip in strips(colorizer, test, table, section.rows, section.seed).items():
-            log.picture(strip, name)
+        fixed = strips(colorizer, test, table, section.rows, section.seed)
+        for number, (name, strip) in enumerate(fixed.items(), start=1):
+            log.picture(strip, f"photo-{number}", name)
         log.model(MODEL)
 
 

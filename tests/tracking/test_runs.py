@@ -519,7 +519,7 @@ def test_an_evaluation_that_mlflow_refuses_is_told_in_one_line(
         log.client = Refusing(log.client, "log_artifact")
         log.figures(FIGURES)
         log.files([weights, weights])
-        log.picture(Image.new("RGB", (8, 8)), "random-1")
+        log.picture(Image.new("RGB", (8, 8)), "photo-1", "a.png")
         assert log.client.calls == 1  # the rest waits for no server that has gone
     (line,) = capsys.readouterr().err.splitlines()
     assert "report and metrics are written; `dvc repro --single-item --force evaluate`" in line
@@ -705,11 +705,12 @@ def test_files_and_pictures_are_kept(store: Path, params: Params, photo: np.ndar
     report.write_text("a report")
     with tracking.new_run(params) as log:
         log.files([report])
-        log.picture(Image.fromarray(photo), "a.png")
+        log.picture(Image.fromarray(photo), "photo-1", "größe.png")
     folder = Path(mlflow.artifacts.download_artifacts(run_id=log.run_id))
     assert (folder / "index.html").read_text() == "a report"
-    (picture,) = (folder / "images").glob("photos*a.png+step+0+*.png")  # as the page looks for it
+    (picture,) = (folder / "images").glob("photos*photo-1+step+0+*.png")  # as the page looks for it
     np.testing.assert_array_equal(np.asarray(Image.open(picture)), photo)
+    assert runs()[0].data.tags["chromascape.photo-1"] == "größe.png"
     assert folder.is_relative_to(store.resolve() / "mlartifacts")
 
 

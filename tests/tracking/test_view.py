@@ -32,7 +32,10 @@ def test_the_view_shows_what_runs_are_compared_by_and_sorts_by_gain() -> None:
     known = {f"metrics.`{name}`" for name in (*HEADLINES, "val_loss", "gray_val_loss", "train_loss")}
     known |= {f"params.`{name}`" for name in flatten(load_params(REPOSITORY / "params.yaml"))}
     assert set(state["selectedColumns"]) <= known and len(state["selectedColumns"]) == 9
-    assert {f"metrics.`{chart['metricKey']}`" for chart in state["compareRunCharts"]} <= known
+    numbers = [chart for chart in state["compareRunCharts"] if chart["type"] != "IMAGE"]
+    assert {f"metrics.`{chart['metricKey']}`" for chart in numbers} <= known
+    pictures = [chart for chart in state["compareRunCharts"] if chart["type"] == "IMAGE"]
+    assert pictures[0]["imageKeys"] == ["photos/photo-1"] and not any(chart["showRunParams"] for chart in pictures)
     sections = {section["uuid"] for section in state["compareRunSections"]}
     assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} <= sections
     assert max(map(len, tags.values())) < 5000  # what some stores take at most

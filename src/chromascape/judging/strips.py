@@ -1,7 +1,5 @@
 """The same test photos in each run, so that runs are compared by picture."""
 
-import re
-
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -14,7 +12,7 @@ from chromascape.photos.source import shown_name
 
 
 def strips(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, count: int, seed: int) -> dict[str, Image.Image]:
-    """gray | faithful | vivid | truth of a random sample, by a name of the photo's path in ASCII.
+    """gray | faithful | vivid | truth of a random sample, by path.
 
     Which photos these are follows from their number and the seed alone, not from the model.
     """
@@ -24,6 +22,7 @@ def strips(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, count: int
         network_lab = colorizer.network_lab(true_lab)
         parts = [predicted_rgb(scale_chroma(true_lab, 0))]
         parts += [predicted_rgb(colorizer.render(network_lab, rendering)) for rendering in ("faithful", "vivid")]
-        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", shown_name(photos.paths[row]))
-        found[name] = Image.fromarray(np.concatenate([*parts, lab.lab_to_rgb(true_lab)], axis=1))
+        found[shown_name(photos.paths[row])] = Image.fromarray(
+            np.concatenate([*parts, lab.lab_to_rgb(true_lab)], axis=1)
+        )
     return found

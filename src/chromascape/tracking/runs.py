@@ -125,9 +125,10 @@ class RunLog:
         for path in paths:
             self._log(lambda file: self.client.log_artifact(self.run_id, file), str(path))
 
-    def picture(self, picture: "Image", name: str) -> None:
-        """A picture of a photo, which the page shows beside the one of the same name in other runs."""
+    def picture(self, picture: "Image", name: str, path: str) -> None:
+        """A picture that the page shows beside the one of the same name in other runs; a tag says of which photo."""
         self._log(lambda: self.client.log_image(self.run_id, picture, key=f"photos/{name}", step=0))
+        self._log(self.client.set_tag, self.run_id, f"chromascape.{name}", path)
 
     def model(self, folder: Path) -> None:
         """The model as a pyfunc that colorizes a photo of any size, with the code and the weights that it needs."""

@@ -27,6 +27,7 @@ CHARTS: list[dict[str, object]] = [
         "useGlobalLineSmoothing": False,
     },
 ]
+PHOTOS = 4  # pictures that the view lays out; by itself the page writes all params beside each
 # Of charts, in this order; those without a slash in their name are MLflow's "Model metrics".
 SECTIONS = ("Model metrics", "photos", "test", "gray", "val", "train", "System metrics")
 FOLDED = ("gray", "val", "train", "System metrics")
@@ -38,11 +39,16 @@ def experiment_tags() -> dict[str, str]:
         {"uuid": name, "name": name, "display": name not in FOLDED, "isReordered": True, "isGenerated": True}
         for name in SECTIONS
     ]
+    photos: list[dict[str, object]] = [
+        {"type": "IMAGE", "metricSectionId": "photos", "imageKeys": [f"photos/photo-{number}"], "showRunParams": False}
+        | {"step": 0}
+        for number in range(1, PHOTOS + 1)
+    ]
     charts = [
         {"uuid": f"headline-{number}", "runsCountToCompare": 100, "metricSectionId": SECTIONS[0], "isGenerated": False}
         | {"deleted": False}
         | chart
-        for number, chart in enumerate(CHARTS)
+        for number, chart in enumerate(CHARTS + photos)
     ]
     state = {
         "orderByKey": COLUMNS[0],
