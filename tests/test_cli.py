@@ -563,7 +563,11 @@ def test_summary_shows_the_model_beside_gray(summary: Callable[..., list[str]], 
     assert len({len(line) for line in lines[:6]}) == 1
     interval = "(95 % interval -0.90 to +0.93)"
     assert lines[6] == f"gain over gray +0.12 dB {interval} on 7 test photos, better than gray on 57 %"
-    assert lines[7:] == [f"report   {tmp_path.resolve() / 'reports' / 'index.html'}", "MLflow   make ui"]
+    assert lines[7:] == [
+        f"report   {tmp_path.resolve() / 'reports' / 'index.html'}",
+        "MLflow   make ui, then:",
+        "runs     http://127.0.0.1:5000",
+    ]
 
 
 def test_summary_without_an_interval_leaves_it_out(summary: Callable[..., list[str]]) -> None:

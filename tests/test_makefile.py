@@ -83,7 +83,8 @@ def test_test_and_lint_install_what_they_need(folder: Path) -> None:
 def test_ui_reads_the_runs_of_this_folder(
     folder: Path, arguments: list[str], port: str, variables: dict[str, str], store: str
 ) -> None:
-    name, given = make(folder, "ui", *arguments, **variables)[-1]
+    *_, printed, (name, given) = make(folder, "ui", *arguments, **variables)
+    assert printed == ("python", ["-m", "chromascape.tracking.page", "--port", port])  # the links, before it waits
     assert name == "mlflow"
     assert given == ["ui", "--host", "127.0.0.1", "--port", port, "--backend-store-uri", store]
 

@@ -519,7 +519,7 @@ def test_an_evaluation_that_mlflow_refuses_is_told_in_one_line(
         log.client = Refusing(log.client, "log_artifact")
         log.figures(FIGURES)
         log.files([weights, weights])
-        log.picture(Image.new("RGB", (8, 8)), "random-1")
+        log.picture(Image.new("RGB", (8, 8)), "photo-1", "a.png")
         assert log.client.calls == 1  # the rest waits for no server that has gone
     (line,) = capsys.readouterr().err.splitlines()
     assert "report and metrics are written; `dvc repro --single-item --force evaluate`" in line
@@ -606,7 +606,7 @@ FIGURES = {
 
 def test_headline_figures_stand_on_top_the_others_in_sections(store: Path, params: Params) -> None:
     with tracking.new_run(params) as log:
-        log.figures(FIGURES)
+        log.figures(FIGURES | {"n_seen": {"model": 0, "shipped": 2}})
     (run,) = runs()
     assert run.data.metrics == {
         "gain_over_gray_db": 1.5,
@@ -621,7 +621,52 @@ def test_headline_figures_stand_on_top_the_others_in_sections(store: Path, param
         "gray/ssim": 0.91,
     }
     assert (run.data.tags["test.n_photos"], run.data.tags["test.held_out"]) == ("7", "true")
-    assert mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/figures/test.json") == FIGURES
+    assert run.data.tags["test.n_seen.shipped"] == "2"
+    assert mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/figures/test.json").items() >= FIGURES.items()
+
+
+def test_a_run_and_its_description_say_what_it_is_and_how_good(store: Path, params: Params, weights: Path) -> None:
+    git("init", "--quiet")
+    shutil.copy(REPOSITORY / "params.yaml", "params.yaml")
+    git("add", "params.yaml")
+    git("commit", "--quiet", "-m", "first")
+    with tracking.new_run(params) as log:
+        assert "lr=0.0123" in runs()[0].info.run_name and runs()[0].data.tags["mlflow.note.content"]
+        log.figures(FIGURES, "val")
+        log.trained(weights)
+    assert "On 7 validation photos: gain over gray **+1.50 dB**" in runs()[0].data.tags["mlflow.note.content"]
+    with tracking.continue_run(params, weights, CURVES) as log:
+        log.figures(FIGURES | {"held_out": False})
+    (run,) = runs()
+    assert run.info.run_name.startswith("efficientnet sample ") and "lr=0.0123" in run.info.run_name
+    said = run.data.tags["mlflow.note.content"]
+    assert "7 test photos" in said and "PSNR dB 24.00 (gray 22.50)" in said and "better than gray on 75 %" in said
+    assert "has trained on these" in said and "chromascape.ended" not in run.data.tags
+
+
+def test_a_run_whose_process_was_killed_shows_as_killed_when_the_next_one_starts(store: Path, params: Params) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from chromascape.params import load_params\n"
+        "from chromascape.tracking import runs\n"
+        "with runs.new_run(load_params(Path('params.yaml'))): os.kill(os.getpid(), 9)"
+    )
+    Path("params.yaml").write_text(yaml.safe_dump(changed_params({"track.experiment": "tests"})), encoding="utf-8")
+    subprocess.run([sys.executable, "-c", script], check=False, timeout=120)
+    mlflow.set_tracking_uri(stores.tracking_uri())
+    assert [run.info.status for run in runs()] == ["RUNNING"]
+    with tracking.new_run(params):
+        assert [run.info.status for run in runs()] == ["KILLED", "RUNNING"]  # not the one that lives
+    assert runs()[0].data.tags["chromascape.ended"] == "killed"
+
+
+def test_a_run_says_where_dvc_ran_it(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lineage.lineage()["chromascape.place"] == "workspace"
+    monkeypatch.setenv("DVC_ROOT", str(store))
+    for folder, expected in {"standalone/tmpa": "temporary", "tmpb": "queue"}.items():
+        copy = store / ".dvc/tmp/exps" / folder
+        copy.mkdir(parents=True)
+        monkeypatch.chdir(copy)
+        assert lineage.lineage()["chromascape.place"] == expected
 
 
 def test_figures_of_one_photo_have_no_interval(store: Path, params: Params) -> None:
@@ -660,11 +705,12 @@ def test_files_and_pictures_are_kept(store: Path, params: Params, photo: np.ndar
     report.write_text("a report")
     with tracking.new_run(params) as log:
         log.files([report])
-        log.picture(Image.fromarray(photo), "a.png")
+        log.picture(Image.fromarray(photo), "photo-1", "größe.png")
     folder = Path(mlflow.artifacts.download_artifacts(run_id=log.run_id))
     assert (folder / "index.html").read_text() == "a report"
-    (picture,) = (folder / "images").glob("photos*a.png+step+0+*.png")  # as the page looks for it
+    (picture,) = (folder / "images").glob("photos*photo-1+step+0+*.png")  # as the page looks for it
     np.testing.assert_array_equal(np.asarray(Image.open(picture)), photo)
+    assert runs()[0].data.tags["chromascape.photo-1"] == "größe.png"
     assert folder.is_relative_to(store.resolve() / "mlartifacts")
 
 

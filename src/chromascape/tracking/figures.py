@@ -33,9 +33,10 @@ def metrics_of(figures: dict[str, Any], split: str) -> dict[str, float]:
 
 def constants_of(figures: dict[str, Any], split: str) -> dict[str, str]:
     """Counts and yes-or-no as tags such as `test.n_photos`: a chart of them says nothing."""
+    counts = {f"n_seen.{name}": value for name, value in (figures.get("n_seen") or {}).items()}
     return {
         f"{split}.{name}": str(value).lower()
-        for name, value in figures.items()
+        for name, value in {**figures, **counts}.items()
         if isinstance(value, int) and name not in HEADLINES
     }
 

@@ -25,7 +25,7 @@ def changes(params: Params, committed: str) -> dict[str, Any]:
     return {
         key.removeprefix("train."): value
         for key, value in flatten(params).items()
-        if key in defaults and str(value) != str(defaults[key]) and key not in NAMED_ALREADY
+        if key in defaults and not _same(value, defaults[key]) and key not in NAMED_ALREADY
     }
 
 
@@ -50,6 +50,16 @@ def description(params: Params) -> str:
 
 def _data_name(params: Params) -> str:
     return Path(params.data.dir).name or "photos"
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Whether they are equal, 200 and 200.0 too, and 1e-3, which YAML 1.1 takes for text."""
+    if isinstance(value, float) and isinstance(default, str):
+        try:
+            return value == float(default)
+        except ValueError:
+            return False
+    return bool(value == default) or str(value) == str(default)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

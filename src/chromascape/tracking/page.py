@@ -25,8 +25,11 @@ def links(port: int = 5000) -> dict[str, str]:
     last = read_run_file()
     if not last.get("experiment_id") or last.get("tracking_uri") != without_credentials(tracking_uri()):
         return {"runs": base}
-    experiment = f"{base}/#/experiments/{last['experiment_id']}/runs"
-    return {"runs": f"{experiment}?viewStateShareKey={VIEW}", "last run": f"{experiment}/{last['run_id']}"}
+    experiment, training = f"{base}/#/experiments/{last['experiment_id']}/runs", "workflowType=machine_learning"
+    return {
+        "runs": f"{experiment}?{training}&viewStateShareKey={VIEW}",
+        "last run": f"{experiment}/{last['run_id']}?{training}",
+    }
 
 
 def read_run_file() -> dict[str, Any]:

@@ -117,12 +117,12 @@ class RunLog:
 
     def pictures(self, folder: Path) -> None:
         """The pictures of a folder, which the page shows beside those of the same names in other runs."""
-        for file in sorted(folder.glob("*.jpg")):
-            picture = to_rgb(open_photo(read_bytes(file)))
-            self._log(self._picture, picture, f"photos/{file.stem}")
+        for number, file in enumerate(sorted(folder.glob("*.jpg")), start=1):
+            self._log(self._picture, to_rgb(open_photo(read_bytes(file))), number, file.stem)
 
-    def _picture(self, picture: Image.Image, key: str) -> None:
-        self.client.log_image(self.run_id, picture, key=key, step=0)
+    def _picture(self, picture: Image.Image, number: int, name: str) -> None:
+        self.client.log_image(self.run_id, picture, key=f"photos/photo-{number}", step=0)
+        self.client.set_tag(self.run_id, f"chromascape.photo-{number}", name)
 
     def model(self, folder: Path) -> None:
         """The model as a pyfunc that colorizes a photo of any size, with the code and the weights that it needs."""

@@ -17,26 +17,38 @@ COLUMNS = [
 ]
 # The page adds a chart for every other metric and picture, section by section.
 CHARTS: list[dict[str, object]] = [
-    {"type": "BAR", "metricKey": "gain_over_gray_db", "displayName": "Gain over gray, dB"},
-    {"type": "BAR", "metricKey": "win_rate_over_gray", "displayName": "Better than gray, share of photos"},
+    {"type": "BAR", "metricKey": "gain_over_gray_db"},
+    {"type": "BAR", "metricKey": "win_rate_over_gray"},
     {
         "type": "LINE",
         "metricKey": "val_loss",
         "selectedMetricKeys": ["val_loss", "gray_val_loss"],
-        "displayName": "Validation loss, and gray's",
+        "lineSmoothness": 0,
+        "useGlobalLineSmoothing": False,
     },
 ]
+PHOTOS = 4  # pictures that the view lays out; by itself the page writes all params beside each
+# Of charts, in this order; those without a slash in their name are MLflow's "Model metrics".
+SECTIONS = ("Model metrics", "photos", "test", "gray", "val", "train", "System metrics")
+FOLDED = ("gray", "val", "train", "System metrics")
 
 
 def experiment_tags() -> dict[str, str]:
     """Tags by which MLflow 3 opens an experiment on its runs, with the view in the form in which its page reads one."""
-    section = {"uuid": "headline", "name": "Model metrics", "display": True, "isReordered": False, "isGenerated": True}
-    system = section | {"uuid": "system", "name": "System metrics"}
+    sections = [
+        {"uuid": name, "name": name, "display": name not in FOLDED, "isReordered": True, "isGenerated": True}
+        for name in SECTIONS
+    ]
+    photos: list[dict[str, object]] = [
+        {"type": "IMAGE", "metricSectionId": "photos", "imageKeys": [f"photos/photo-{number}"], "showRunParams": False}
+        | {"step": 0}
+        for number in range(1, PHOTOS + 1)
+    ]
     charts = [
-        {"uuid": f"headline-{number}", "runsCountToCompare": 100, "metricSectionId": "headline", "isGenerated": False}
+        {"uuid": f"headline-{number}", "runsCountToCompare": 100, "metricSectionId": SECTIONS[0], "isGenerated": False}
         | {"deleted": False}
         | chart
-        for number, chart in enumerate(CHARTS)
+        for number, chart in enumerate(CHARTS + photos)
     ]
     state = {
         "orderByKey": COLUMNS[0],
@@ -44,7 +56,8 @@ def experiment_tags() -> dict[str, str]:
         "selectedColumns": COLUMNS,
         "columnOrder": COLUMNS,
         "compareRunCharts": charts,
-        "compareRunSections": [section, system],
+        "compareRunSections": sections,
+        "isAccordionReordered": True,
     }
     now = int(time.time() * 1000)
     view = {"name": "Gain over gray", "createdAt": now, "updatedAt": now, "state": json.dumps(state)}

@@ -1,0 +1,77 @@
+"""The view of the run table in the form in which the page of MLflow 3.17 reads one, and the links to it."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import pytest
+from conftest import REPOSITORY
+
+from chromascape.files import write_json
+from chromascape.params import flatten, load_params
+from chromascape.tracking import page, view
+from chromascape.tracking import store as stores
+from chromascape.tracking.figures import HEADLINES
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_view_shows_what_runs_are_compared_by_and_sorts_by_gain() -> None:
+    tags = view.experiment_tags()
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    saved = json.loads(tags["mlflow.sharedViewState.comparison"])
+    assert {type(saved["name"]), type(saved["createdAt"]), type(saved["state"])} == {str, int}  # else it is refused
+    state = json.loads(saved["state"])
+    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`gain_over_gray_db`", False)
+    known = {f"metrics.`{name}`" for name in (*HEADLINES, "val_loss", "gray_val_loss", "train_loss")}
+    known |= {f"params.`{name}`" for name in flatten(load_params(REPOSITORY / "params.yaml"))}
+    assert set(state["selectedColumns"]) <= known and len(state["selectedColumns"]) == 9
+    numbers = [chart for chart in state["compareRunCharts"] if chart["type"] != "IMAGE"]
+    assert {f"metrics.`{chart['metricKey']}`" for chart in numbers} <= known
+    pictures = [chart for chart in state["compareRunCharts"] if chart["type"] == "IMAGE"]
+    assert pictures[0]["imageKeys"] == ["photos/photo-1"] and not any(chart["showRunParams"] for chart in pictures)
+    sections = {section["uuid"] for section in state["compareRunSections"]}
+    assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} <= sections
+    assert max(map(len, tags.values())) < 5000  # what some stores take at most
+
+
+def test_an_experiment_has_the_view_and_keeps_what_somebody_changed(workplace: Path) -> None:
+    mlflow.set_tracking_uri(stores.tracking_uri())
+    try:
+        client = mlflow.MlflowClient()
+        old = client.create_experiment("old", tags={"mlflow.sharedViewState.comparison": "theirs"})
+        assert stores.connect("old") == old
+        tags = client.get_experiment(old).tags
+        assert tags["mlflow.sharedViewState.comparison"] == "theirs"
+        assert tags["mlflow.experimentKind"] == "custom_model_development"
+        assert set(view.experiment_tags()) <= set(client.get_experiment(stores.connect("new")).tags)
+    finally:
+        mlflow.set_tracking_uri(None)
+
+
+def test_links_lead_to_the_view_and_to_the_last_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert page.links(8080) == {"runs": "http://127.0.0.1:8080"}  # before any run
+    kept = {"run_id": "abc", "experiment_id": "7", "tracking_uri": stores.tracking_uri()}
+    write_json(kept, page.RUN_FILE)
+    start = "http://127.0.0.1:8080/#/experiments/7/runs"
+    assert page.links(8080) == {
+        "runs": f"{start}?workflowType=machine_learning&viewStateShareKey=comparison",
+        "last run": f"{start}/abc?workflowType=machine_learning",
+    }
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@host/mlflow/")
+    assert page.links() == {"runs": "https://host/mlflow"}  # the run is in another store
+    write_json(kept | {"tracking_uri": "https://host/mlflow/"}, page.RUN_FILE)
+    assert page.links()["last run"].startswith("https://host/mlflow/#/experiments/7/runs/abc")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "null", '{"run_id": 3}'])
+def test_a_damaged_file_of_the_run_is_none(content: str) -> None:
+    page.RUN_FILE.parent.mkdir()
+    page.RUN_FILE.write_text(content)
+    assert page.read_run_file() == {} and list(page.links()) == ["runs"]
