@@ -8,10 +8,11 @@ from typing import Any
 DEFAULTS: dict[str, Any] = {
     "data.dir": "data/sample",
     "data.train_only": [],
+    "data.test_only": ["landscapes"],
     "data.split.train": 0.8,
     "data.split.val": 0.1,
     "data.split.test": 0.1,
-    "data.split.seed": 223,
+    "data.split.seed": 32,
     "data.split.burst_seconds": 5.0,
     "data.split.same_scene": [
         "mvtb-data/campus/*",
@@ -65,6 +66,7 @@ DEFAULTS: dict[str, Any] = {
     "train.seed": 0,
     "train.device": "auto",
     "train.precision": "auto",
+    "train.checkpoint_seconds": 60.0,
     "evaluate.bootstrap": 10000,
     "evaluate.seed": 0,
     "evaluate.rows": 4,

@@ -519,7 +519,8 @@ def test_an_evaluation_that_mlflow_refuses_is_told_in_one_line(
         log.client = Refusing(log.client, "log_artifact")
         log.figures(FIGURES)
         log.files([weights, weights])
-        log.picture(Image.new("RGB", (8, 8)), "photo-1", "a.png")
+        Image.new("RGB", (8, 8)).save("a.jpg")
+        log.pictures(Path.cwd())
         assert log.client.calls == 1  # the rest waits for no server that has gone
     (line,) = capsys.readouterr().err.splitlines()
     assert "report and metrics are written; `dvc repro --single-item --force evaluate`" in line
@@ -705,12 +706,14 @@ def test_files_and_pictures_are_kept(store: Path, params: Params, photo: np.ndar
     report.write_text("a report")
     with tracking.new_run(params) as log:
         log.files([report])
-        log.picture(Image.fromarray(photo), "photo-1", "größe.png")
+        Path("strips").mkdir()
+        Image.fromarray(photo).save("strips/abc.jpg")
+        log.pictures(Path("strips"))
     folder = Path(mlflow.artifacts.download_artifacts(run_id=log.run_id))
     assert (folder / "index.html").read_text() == "a report"
     (picture,) = (folder / "images").glob("photos*photo-1+step+0+*.png")  # as the page looks for it
-    np.testing.assert_array_equal(np.asarray(Image.open(picture)), photo)
-    assert runs()[0].data.tags["chromascape.photo-1"] == "größe.png"
+    np.testing.assert_array_equal(np.asarray(Image.open(picture)), np.asarray(Image.open("strips/abc.jpg")))
+    assert runs()[0].data.tags["chromascape.photo-1"] == "abc"
     assert folder.is_relative_to(store.resolve() / "mlartifacts")
 
 
@@ -849,17 +852,17 @@ def test_a_training_that_was_stopped_goes_on_in_its_run_and_nothing_is_logged_tw
         for row in CURVES.to_dict("records"):  # a training that goes on gives the rows that it has again
             log.epoch(row)
         log.images_per_second(12.5)
-        log.figures(FIGURES, prefix="val.")
+        log.figures(FIGURES, "val")
     with tracking.new_run(params, first) as log:  # killed before its outputs were written
         log.epoch(CURVES.to_dict("records")[-1])
         log.images_per_second(12.5)
-        log.figures(FIGURES, prefix="val.")
+        log.figures(FIGURES, "val")
         log.trained(weights)
     (run,) = runs()
     assert run.info.status == "FINISHED" and run.data.tags["chromascape.state"] == "trained"
     for name in ("train_loss", "val_loss", "gray_val_loss", "lr"):
         assert history(run, name) == list(zip([1, 2, 3], CURVES[name], strict=True))
-    assert history(run, "images_per_second") == [(0, 12.5)] and history(run, "val.model.psnr_db") == [(0, 24.0)]
+    assert history(run, "train/images_per_second") == [(0, 12.5)] and history(run, "val/psnr_db") == [(0, 24.0)]
     training = {n: str(v) for n, v in flatten(params).items() if not n.startswith(("evaluate.", "jobs"))}
     assert run.data.params == training
 
