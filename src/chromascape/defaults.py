@@ -8,7 +8,7 @@ from typing import Any
 DEFAULTS: dict[str, Any] = {
     "data.dir": "data/sample",
     "data.train_only": [],
-    "data.test_only": ["landscapes"],
+    "data.test_only": ["sample-landscapes"],
     "data.split.train": 0.8,
     "data.split.val": 0.1,
     "data.split.test": 0.1,

@@ -70,7 +70,7 @@ def test_every_file_has_its_row_of_provenance(laid: tuple[Path, list[dict[str, s
 
 
 def of_packages(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    return [row for row in rows if not row["path"].startswith("landscapes/")]
+    return [row for row in rows if not row["path"].startswith("sample-landscapes/")]
 
 
 def test_provenance_names_package_version_author_licence_and_file(
@@ -91,10 +91,10 @@ def test_provenance_names_author_licence_and_source_of_each_landscape(
     laid: tuple[Path, list[dict[str, str]], int],
 ) -> None:
     folder, every, _ = laid
-    rows = {row["path"]: row for row in every if row["path"].startswith("landscapes/")}
-    assert list(rows) == [f"landscapes/{credit['file']}" for credit in credits()]
+    rows = {row["path"]: row for row in every if row["path"].startswith("sample-landscapes/")}
+    assert list(rows) == [f"sample-landscapes/{credit['file']}" for credit in credits()]
     for credit in credits():
-        row = rows[f"landscapes/{credit['file']}"]
+        row = rows[f"sample-landscapes/{credit['file']}"]
         assert [row[key] for key in ("package", "version", "author", "file")] == [
             credit[key] for key in ("package", "version", "author", "source")
         ]
@@ -149,7 +149,7 @@ def test_the_sample_is_the_same_bytes_again(
     for name in ("1", "2"):
         assert sample.write_sample(tmp_path / name, tmp_path / f"{name}.csv", 200, few_landscapes) == 5
     names = source.list_files(tmp_path / "1")
-    laid = ["landscapes/aitzgorri.jpg", "landscapes/picos-de-europa.jpg"]  # not the one without credits
+    laid = ["sample-landscapes/aitzgorri.jpg", "sample-landscapes/picos-de-europa.jpg"]  # not the one without credits
     assert names == [*laid, "scikit-image/astronaut.png", "scikit-image/camera.png", "scikit-image/rocket.jpg"]
     for name in names:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
@@ -215,7 +215,7 @@ def test_params_of_the_repository_give_the_sample_usable_splits(manifest: pd.Dat
     assert counts["val"] >= 5
     # Figures on the sample are figures on landscapes, and on all of them.
     assert manifest.index[manifest["split"] == "test"].tolist() == sorted(
-        f"landscapes/{row['file']}" for row in credits()
+        f"sample-landscapes/{row['file']}" for row in credits()
     )
     campus = manifest[manifest.index.str.contains("/campus/")]
     assert len(campus) == 25

@@ -504,12 +504,12 @@ def test_a_slip_in_a_folder_s_name_is_one_line_that_names_key_and_folder(
 
 
 def test_the_sample_s_own_folder_may_be_missing_from_the_measured_ones_alone(tmp_path: Path) -> None:
-    check_named_folders(tmp_path, data_of(SPLIT, test_only=["landscapes"]))
-    with pytest.raises(ChromascapeError, match="'landscapes' does not exist"):
-        check_named_folders(tmp_path, data_of(SPLIT, train_only=["landscapes"]))
-    (tmp_path / "landscapes").touch()
-    with pytest.raises(ChromascapeError, match="'landscapes' is no folder"):
-        check_named_folders(tmp_path, data_of(SPLIT, test_only=["landscapes"]))
+    check_named_folders(tmp_path, data_of(SPLIT, test_only=["sample-landscapes"]))
+    with pytest.raises(ChromascapeError, match="'sample-landscapes' does not exist"):
+        check_named_folders(tmp_path, data_of(SPLIT, train_only=["sample-landscapes"]))
+    (tmp_path / "sample-landscapes").touch()
+    with pytest.raises(ChromascapeError, match="'sample-landscapes' is no folder"):
+        check_named_folders(tmp_path, data_of(SPLIT, test_only=["sample-landscapes"]))
 
 
 def test_adding_real_photos_moves_only_those_whose_copies_came(tmp_path: Path, validate: Any) -> None:
@@ -556,7 +556,7 @@ def test_an_empty_split_is_told_with_the_ways_out() -> None:
 def test_photos_that_are_only_trained_on_or_measured_are_counted_in_a_line_of_their_own() -> None:
     table = table_of([(path, path[-1] * 64, None) for path in ("own/a", "own/b", "seen/c", "seen/d", "e")])
     table["split"] = ["train", "train", "test", None, "val"]
-    assert only_note(table, data_of(SPLIT)) == only_note(table, data_of(SPLIT, test_only=["landscapes"])) == ""
+    assert only_note(table, data_of(SPLIT)) == only_note(table, data_of(SPLIT, test_only=["sample-landscapes"])) == ""
     assert only_note(table, data_of(SPLIT, ["own"], ["seen", "other"])) == (
         "note: 2 photos are only trained on, for they lie in own (data.train_only)\n"
         "note: 1 photos are only measured, for they lie in seen, other (data.test_only)\n"

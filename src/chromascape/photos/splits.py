@@ -13,7 +13,8 @@ from chromascape.errors import ChromascapeError
 from chromascape.params import Data, Split
 from chromascape.photos import source
 
-LANDSCAPES = "landscapes"  # the folder of the sample whose photos are only measured
+# The folder of the sample whose photos are only measured: a name that nobody else gives a folder of photos.
+LANDSCAPES = "sample-landscapes"
 _MISSING = "does not exist"
 
 
