@@ -110,5 +110,5 @@ def save_model(
 
 
 def curves(trained: Trained) -> pd.DataFrame:
-    """The history of the training, a row an epoch."""
-    return pd.DataFrame(trained.history)
+    """The history of the training, a row an epoch; the columns stand as here also where it came from a checkpoint."""
+    return pd.DataFrame(trained.history, columns=["epoch", "train_loss", "val_loss", "gray_val_loss", "lr"])
