@@ -22,7 +22,8 @@ def train_stage(params: Params) -> None:
     """From Lab shards to weights, their card, and their figures on the validation photos."""
     section, cache = params.train, Path("data/lab")
     check_train(section)
-    photos = Shards(cache, SPLITS if section.photos == "all" else ("train",))
+    train_photos = Shards(cache, ("train",))
+    photos = Shards(cache, SPLITS) if section.photos == "all" else train_photos
     val = Shards(cache, ("val",))
     manifest = read_manifest(Path("data/manifest.csv"))
     with (
@@ -40,7 +41,7 @@ def train_stage(params: Params) -> None:
         trained = train(photos, val, section, on_epoch, checkpoints)
         run_log.images_per_second(trained.images_per_second)
         colorizer = results.trained_colorizer(trained, params, val)
-        table, figures = results.measure(colorizer, val, Shards(cache, ("train",)), manifest, params)
+        table, figures = results.measure(colorizer, val, train_photos, manifest, params)
         summary = results.training_summary(trained, colorizer, len(photos), len(val), figures)
         results.save_model(MODEL, trained, colorizer, params, manifest, summary)
         write_table(results.curves(trained), Path("metrics/curves.csv"))

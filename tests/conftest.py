@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
 from chromascape.params import Params, read_yaml
 from chromascape.photos import reading, source
+from chromascape.photos.manifest import COLUMNS, TYPES
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -61,6 +63,20 @@ def png_16_bit(rgb: np.ndarray) -> bytes:
 def load_rgb(path: Path, *limits: source.Limits) -> Image.Image:
     """A photo file as upright 8-bit RGB, by the three steps that the project takes."""
     return reading.to_rgb(reading.open_photo(source.read_bytes(path, *limits), *limits))
+
+
+def save(path: Path, picture: np.ndarray | Image.Image, **options: Any) -> Path:
+    """Write a picture, whose format its name tells; returns the path."""
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.ascontiguousarray(picture))
+    image.save(path, **options)
+    return path
+
+
+def table_of(contents: list[tuple[str, str | None, str | None]]) -> pd.DataFrame:
+    """A manifest with what grouping needs, from (path, SHA-256, perceptual hash)."""
+    return (
+        pd.DataFrame(contents, columns=["path", "sha256", "phash"], dtype=object).reindex(columns=COLUMNS).astype(TYPES)
+    )
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -15,6 +15,8 @@ import yaml
 from conftest import REPOSITORY, changed_params
 from dvc.repo import Repo
 
+from chromascape.params import flatten_values
+
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 NO_STAGE = ("track.", "jobs")  # where runs go, and how many processes: neither changes a result
 RECORD = """
@@ -28,14 +30,6 @@ for out in outs:
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     Path(out).write_text(stage)
 """
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values as one level of dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
 
 
 def another(value: Any) -> Any:
@@ -91,7 +85,7 @@ def stages_that_ran(folder: Path, params: dict[str, Any]) -> list[str]:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_every_changed_key_runs_the_stages_that_depend_on_it(repo: Path) -> None:
-    start = flat(changed_params({}))
+    start = flatten_values(changed_params({}))
     assert sorted(stages_that_ran(repo, changed_params({}))) == sorted(STAGES)
     changes: dict[str, Any] = {}
     wrong = {}

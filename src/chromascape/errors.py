@@ -1,6 +1,8 @@
 """The one exception that a user is meant to see."""
 
+import difflib
 import errno
+from collections.abc import Iterable
 
 
 class ChromascapeError(Exception):
@@ -22,3 +24,15 @@ def explain_os_error(error: OSError) -> str:
     hint = hints.get(error.errno or 0)
     reason = error.strerror or str(error)
     return f"{place}{reason}" + (f"; {hint}" if hint else "")
+
+
+def choices(names: Iterable[str]) -> str:
+    """'a', 'b' or 'c', as pydantic writes it."""
+    *first, last = [repr(name) for name in names]
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """A hint at the known name that is most like this one, with the prefix before it; empty where none is like it."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {prefix}{near[0]}?" if near else ""

@@ -95,7 +95,7 @@ def clean_leftovers(folder: Path, about_to_write: str = "") -> None:
         return
     for file, match in found:
         process = int(match["process"])
-        if _alive(process) and not (process == os.getpid() and match["name"] == about_to_write):
+        if is_alive(process) and not (process == os.getpid() and match["name"] == about_to_write):
             continue
         path = folder / match["name"]
         if match["kind"] == "old" and not path.exists():
@@ -115,7 +115,8 @@ def _part(path: Path, kind: str) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.{kind}.part")
 
 
-def _alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether a process of this number runs on this machine; on Windows, which can't be asked, always True."""
     if os.name == "nt":
         return True
     try:

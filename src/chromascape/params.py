@@ -1,12 +1,11 @@
 """`params.yaml` as typed, validated objects. Every error names the key and what it may be."""
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from chromascape.errors import ChromascapeError
+from chromascape.errors import ChromascapeError, did_you_mean
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -187,14 +186,15 @@ def read_yaml(path: Path) -> Any:
 
 def flatten(params: BaseModel) -> dict[str, Any]:
     """Params as one level of dotted keys, e.g. `{"train.lr": 0.002}`."""
+    return flatten_values(params.model_dump(by_alias=True))
 
-    def walk(values: dict[str, Any], prefix: str) -> dict[str, Any]:
-        flat: dict[str, Any] = {}
-        for key, value in values.items():
-            flat |= walk(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-        return flat
 
-    return walk(params.model_dump(by_alias=True), "")
+def flatten_values(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values as one level of dotted keys, each after the prefix."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flatten_values(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 def _explain(problem: Any) -> str:
@@ -202,8 +202,8 @@ def _explain(problem: Any) -> str:
     parts = [str(part) for part in problem["loc"]]
     key = ".".join(parts)
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(parts[-1], _sibling_keys(parts), n=1)
-        return f"{key}: unknown key" + (f"; did you mean {'.'.join([*parts[:-1], near[0]])}?" if near else "")
+        prefix = "".join(f"{part}." for part in parts[:-1])
+        return f"{key}: unknown key{did_you_mean(parts[-1], _sibling_keys(parts), prefix)}"
     if problem["type"] == "missing":
         return f"{key}: this key is missing"
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")

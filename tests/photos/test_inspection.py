@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import load_rgb, make_photo, write_photos
+from conftest import load_rgb, make_photo, save, write_photos
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
@@ -21,12 +21,6 @@ from chromascape.photos.manifest import COLUMNS, INTEGERS
 
 SETTINGS = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 LIMITS = source.Limits(max_pixels=1_000_000, max_file_bytes=1_000_000)
-
-
-def save(path: Path, picture: np.ndarray | Image.Image, **options: Any) -> Path:
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.ascontiguousarray(picture))
-    image.save(path, **options)
-    return path
 
 
 def exif_with(orientation: int) -> Image.Exif:

@@ -9,26 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_photo, write_photos
+from conftest import make_photo, save, table_of, write_photos
 from PIL import Image
 
 from chromascape.params import Params, Split
 from chromascape.photos import inspection, source
-from chromascape.photos.manifest import COLUMNS, INTEGERS, TYPES, read_manifest, summarize, write_manifest
+from chromascape.photos.manifest import COLUMNS, INTEGERS, read_manifest, summarize, write_manifest
 from chromascape.photos.splits import add_groups
-
-
-def save(path: Path, picture: np.ndarray | Image.Image, **options: Any) -> Path:
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.ascontiguousarray(picture))
-    image.save(path, **options)
-    return path
-
-
-def table_of(contents: list[tuple[str, str | None, str | None]]) -> pd.DataFrame:
-    """A manifest with what grouping needs, from (path, SHA-256, perceptual hash)."""
-    return (
-        pd.DataFrame(contents, columns=["path", "sha256", "phash"], dtype=object).reindex(columns=COLUMNS).astype(TYPES)
-    )
 
 
 def same(left: pd.DataFrame, right: pd.DataFrame) -> None:

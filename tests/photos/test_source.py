@@ -7,20 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from conftest import write_photos
-from PIL import Image
 
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params
 from chromascape.photos import inspection, source
-
-
-def save(path: Path, picture: np.ndarray | Image.Image, **options: Any) -> Path:
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.ascontiguousarray(picture))
-    image.save(path, **options)
-    return path
 
 
 @pytest.fixture

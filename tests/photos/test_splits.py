@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import changed_params, make_photo, write_photos
+from conftest import changed_params, make_photo, save, table_of, write_photos
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -41,19 +41,6 @@ NAMES = {"train", "val", "test"}
 
 def data_of(split: Split, train_only: list[str] | None = None, test_only: list[str] | None = None) -> Data:
     return Data(dir="photos", train_only=train_only or [], test_only=test_only or [], split=split)
-
-
-def save(path: Path, picture: np.ndarray | Image.Image, **options: Any) -> Path:
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.ascontiguousarray(picture))
-    image.save(path, **options)
-    return path
-
-
-def table_of(contents: list[tuple[str, str | None, str | None]]) -> pd.DataFrame:
-    """A manifest with what grouping needs, from (path, SHA-256, perceptual hash)."""
-    return (
-        pd.DataFrame(contents, columns=["path", "sha256", "phash"], dtype=object).reindex(columns=COLUMNS).astype(TYPES)
-    )
 
 
 def group_up(table: pd.DataFrame, bits: int = 4, split: Split = SPLIT) -> None:

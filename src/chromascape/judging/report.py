@@ -10,15 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from chromascape.color import lab
 from chromascape.color.metrics import METRICS
-from chromascape.colorizing.colorizer import Colorizer, scale_chroma
+from chromascape.colorizing.colorizer import Colorizer
 from chromascape.defaults import DEFAULTS, changes
 from chromascape.errors import ChromascapeError
 from chromascape.judging import findings
 from chromascape.judging.charts import curves_svg, histogram_svg
-from chromascape.judging.evaluation import fixed_rows, pick_rows, predicted_rgb
+from chromascape.judging.evaluation import fixed_rows, pick_rows
 from chromascape.judging.predictions import caveats, labels
+from chromascape.judging.strips import four_ways
 from chromascape.params import Params, flatten
 from chromascape.photos.pages import data_uri, render_page
 from chromascape.photos.shards import Shards
@@ -64,16 +64,8 @@ def strips(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, count: int
 
 
 def _strip(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, row: int, fixed: bool) -> Strip:
-    true_lab = lab.dequantise(photos.read(np.array([row]))[0].transpose(1, 2, 0))
-    picture = colorizer.network_lab(true_lab)
-    pictures = {
-        "gray": predicted_rgb(scale_chroma(true_lab, 0)),
-        "faithful": predicted_rgb(colorizer.render(picture, "faithful")),
-        "vivid": predicted_rgb(colorizer.render(picture, "vivid")),
-        "truth": lab.lab_to_rgb(true_lab),
-    }
     figures = table.drop(columns=["path", "group"]).iloc[row].to_dict()
-    return Strip(shown_name(photos.paths[row]), pictures, figures, fixed)
+    return Strip(shown_name(photos.paths[row]), four_ways(colorizer, photos, row), figures, fixed)
 
 
 def shown_params(params: Params) -> dict[str, Any]:

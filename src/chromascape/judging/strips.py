@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from PIL import Image
 
 from chromascape.color import lab
@@ -30,13 +31,21 @@ def fixed_photos(paths: list[str], manifest: pd.DataFrame, count: int) -> dict[s
     return {digest[:12]: row for digest, row in chosen}
 
 
-def strip(colorizer: Colorizer, photos: Shards, row: int) -> Image.Image:
-    """gray | faithful | vivid | truth of one photo side by side, each as it is cached."""
+def four_ways(colorizer: Colorizer, photos: Shards, row: int) -> dict[str, NDArray[np.uint8]]:
+    """One photo as it is cached: gray, faithful, vivid and truth, uint8 (H, W, 3) each, by name."""
     truth = lab.dequantise(photos.read(np.array([row]))[0].transpose(1, 2, 0))
     picture = colorizer.network_lab(truth)
-    rendered = [predicted_rgb(colorizer.render(picture, rendering)) for rendering in ("faithful", "vivid")]
-    columns = [predicted_rgb(scale_chroma(truth, 0)), *rendered, lab.lab_to_rgb(truth)]
-    return Image.fromarray(np.concatenate(columns, axis=1))
+    return {
+        "gray": predicted_rgb(scale_chroma(truth, 0)),
+        "faithful": predicted_rgb(colorizer.render(picture, "faithful")),
+        "vivid": predicted_rgb(colorizer.render(picture, "vivid")),
+        "truth": lab.lab_to_rgb(truth),
+    }
+
+
+def strip(colorizer: Colorizer, photos: Shards, row: int) -> Image.Image:
+    """gray | faithful | vivid | truth of one photo side by side."""
+    return Image.fromarray(np.concatenate(list(four_ways(colorizer, photos, row).values()), axis=1))
 
 
 def write_strips(folder: Path, colorizer: Colorizer, photos: Shards, manifest: pd.DataFrame, count: int) -> None:

@@ -7,10 +7,10 @@ photos are.
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from chromascape.color import lab, metrics
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer, load_network, scale_chroma
+from chromascape.parallel import with_progress
 from chromascape.photos.shards import Shards
 
 # Fitted on fewer, factors follow the few photos: on five, the vivid rendering came out a decibel below gray on others.
@@ -38,7 +38,7 @@ def fit_renderings(colorizer: Colorizer, photos: Shards, calibrate: bool, vivid:
         return {"faithful": faithful, "vivid": max(faithful, kept["vivid"])}
     psnr, color = np.zeros(len(FACTORS)), np.zeros(len(FACTORS))
     true_color = 0.0
-    for row in tqdm(range(len(photos)), desc="calibrate", unit="photo", disable=None):
+    for row in with_progress(range(len(photos)), len(photos), "calibrate"):
         true_lab = lab.dequantise(photos.read(np.array([row]))[0].transpose(1, 2, 0))
         truth = lab.lab_to_rgb(true_lab[::STEP, ::STEP])
         picture = colorizer.network_lab(true_lab)[::STEP, ::STEP]

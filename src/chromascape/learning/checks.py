@@ -1,10 +1,7 @@
 """The names of networks and losses in params.yaml, compared with their tables before any work begins."""
 
-import difflib
-from collections.abc import Iterable
-
 from chromascape.colorizing.networks import NETWORKS
-from chromascape.errors import ChromascapeError
+from chromascape.errors import ChromascapeError, choices, did_you_mean
 from chromascape.learning.losses import LOSSES
 from chromascape.params import Train
 
@@ -23,13 +20,13 @@ def check_train(params: Train) -> None:
 
 def _network_problems(params: Train) -> list[str]:
     if params.network not in NETWORKS:
-        return [f"train.network: must be {_choices(NETWORKS)} (it is {params.network!r})"]
+        return [f"train.network: must be {choices(NETWORKS)} (it is {params.network!r})"]
     inits = NETWORKS[params.network].inits
     if params.init not in inits:
         fitting = [name for name, network in NETWORKS.items() if params.init in network.inits]
         return [
-            f"train.init: must be {_choices(inits)} with network {params.network} (it is {params.init!r}, "
-            f"which fits {_choices(fitting)})"
+            f"train.init: must be {choices(inits)} with network {params.network} (it is {params.init!r}, "
+            f"which fits {choices(fitting)})"
         ]
     return []
 
@@ -38,16 +35,9 @@ def _loss_problems(weights: dict[str, float]) -> list[str]:
     problems = []
     for name in weights:
         if name not in LOSSES:
-            near = difflib.get_close_matches(name, LOSSES, n=1)
-            hint = f"; did you mean train.loss.{near[0]}?" if near else f"; there are {', '.join(LOSSES)}"
+            hint = did_you_mean(name, LOSSES, "train.loss.") or f"; there are {', '.join(LOSSES)}"
             problems.append(f"train.loss.{name}: unknown key{hint}")
     problems += [f"train.loss.{name}: this key is missing" for name in LOSSES if name not in weights]
     if not problems and not any(weights.values()):
-        problems.append(f"train.loss: at least one of {_choices(LOSSES)} must be above 0")
+        problems.append(f"train.loss: at least one of {choices(LOSSES)} must be above 0")
     return problems
-
-
-def _choices(names: Iterable[str]) -> str:
-    """'a', 'b' or 'c', as pydantic writes it."""
-    *first, last = [repr(name) for name in names]
-    return f"{', '.join(first)} or {last}" if first else last

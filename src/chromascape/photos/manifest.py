@@ -3,13 +3,12 @@
 Photos with one `group` show one scene: they share a split, and intervals resample groups, not photos.
 """
 
-import csv
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from chromascape.files import atomic_write
+from chromascape.files import write_table
 
 COLUMNS = [
     "path", "verdict", "reasons", "format", "mode", "channels", "bit_depth", "frames", "width", "height",
@@ -73,10 +72,7 @@ def _kept_area(manifest: pd.DataFrame) -> pd.Series:
 
 def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
     """Write the CSV; names that are not UTF-8 keep their bytes."""
-    with atomic_write(path) as temporary:
-        # Python before 3.13 does not see that a carriage return must be quoted.
-        quoting = csv.QUOTE_ALL if any("\r" in path for path in manifest["path"]) else csv.QUOTE_MINIMAL
-        manifest[COLUMNS].to_csv(temporary, index=False, lineterminator="\n", errors="surrogateescape", quoting=quoting)
+    write_table(manifest[COLUMNS], path)
 
 
 def read_manifest(path: Path) -> pd.DataFrame:

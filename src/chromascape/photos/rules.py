@@ -5,12 +5,11 @@ keys of `validate.policy`, and what its policies convert. To add a rule, add a r
 manifest, or a fact of `facts`.
 """
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chromascape.errors import ChromascapeError
+from chromascape.errors import ChromascapeError, choices, did_you_mean
 from chromascape.params import Validate
 
 if TYPE_CHECKING:
@@ -177,11 +176,9 @@ def check_policy(policy: Mapping[str, str]) -> None:
     for key, choice in policy.items():
         name = f"validate.policy.{key}"
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            problems.append(f"{name}: unknown key" + (f"; did you mean validate.policy.{near[0]}?" if near else ""))
+            problems.append(f"{name}: unknown key{did_you_mean(key, known, 'validate.policy.')}")
         elif choice not in known[key]:
-            *others, last = (repr(option) for option in known[key])
-            problems.append(f"{name}: must be {', '.join(others)} or {last} (it is {choice!r})")
+            problems.append(f"{name}: must be {choices(known[key])} (it is {choice!r})")
     problems += [f"validate.policy.{key}: this key is missing" for key in known if key not in policy]
     if problems:
         raise ChromascapeError(f"params.yaml: {'; '.join(problems)}")

@@ -4,6 +4,8 @@ import os
 import platform
 from typing import Any
 
+from chromascape.files import is_alive
+
 PROCESS, ENDED, NOTE = "chromascape.process", "chromascape.ended", "mlflow.note.content"
 
 
@@ -29,18 +31,6 @@ def end_lost(client: Any, experiment: str) -> None:
     """Mark runs of this machine as killed whose process is gone: MLflow calls them running for ever."""
     for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
         machine, _, number = run.data.tags.get(PROCESS, "").rpartition(" ")
-        if machine == platform.node() and number.isdecimal() and not _alive(int(number)):
+        if machine == platform.node() and number.isdecimal() and not is_alive(int(number)):
             tell_ending(client, run.info.run_id, "KILLED")
             client.set_terminated(run.info.run_id, "KILLED")
-
-
-def _alive(process: int) -> bool:
-    if os.name != "posix":
-        return True  # there, signal 0 is no question
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

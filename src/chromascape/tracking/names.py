@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from chromascape.params import Params, flatten
+from chromascape.params import Params, flatten, flatten_values
 
 SHOWN = 4  # differences in a name; the tag chromascape.changed_params has all
 NAMED_ALREADY = ("data.dir", "train.network", "track.experiment", "jobs")  # or without any effect on figures
@@ -19,7 +19,7 @@ def changes(params: Params, committed: str) -> dict[str, Any]:
         committed: the text of params.yaml at git's HEAD; where there is none, nothing is known to differ.
     """
     try:
-        defaults = _flat(yaml.safe_load(committed) or {})
+        defaults = flatten_values(yaml.safe_load(committed) or {})
     except (yaml.YAMLError, AttributeError):
         return {}
     return {
@@ -60,10 +60,3 @@ def _same(value: Any, default: Any) -> bool:
         except ValueError:
             return False
     return bool(value == default) or str(value) == str(default)
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

@@ -41,13 +41,6 @@ def read_run_file() -> dict[str, Any]:
     return kept if isinstance(kept, dict) and isinstance(kept.get("run_id"), str) else {}
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Print the links to MLflow's page that `make ui` serves.")
-    parser.add_argument("--port", type=int, default=5000)
-    for name, address in links(parser.parse_args().port).items():
-        print(f"{name:<8} {address}")
-
-
 def run_identity(run_id: str, experiment: str, digest: str, state: str) -> dict[str, str]:
     """What `models/run.json` holds."""
     store = without_credentials(tracking_uri())
@@ -58,3 +51,10 @@ def run_identity(run_id: str, experiment: str, digest: str, state: str) -> dict[
         "weights_sha256": digest,
         "state": state,
     }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Print the links to MLflow's page that `make ui` serves.")
+    parser.add_argument("--port", type=int, default=5000)
+    for name, address in links(parser.parse_args().port).items():
+        print(f"{name:<8} {address}")

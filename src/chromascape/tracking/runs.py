@@ -69,10 +69,10 @@ def continue_run(
 
     log = RunLog(params, AFTER_EVALUATION)
     with _ending(log):
-        log._log(_start_or_continue, log, params, sha256_of_file(weights), curves, val_figures)
+        log.record(_start_or_continue, log, params, sha256_of_file(weights), curves, val_figures)
         yield log
-        log._log(mlflow.log_params, _section_values(params, evaluation=True))
-        log._log(mlflow.set_tag, "chromascape.state", EVALUATED)
+        log.record(mlflow.log_params, _section_values(params, evaluation=True))
+        log.record(mlflow.set_tag, "chromascape.state", EVALUATED)
 
 
 def _start(log: RunLog, params: Params) -> None:
@@ -97,7 +97,7 @@ def _reopen(log: RunLog, params: Params, run_id: str) -> None:
         return _start(log, params)
     log.client, log.run_id = client, run_id
     for name in run.data.metrics:
-        log._logged |= {(name, point.step) for point in client.get_metric_history(run_id, name)}
+        log.logged |= {(name, point.step) for point in client.get_metric_history(run_id, name)}
     mlflow.start_run(run_id=run_id)
     if ENDED in run.data.tags:
         client.delete_tag(run_id, ENDED)
@@ -135,7 +135,7 @@ def _start_or_continue(
     _start(log, params)
     for row in curves.to_dict("records"):
         log.epoch({str(name): value for name, value in row.items()})
-    if log._waiting:  # told already
+    if log.waiting:  # told already
         raise ChromascapeError("the history of the training was not taken")
     if val_figures:
         log.figures(val_figures, "val")
@@ -177,7 +177,7 @@ def _ending(log: RunLog) -> Iterator[None]:
     status = "FAILED"
     try:
         yield
-        status = "FINISHED" if log.complete and not log._waiting else "FAILED"
+        status = "FINISHED" if log.complete and not log.waiting else "FAILED"
     except KeyboardInterrupt:
         status = "KILLED"
         raise
