@@ -4,8 +4,8 @@ from pathlib import Path
 
 from _stage import Params, run
 
+from chromascape.photos.footprint import check_cache_room
 from chromascape.photos.manifest import read_manifest
-from chromascape.photos.needs import check_cache_room
 from chromascape.photos.shards import write_shards
 
 

@@ -16,7 +16,7 @@ from chromascape.devices import pick_device, pick_precision
 from chromascape.health.findings import Finding, Level
 from chromascape.learning import needs as training
 from chromascape.params import Params
-from chromascape.photos import needs as photos
+from chromascape.photos import footprint as photos
 from chromascape.photos.source import check_folder, check_trackable, list_files
 from chromascape.room import (
     check_disk,

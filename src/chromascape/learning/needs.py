@@ -24,7 +24,7 @@ def training_memory(params: Train, side: int) -> int:
 
     The process, its weights (network, gradients, two moments of Adam, best epoch, moving average, and twice what a
     checkpoint packs), and what a step keeps: `step_bytes`. Of the measured peaks of 22 trainings (each network, batches
-    of 2 to 16, sides of 64 to 256, with SSIM and moving average, photos of up to 512 pixels, bf16) this is 0.83 to 1.18.
+    of 2 to 16, sides of 64 to 256, with SSIM and moving average, photos of up to 512 pixels, bf16) it is 0.83 to 1.18.
 
     Args:
         side: of the cached photos, pixels; `train.side` may be smaller.
