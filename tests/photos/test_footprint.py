@@ -97,16 +97,21 @@ def test_dvc_s_cache_is_where_its_configuration_says(
 def test_too_little_disk_or_memory_is_one_line_with_the_param_to_lower(
     params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("DVC_ROOT", raising=False)
     need = 2 * 1000 * 3 * 64**2
     monkeypatch.setattr(room, "free_disk", lambda path: need)
     footprint.check_cache_room(1000, params.preprocess, 1)
     monkeypatch.setattr(room, "free_memory", lambda: 100_000_000)
     with pytest.raises(ChromascapeError, match=r"not enough memory for preprocess.*lower jobs \(7\) or preprocess.sha"):
         footprint.check_cache_room(1000, params.preprocess, 7)
+    monkeypatch.setattr(room, "free_memory", lambda: 10**12)
     monkeypatch.setattr(room, "free_disk", lambda path: need - 1)
     with pytest.raises(ChromascapeError) as caught:
         footprint.check_cache_room(1000, params.preprocess, 1)
     line = str(caught.value)
+    Path(".checkpoints/preprocess-0").mkdir(parents=True)
+    Path(".checkpoints/preprocess-0/train-00000.npy").write_bytes(b"x")  # a shard that is done already
+    footprint.check_cache_room(1000, params.preprocess, 1)
     assert line.startswith("data/lab: no room for the Lab cache of 1,000 photos: they need about 25 MB and 25 MB are")
     assert "lower preprocess.side (64" in line and "\n" not in line
 

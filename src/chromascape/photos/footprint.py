@@ -97,10 +97,16 @@ def check_cache_room(count: int, section: Preprocess, jobs: int) -> None:
     root, size = Path.cwd(), cache_bytes(count, section.side)
     cache, _ = dvc_cache(root)
     lower = f"free some, or lower preprocess.side ({section.side}, a quarter of the bytes for half of it)"
-    check_disk(LAB, size * copies_here(root), f"the Lab cache of {count:,} photos", lower)
+    check_disk(LAB, max(0, size * copies_here(root) - kept_bytes()), f"the Lab cache of {count:,} photos", lower)
     if existing(cache).stat().st_dev != root.stat().st_dev:
         check_disk(cache, size, f"DVC's copy of the Lab cache of {count:,} photos", lower)
     check_memory(preprocess_memory(size, section, jobs), "preprocess", memory_way_out(section, jobs))
+
+
+def kept_bytes() -> int:
+    """Bytes of shards that a killed preprocessing has kept: they are linked into the cache, not copied."""
+    home = Path(os.environ.get("DVC_ROOT") or ".") / ".checkpoints"
+    return sum(file.stat().st_size for file in home.glob("preprocess-*/*.npy"))
 
 
 def preprocess_memory(size: int, section: Preprocess, jobs: int) -> int:
