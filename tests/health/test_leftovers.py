@@ -1,6 +1,5 @@
 """What killed processes leave, laid by hand or by a process that is killed."""
 
-import fcntl
 import json
 import os
 import subprocess
@@ -14,6 +13,8 @@ import yaml
 
 from chromascape.health import leftovers
 from chromascape.learning.checkpoints import STALE_SECONDS
+
+fcntl = pytest.importorskip("fcntl")
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ def store(params: Params) -> list[Finding]:
     uri = tracking_uri()
     shown = without_credentials(uri)
     if uri.startswith(SQLITE):
-        file = Path(uri.removeprefix(SQLITE).partition("?")[0])
+        file = Path(uri.removeprefix(SQLITE).partition("?")[0]).absolute()
         if not file.exists():
             return [Finding("ok", "MLflow", f"no store yet: the first run makes {file}")]
         found = _database(file, shown)
@@ -30,7 +30,7 @@ def store(params: Params) -> list[Finding]:
             return [found]
     else:
         check_server()
-        found = Finding("ok", "MLflow", f"{shown} answers")
+        found = Finding("ok", "MLflow", f"runs are kept at {shown}")
     return [found, *_runs(params)]
 
 
