@@ -9,6 +9,7 @@ from chromascape.files import write_json, write_table
 from chromascape.learning import results
 from chromascape.learning.checkpoints import open_checkpoints
 from chromascape.learning.checks import check_train
+from chromascape.learning.needs import check_training_room
 from chromascape.learning.training import train
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
@@ -22,6 +23,7 @@ def train_stage(params: Params) -> None:
     """From Lab shards to weights, their card, and their figures on the validation photos."""
     section, cache = params.train, Path("data/lab")
     check_train(section)
+    check_training_room(section, params.preprocess.side, repository_root(), params.jobs)
     train_photos = Shards(cache, ("train",))
     photos = Shards(cache, SPLITS) if section.photos == "all" else train_photos
     val = Shards(cache, ("val",))

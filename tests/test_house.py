@@ -13,8 +13,8 @@ from imports import REPOSITORY, closure, direct, imported_names, used
 PACKAGE = REPOSITORY / "src/chromascape"
 SOURCES = sorted(file for folder in ("src", "stages", "experiments") for file in (REPOSITORY / folder).rglob("*.py"))
 # From top to bottom: each may use what stands below it.
-WINGS = ["cli", "learning", "judging", "serving", "tracking", "colorizing", "photos", "color"]
-GROUND = {"__init__", "params", "defaults", "errors", "files", "parallel", "devices"}
+WINGS = ["cli", "health", "learning", "judging", "serving", "tracking", "colorizing", "photos", "color"]
+GROUND = {"__init__", "params", "defaults", "errors", "files", "parallel", "devices", "room"}
 # Tests of what is not one module of the package.
 WHOLE = {
     "test_pipeline",
@@ -26,6 +26,7 @@ WHOLE = {
     "test_workflows",
     "test_golden",
     "test_dvc_views",
+    "test_docs",
 }
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 HOME = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|Users)/(?!me/)|\b[A-Z]:\\Users\\")  # /home/me is an example

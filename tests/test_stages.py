@@ -80,6 +80,19 @@ def test_train_stops_at_a_slip_in_its_names_too(project: Path) -> None:
     assert_one_line(run_stage(project, "train"), "params.yaml: train.init: must be 'scratch' with network unet")
 
 
+def test_train_refuses_what_memory_cannot_hold_before_any_work(project: Path) -> None:
+    """It was killed by the system in mid-epoch, or told so after the photos had been cached."""
+    write_params(project, {"train.batch_size": 10_000_000, "train.device": "cpu"})
+    assert_one_line(run_stage(project, "train"), "not enough memory for training: it needs about", "train.batch_size")
+
+
+def test_preprocess_refuses_what_memory_cannot_hold_before_any_work(project: Path) -> None:
+    assert run_stage(project, "validate").returncode == 0
+    write_params(project, {"jobs": 1_000_000})
+    assert_one_line(run_stage(project, "preprocess"), "not enough memory for preprocess", "lower jobs (1000000)")
+    assert not (project / "data/lab").exists()
+
+
 def test_files_that_dvc_can_not_track_are_named_before_dvc_meets_them(project: Path) -> None:
     os.mkfifo(project / "photos" / "pipe")  # DVC would wait for it for ever
     (project / "photos" / "broken.jpg").symlink_to("nowhere.jpg")

@@ -55,9 +55,16 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser(
         "check", help="name what would stop `dvc repro` or have it wait for ever, before it starts",
         description="Check params.yaml, every file of data.dir, and that the MLflow server answers where "
-        "MLFLOW_TRACKING_URI names one. Reads no photo, so it takes about a second.",
+        "MLFLOW_TRACKING_URI names one, and that disk and memory suffice. Reads no photo, so it takes a few seconds.",
     )  # fmt: skip
     check.set_defaults(run=_check)
+    doctor = commands.add_parser(
+        "doctor", help="versions, device, room, and what killed processes left behind",
+        description="A line for each thing looked at: ok, note, or problem, which says what to do. Changes nothing. "
+        "Exit code 1 where there is a problem.",
+    )  # fmt: skip
+    doctor.add_argument("--json", action="store_true", help="a list of objects with level, subject and text")
+    doctor.set_defaults(run=_doctor)
     summary = commands.add_parser("summary", help="figures of the last `dvc repro`, beside gray's")
     summary.set_defaults(run=_summary)
     return parser
@@ -174,8 +181,21 @@ def _check(options: argparse.Namespace) -> int:
         count = check_trackable(check_folder(folder))
         line = f"data.dir: {count:,} files in {folder}, nothing that DVC can't track"
     check_server()
+    from chromascape.health.machine import check_room
+
+    check_room(params)
     print(line)
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from chromascape.health.doctor import examine, table
+
+    found = examine()
+    print(json.dumps([asdict(finding) for finding in found], indent=2) if options.json else table(found))
+    return 1 if any(finding.level == "problem" for finding in found) else 0
 
 
 def _summary(options: argparse.Namespace) -> int:

@@ -434,3 +434,17 @@ def test_with_luma_the_network_sees_it_and_the_picture_is_made_of_it(photo: np.n
     assert float(network.seen[0].mean()) == pytest.approx(expected.mean() / 100, abs=0.01)
     out = gray_levels(model.colorize(photo))
     assert np.abs(out - expected).mean() < np.abs(out - gray_levels(photo)).mean()
+
+
+def test_the_threads_of_a_prediction_move_no_color_that_can_be_seen(photo: np.ndarray) -> None:
+    """The sums are in another order: docs/reliability.md says how far, experiments/threads.py measures it."""
+    colorizer, lightness = Colorizer.load(module.SHIPPED, "cpu"), photo[..., 0].astype(np.float32) / 2.55
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = colorizer.predict_ab(lightness)
+        torch.set_num_threads(2)
+        two = colorizer.predict_ab(lightness)
+    finally:
+        torch.set_num_threads(before)
+    assert float(np.abs(one - two).max()) < 1e-3 and float(np.abs(one).max()) > 1

@@ -29,8 +29,21 @@ def tell_ending(client: Any, run_id: str, status: str) -> None:
 
 def end_lost(client: Any, experiment: str) -> None:
     """Mark runs of this machine as killed whose process is gone: MLflow calls them running for ever."""
-    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
-        machine, _, number = run.data.tags.get(PROCESS, "").rpartition(" ")
-        if machine == platform.node() and number.isdecimal() and not is_alive(int(number)):
-            tell_ending(client, run.info.run_id, "KILLED")
-            client.set_terminated(run.info.run_id, "KILLED")
+    for run in lost_runs(client, experiment):
+        tell_ending(client, run.info.run_id, "KILLED")
+        client.set_terminated(run.info.run_id, "KILLED")
+
+
+def running(client: Any, experiment: str) -> list[Any]:
+    """The runs that MLflow calls running."""
+    return list(client.search_runs([experiment], "attributes.status = 'RUNNING'"))
+
+
+def lost_runs(client: Any, experiment: str) -> list[Any]:
+    """Those of them that a process of this machine wrote to which is gone."""
+    return [run for run in running(client, experiment) if _is_lost(run)]
+
+
+def _is_lost(run: Any) -> bool:
+    machine, _, number = run.data.tags.get(PROCESS, "").rpartition(" ")
+    return machine == platform.node() and number.isdecimal() and not is_alive(int(number))

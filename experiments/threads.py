@@ -1,0 +1,52 @@
+"""How far another number of threads moves colors: `python experiments/threads.py [THREADS ...]`.
+
+Each number is compared with one thread, by the shipped model on the first five of data/landscapes.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from chromascape.color import lab
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.photos.reading import open_photo, to_rgb
+from chromascape.photos.source import read_bytes
+
+PHOTOS = Path(__file__).resolve().parents[1] / "data" / "landscapes"
+
+
+def colors(colorizer: Colorizer, photos: list[NDArray[np.float32]], threads: int) -> list[NDArray[np.float32]]:
+    """Predicted a* and b*, (H, W, 2), of the L* of each photo."""
+    torch.set_num_threads(threads)
+    return [colorizer.predict_ab(lightness) for lightness in photos]
+
+
+def main() -> None:
+    """Print a line for each number of threads: the largest difference of any a* or b*, and of any 8-bit level."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("threads", type=int, nargs="*", default=[2])
+    options = parser.parse_args()
+    colorizer = Colorizer.load(SHIPPED, "cpu")
+    files = sorted(PHOTOS.glob("*.jpg"))[:5]
+    photos = [lab.rgb_to_lab(np.asarray(to_rgb(open_photo(read_bytes(file)))))[..., 0] for file in files]
+    one = colors(colorizer, photos, 1)
+    for threads in options.threads:
+        other = colors(colorizer, photos, threads)
+        pairs = list(zip(photos, one, other, strict=True))
+        apart = max(float(np.abs(a - b).max()) for _, a, b in pairs)
+        levels = max(int(np.abs(_rgb(light, a) - _rgb(light, b)).max()) for light, a, b in pairs)
+        print(f"{threads} threads against 1: ab at most {apart:.1e} apart, RGB {levels} levels, {len(photos)} photos")
+
+
+def _rgb(lightness: NDArray[np.float32], ab: NDArray[np.float32]) -> NDArray[np.int16]:
+    return lab.lab_to_rgb(lab.fit_to_srgb(lab.join(lightness, ab))).astype(np.int16)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""MLflow's store in every state that a project can have it in."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import changed_params
+
+from chromascape.errors import ChromascapeError
+from chromascape.health.store import store
+from chromascape.params import Params
+from chromascape.tracking.store import connect
+
+RUN = """
+import os, sys
+from pathlib import Path
+from chromascape.params import load_params
+from chromascape.tracking import runs
+with runs.new_run(load_params(Path("params.yaml"))):
+    os.kill(os.getpid(), 9) if sys.argv[1:] else None
+"""
+
+
+@pytest.fixture
+def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_params: Callable[..., Params]) -> Params:
+    for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(yaml.safe_dump(changed_params({"track.experiment": "tests"})), encoding="utf-8")
+    return make_params({"track.experiment": "tests"})
+
+
+def test_there_is_no_store_yet_and_none_is_made(params: Params) -> None:
+    (finding,) = store(params)
+    assert finding.level == "ok" and "no store yet" in finding.text and not Path("mlflow.db").exists()
+
+
+def test_a_store_in_order_and_a_run_whose_process_was_killed(params: Params) -> None:
+    connect("tests")
+    assert [finding.text.rpartition("/")[2] for finding in store(params)] == [
+        "mlflow.db, set up for the installed version, free", "all have ended",
+    ]  # fmt: skip
+    subprocess.run([sys.executable, "-c", RUN, "killed"], check=False, timeout=120)
+    _, runs = store(params)
+    assert runs.level == "note" and runs.text.startswith("1 whose process is gone: ")
+    with closing(sqlite3.connect("mlflow.db")) as database:
+        database.execute("UPDATE tags SET value = 'elsewhere 1' WHERE key = 'chromascape.process'")
+        database.commit()
+    assert store(params)[1].text.startswith("1 at work")
+
+
+def test_a_locked_store_names_who_has_it(params: Params) -> None:
+    connect("tests")
+    with closing(sqlite3.connect("mlflow.db")) as database:
+        database.execute("BEGIN IMMEDIATE")
+        (finding,) = store(params)
+    assert finding.level == "note" and "is locked by process " in finding.text
+
+
+@pytest.mark.parametrize(
+    ("revision", "said"), [("451aebb31d03", "mlflow db upgrade sqlite:///"), ("0123456789ab", "made by a newer MLflow")]
+)
+def test_a_store_of_another_mlflow_is_a_problem(params: Params, revision: str, said: str) -> None:
+    connect("tests")
+    with closing(sqlite3.connect("mlflow.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        database.commit()
+    (finding,) = store(params)
+    assert finding.level == "problem" and said in finding.text
+
+
+def test_a_store_that_is_damaged_or_half_made(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mlflow.db").write_bytes(b"no database at all" * 100)
+    (finding,) = store(params)
+    assert finding.level == "problem" and "is damaged (file is not a database)" in finding.text
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")  # relative to the current folder
+    assert store(params)[0] == finding
+    Path("mlflow.db").write_bytes(b"")
+    assert store(params)[0].level == "note"
+
+
+def test_a_server_that_does_not_answer_stops(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(ChromascapeError, match="no MLflow server at"):
+        store(params)

@@ -1,0 +1,79 @@
+"""The pages in docs/: every command in them runs, and every test that they name is there."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import REPOSITORY, changed_params, write_photos
+from test_dvc_views import EXPERIMENTS, dvc, lay
+
+DOCS = {page.stem: page.read_text(encoding="utf-8") for page in sorted((REPOSITORY / "docs").glob("*.md"))}
+
+
+def commands(name: str) -> list[str]:
+    """The lines of a page's blocks of shell, without what stands behind '#'."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", DOCS[name], re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for text in block.splitlines() if (line := text.partition("#")[0].strip())]
+
+
+def test_every_test_that_a_page_names_is_there() -> None:
+    code = "\n".join(file.read_text(encoding="utf-8") for file in (REPOSITORY / "tests").rglob("test_*.py"))
+    named = {name for text in DOCS.values() for name in re.findall(r"`(test_\w+)`", text)}
+    assert len(named) > 30 and not [name for name in sorted(named) if f"def {name}(" not in code]
+
+
+def test_every_page_s_blocks_of_shell_are_run_here() -> None:
+    assert {name for name in DOCS if commands(name)} == {"comparing", "reliability"}
+
+
+@pytest.mark.scale
+def test_the_commands_of_reliability_run(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", 2)
+    values = changed_params({"data.dir": "photos", "train.device": "cpu"})
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    (tmp_path / "experiments").symlink_to(REPOSITORY / "experiments")
+    environment = {key: text for key, text in os.environ.items() if key not in ("MLFLOW_TRACKING_URI", "DVC_ROOT")}
+    said = {}
+    for command in commands("reliability"):
+        words = shlex.split(command)
+        program = {"chromascape": ["-m", "chromascape.cli"], "python": []}[words[0]]
+        done = subprocess.run(
+            [sys.executable, *program, *words[1:]], cwd=tmp_path, env=environment, capture_output=True, text=True,
+            check=False, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        said[command] = done.stdout
+    assert {"chromascape doctor", "chromascape check", "python experiments/threads.py 2"} <= said.keys()
+    shown = re.findall(r"^\d threads against 1: ab at most (\S+) apart, RGB (\d) levels", DOCS["reliability"], re.M)
+    ours = re.findall(r"ab at most (\S+) apart, RGB (\d) levels", said["python experiments/threads.py 2"])
+    assert len(shown) == len(ours) == 1
+    # Another processor sums in another order again: of the same size, whatever the digits are.
+    assert float(ours[0][0]) < 30 * float(shown[0][0]) and int(ours[0][1]) <= 1
+
+
+@pytest.mark.scale
+def test_the_commands_of_comparing_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On stages that write small files, as in test_dvc_views; `make compare` is shown there."""
+    monkeypatch.setenv("BROWSER", "true")  # --open
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    lay(repo)
+    dvc(repo, "repro")
+    subprocess.run(["git", "add", "-A"], cwd=repo, check=True)
+    subprocess.run(["git", "commit", "-q", "-m", "start"], cwd=repo, check=True)
+    dvc(repo, "exp", "run", "-n", "structure", "-S", EXPERIMENTS["second"][1])
+    ran = 0
+    for command in commands("comparing"):
+        words = [str(tmp_path / "remote") if word.startswith("/mnt/") else word for word in shlex.split(command)]
+        if words[0] == "dvc":
+            dvc(repo, *words[1:])
+            ran += 1
+        else:
+            assert command == "make compare" and shutil.which("make")
+    assert ran >= 8 and (repo / "dvc_plots" / "index.html").is_file() and any((tmp_path / "remote").iterdir())
