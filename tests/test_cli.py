@@ -542,6 +542,8 @@ def summary(
 ) -> Callable[..., list[str]]:
     """The lines of `chromascape summary` for these figures with some keys changed."""
     monkeypatch.chdir(tmp_path)
+    for name in ("PORT", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
 
     def run(**changes: Any) -> list[str]:
         Path("metrics").mkdir(exist_ok=True)
@@ -568,6 +570,24 @@ def test_summary_shows_the_model_beside_gray(summary: Callable[..., list[str]], 
         "MLflow   make ui, then:",
         "runs     http://127.0.0.1:5000",
     ]
+
+
+def test_summary_links_to_the_port_that_make_ui_is_given(
+    summary: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PORT", "8123")
+    assert summary()[8:] == ["MLflow   make ui PORT=8123, then:", "runs     http://127.0.0.1:8123"]
+    monkeypatch.setenv("PORT", "eight")
+    assert main(["summary"]) == 1
+    assert capsys.readouterr().err == "error: PORT: 'eight' is no port (1 to 65535): make ui PORT=5001\n"
+
+
+def test_summary_names_the_server_that_has_the_runs(
+    summary: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make ui` would serve another page."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@host/mlflow/")
+    assert summary()[8:] == ["MLflow   https://host/mlflow", "runs     https://host/mlflow"]
 
 
 def test_summary_without_an_interval_leaves_it_out(summary: Callable[..., list[str]]) -> None:

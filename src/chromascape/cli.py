@@ -186,10 +186,13 @@ def _summary(options: argparse.Namespace) -> int:
         raise ChromascapeError(f"{file}: no such file: run `dvc repro` first") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ChromascapeError(f"{file}: damaged: run `dvc repro -f evaluate`") from None
-    from chromascape.tracking.page import links
+    from chromascape.tracking.page import links, named_server
+    from chromascape.tracking.port import DEFAULT, chosen_port
 
-    lines += [f"report   {Path('reports/index.html').resolve()}", "MLflow   make ui, then:"]
-    print("\n".join([*lines, *(f"{name:<8} {address}" for name, address in links().items())]))
+    port = chosen_port()
+    page = "make ui, then:" if str(port) == DEFAULT else f"make ui PORT={port}, then:"
+    lines += [f"report   {Path('reports/index.html').resolve()}", f"MLflow   {named_server() or page}"]
+    print("\n".join([*lines, *(f"{name:<8} {address}" for name, address in links(port).items())]))
     return 0
 
 
