@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import REPOSITORY, changed_params, make_photo
+from conftest import REPOSITORY, Clock, changed_params, make_photo
 from PIL import Image
 from torch import nn
 
@@ -185,6 +185,16 @@ def test_bad_photos_are_reported_and_the_rest_go_on(
     assert [line.split(": ")[1] for line in lines] == ["in/cut.png", "in/empty.jpg", "in/text.png"]
     assert lines[1] == "error: in/empty.jpg: the file is empty"
     assert "in none of the formats" in lines[2]
+
+
+def test_a_folder_of_many_photos_is_not_silent_in_a_log(
+    colorize: Callable[..., int], monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    for number in range(4):
+        gray_photo(f"in/{number}.png")
+    monkeypatch.setattr(Colorizer, "colorize", clock.slow(Colorizer.colorize, 25))
+    assert colorize("in", "-o", "out") == 0
+    assert clock.lines == [(50, "colorize: 3 of 4 photos")]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

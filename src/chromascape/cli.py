@@ -70,6 +70,7 @@ def _colorize(options: argparse.Namespace) -> int:
     jobs = _plan(options.inputs, options.output, options.recursive)
     from chromascape.colorizing.colorizer import SHIPPED, Colorizer
     from chromascape.files import clean_leftovers
+    from chromascape.parallel import with_progress
     from chromascape.photos.source import PhotoError
 
     clean_leftovers(TRAINED.parent)  # a training that was killed while it replaced the model left it aside
@@ -77,7 +78,7 @@ def _colorize(options: argparse.Namespace) -> int:
     colorizer = Colorizer.load(model, options.device)
     rendering = "vivid" if options.vivid else "faithful"
     done = skipped = failed = 0
-    for source, target in tqdm(jobs, desc="colorize", unit="photo", disable=None if len(jobs) > 1 else True):
+    for source, target in with_progress(jobs, len(jobs), "colorize"):
         if target.exists() and not options.overwrite:
             skipped += 1
             continue

@@ -83,7 +83,7 @@ def test_what_is_no_port_is_one_line(
     said = capsys.readouterr()
     assert said.out == "" and said.err == f"error: PORT: {text!r} is no port (1 to 65535): make ui PORT=5001\n"
     monkeypatch.setenv("PORT", text)
-    with pytest.raises(ChromascapeError, match="^PORT: "):
+    with pytest.raises(ChromascapeError, match=r"^PORT: "):
         port.chosen_port()
 
 

@@ -19,7 +19,6 @@ from typing import Any
 
 import pandas as pd
 
-from chromascape.errors import ChromascapeError
 from chromascape.params import Data, Validate
 from chromascape.photos import inspection, rules, splits
 from chromascape.photos.manifest import summarize
@@ -128,7 +127,7 @@ def validate_folder(
     manifest["verdict"] = ["rejected" if found else "accepted" for found in reasons]
     _keep_box(manifest, validate.policy)
     suites.write_docs()
-    return manifest, _broken_gate(broken, manifest, folder, validate) or _empty_split(manifest, data)
+    return manifest, _broken_gate(broken, manifest, folder, validate) or splits.empty_split(manifest, data)
 
 
 def _set_facts(manifest: pd.DataFrame, accepted: pd.Series, data: Data, validate: Validate) -> dict[str, pd.Series]:
@@ -204,12 +203,4 @@ def _broken_gate(
             f"data.dir: {folder}: {count}. More than validate.max_rejected_share = {validate.max_rejected_share:g} "
             "of the files are rejected: is this the right folder? Else raise it, or convert by validate.policy"
         )
-    return None
-
-
-def _empty_split(manifest: pd.DataFrame, data: Data) -> str | None:
-    try:
-        splits.check_splits(manifest, data)
-    except ChromascapeError as error:
-        return str(error)
     return None
