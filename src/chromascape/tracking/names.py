@@ -22,7 +22,12 @@ def changes(params: Params) -> dict[str, Any]:
 
 
 def run_name(params: Params, changed: dict[str, Any], experiment: str = "") -> str:
-    """Such as `efficientnet sample lr=0.001 [happy-owl]`, the latter being the name of DVC's experiment."""
+    """Such as `efficientnet sample lr=0.001 [happy-owl, queue]`.
+
+    Args:
+        changed: as `changes`.
+        experiment: the name of DVC's experiment, and where DVC runs it if that is not the workspace.
+    """
     parts = [f"{key}={value}" for key, value in list(changed.items())[:SHOWN]]
     parts += [f"+{len(changed) - SHOWN} more"] * (len(changed) > SHOWN)
     parts += [f"[{experiment}]"] * bool(experiment)
