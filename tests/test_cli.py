@@ -605,6 +605,11 @@ def test_summary_without_an_interval_leaves_it_out(summary: Callable[..., list[s
     assert line == "gain over gray -0.50 dB on 7 test photos, better than gray on 57 %"
 
 
+def test_summary_gives_no_zero_a_minus(summary: Callable[..., list[str]]) -> None:
+    line = summary(gain_over_gray_ci95_db=[-0.004, 0.5], gain_over_gray_db=-0.001)[6]
+    assert line.startswith("gain over gray +0.00 dB (95 % interval +0.00 to +0.50) on")
+
+
 def test_summary_says_of_which_photos_a_model_has_seen(summary: Callable[..., list[str]]) -> None:
     assert "seen" not in "".join(summary())
     lines = summary(held_out=False, n_seen={"model": 2, "vivid": 2, "shipped": 5})

@@ -214,9 +214,9 @@ def _summary_lines(figures: dict[str, Any]) -> list[str]:
         for cells in (list(zip(row, widths, strict=True)) for row in zip(*table, strict=True))
     ]
     interval = figures["gain_over_gray_ci95_db"]
-    between = f" (95 % interval {interval[0]:+.2f} to {interval[1]:+.2f})" if interval else ""
+    between = f" (95 % interval {interval[0]:+z.2f} to {interval[1]:+z.2f})" if interval else ""
     lines.append(
-        f"gain over gray {figures['gain_over_gray_db']:+.2f} dB{between} on {figures['n_photos']} test photos, "
+        f"gain over gray {figures['gain_over_gray_db']:+z.2f} dB{between} on {figures['n_photos']} test photos, "
         f"better than gray on {100 * figures['win_rate_over_gray']:.0f} %"
     )
     return lines + caveats(figures)

@@ -35,6 +35,7 @@ from chromascape.photos.source import PhotoError
 from chromascape.tracking import lineage
 from chromascape.tracking import runs as tracking
 from chromascape.tracking import store as stores
+from chromascape.tracking.figures import result_in_words
 
 CURVES = pd.DataFrame(
     {
@@ -624,6 +625,11 @@ def test_headline_figures_stand_on_top_the_others_in_sections(store: Path, param
     assert (run.data.tags["test.n_photos"], run.data.tags["test.held_out"]) == ("7", "true")
     assert run.data.tags["test.n_seen.shipped"] == "2"
     assert mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/figures/test.json").items() >= FIGURES.items()
+
+
+def test_no_zero_of_a_description_has_a_minus() -> None:
+    said = result_in_words(FIGURES | {"gain_over_gray_db": -0.001, "gain_over_gray_ci95_db": [-0.002, 0.4]}, "test")
+    assert "**+0.00 dB** (95 % interval +0.00 to +0.40)" in said
 
 
 def test_a_run_and_its_description_say_what_it_is_and_how_good(store: Path, params: Params, weights: Path) -> None:
