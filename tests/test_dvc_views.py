@@ -174,7 +174,7 @@ def test_make_compare_fits_a_terminal_and_shows_what_differs(repo: Path) -> None
 
 @pytest.mark.scale
 def test_make_compare_fits_a_terminal_and_shows_what_waits(repo: Path, tmp_path: Path) -> None:
-    """MLflow knows no run of it. With its empty cells all columns differ, and the table was 203 columns wide."""
+    """MLflow knows no run of it. With its empty cells all columns differ, and the table was 210 columns wide."""
     copy = Path(shutil.copytree(repo, tmp_path / "copy"))
     dvc(copy, "exp", "run", "--queue", "-n", "gamic-plot", "-S", "train.lr=0.0056")
     shown = compare(copy)
