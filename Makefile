@@ -30,8 +30,9 @@ ui: .venv/run.stamp  ## MLflow's page on this machine only: make ui PORT=8080
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
 
 # DVC shows all params and the hash of every file that a stage depends on: what does not differ, and the hashes, go.
-compare: .venv/run.stamp  ## experiments of this commit in a table: what differs between them
-	$(BIN)/dvc exp show --only-changed --drop '.*/' --keep '.*gain|win_rate'
+# Experiments that wait have no figures, so that then all differ: a terminal has room for these.
+compare: .venv/run.stamp  ## experiments of this commit in a table: what differs between them, and which wait
+	$(BIN)/dvc exp show --only-changed --drop '.*/|Created|Executor|accepted|psnr_db|gray_psnr' --keep '.*gain|win_rate'
 
 clean:  ## remove the environment; photos, models and runs stay
 	rm -rf .venv

@@ -2,9 +2,11 @@
 
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from chromascape import parallel
 from chromascape.params import Params, read_yaml
 from chromascape.photos import reading, source
 from chromascape.photos.manifest import COLUMNS, TYPES
@@ -83,6 +86,33 @@ def table_of(contents: list[tuple[str, str | None, str | None]]) -> pd.DataFrame
 def one_thread() -> None:
     """Networks on pictures this small lose a lot by threads where another program has the cores."""
     torch.set_num_threads(1)
+
+
+class Clock:
+    """The clock that `parallel` looks at: slow steps move it, nobody waits. `lines` are what was said, and when."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.lines: list[tuple[float, str]] = []
+
+    def slow(self, step: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+        """The step, taking so long."""
+
+        def slowed(*arguments: Any, **named: Any) -> Any:
+            self.now += seconds
+            return step(*arguments, **named)
+
+        return slowed
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """No terminal, and a `Clock`."""
+    made = Clock()
+    monkeypatch.setattr(parallel, "time", SimpleNamespace(monotonic=lambda: made.now))
+    monkeypatch.setattr(parallel, "print", lambda text, flush: made.lines.append((made.now, text)), raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    return made
 
 
 @pytest.fixture

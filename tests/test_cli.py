@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import REPOSITORY, changed_params, make_photo
+from conftest import REPOSITORY, Clock, changed_params, make_photo
 from PIL import Image
 from torch import nn
 
@@ -185,6 +185,16 @@ def test_bad_photos_are_reported_and_the_rest_go_on(
     assert [line.split(": ")[1] for line in lines] == ["in/cut.png", "in/empty.jpg", "in/text.png"]
     assert lines[1] == "error: in/empty.jpg: the file is empty"
     assert "in none of the formats" in lines[2]
+
+
+def test_a_folder_of_many_photos_is_not_silent_in_a_log(
+    colorize: Callable[..., int], monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    for number in range(4):
+        gray_photo(f"in/{number}.png")
+    monkeypatch.setattr(Colorizer, "colorize", clock.slow(Colorizer.colorize, 25))
+    assert colorize("in", "-o", "out") == 0
+    assert clock.lines == [(50, "colorize: 3 of 4 photos")]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
@@ -542,6 +552,8 @@ def summary(
 ) -> Callable[..., list[str]]:
     """The lines of `chromascape summary` for these figures with some keys changed."""
     monkeypatch.chdir(tmp_path)
+    for name in ("PORT", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
 
     def run(**changes: Any) -> list[str]:
         Path("metrics").mkdir(exist_ok=True)
@@ -570,9 +582,32 @@ def test_summary_shows_the_model_beside_gray(summary: Callable[..., list[str]], 
     ]
 
 
+def test_summary_links_to_the_port_that_make_ui_is_given(
+    summary: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PORT", "8123")
+    assert summary()[8:] == ["MLflow   make ui PORT=8123, then:", "runs     http://127.0.0.1:8123"]
+    monkeypatch.setenv("PORT", "eight")
+    assert main(["summary"]) == 1
+    assert capsys.readouterr().err == "error: PORT: 'eight' is no port (1 to 65535): make ui PORT=5001\n"
+
+
+def test_summary_names_the_server_that_has_the_runs(
+    summary: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make ui` would serve another page."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@host/mlflow/")
+    assert summary()[8:] == ["MLflow   https://host/mlflow", "runs     https://host/mlflow"]
+
+
 def test_summary_without_an_interval_leaves_it_out(summary: Callable[..., list[str]]) -> None:
     line = summary(gain_over_gray_ci95_db=None, gain_over_gray_db=-0.5)[6]
     assert line == "gain over gray -0.50 dB on 7 test photos, better than gray on 57 %"
+
+
+def test_summary_gives_no_zero_a_minus(summary: Callable[..., list[str]]) -> None:
+    line = summary(gain_over_gray_ci95_db=[-0.004, 0.5], gain_over_gray_db=-0.001)[6]
+    assert line.startswith("gain over gray +0.00 dB (95 % interval +0.00 to +0.50) on")
 
 
 def test_summary_says_of_which_photos_a_model_has_seen(summary: Callable[..., list[str]]) -> None:

@@ -6,6 +6,7 @@ that `dvc.yaml` as it is runs in seconds.
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -154,16 +155,35 @@ def test_the_figures_stand_in_the_first_160_columns_of_exp_show(repo: Path) -> N
     assert last_figure < COLUMNS and last_figure < shown.index(" data.dir")
 
 
+def compare(folder: Path) -> str:
+    """What `make compare` prints."""
+    (recipe,) = [line for line in (REPOSITORY / "Makefile").read_text("utf-8").splitlines() if "dvc exp show" in line]
+    shown = dvc(folder, *shlex.split(recipe.split("dvc ")[1]))
+    assert max(len(line) for line in shown.splitlines()) <= COLUMNS
+    return shown
+
+
 @pytest.mark.scale
 def test_make_compare_fits_a_terminal_and_shows_what_differs(repo: Path) -> None:
-    (recipe,) = [line for line in (REPOSITORY / "Makefile").read_text("utf-8").splitlines() if "dvc exp show" in line]
-    arguments = recipe.split("dvc ")[1].replace("'", "").split()
-    shown = dvc(repo, *arguments)
-    assert max(len(line) for line in shown.splitlines()) <= COLUMNS
+    shown = compare(repo)
     columns = header(shown).split()
     assert {"train.lr", "train.loss.ssim", "gain_over_gray_db", "val_gain_db", "val_loss"} <= {*columns}
     assert not {"train.network", "accepted"} & {*columns} and not [name for name in columns if "/" in name]
     assert "first" in shown and "second" in shown and "0.0034" in shown
+
+
+@pytest.mark.scale
+def test_make_compare_fits_a_terminal_and_shows_what_waits(repo: Path, tmp_path: Path) -> None:
+    """MLflow knows no run of it. With its empty cells all columns differ, and the table was 210 columns wide."""
+    copy = Path(shutil.copytree(repo, tmp_path / "copy"))
+    dvc(copy, "exp", "run", "--queue", "-n", "gamic-plot", "-S", "train.lr=0.0056")
+    shown = compare(copy)
+    (waiting,) = [line for line in shown.splitlines() if "gamic-plot" in line]
+    assert "Queued" in waiting and "0.0056" in waiting and shown.count("Queued") == 1
+    columns = header(shown).split()
+    assert {"State", "train.lr", "train.loss.ssim", "gain_over_gray_db", "val_gain_db", "ssim", "gray_ssim"} <= {
+        *columns
+    }
 
 
 @pytest.mark.scale

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +88,26 @@ def test_ui_reads_the_runs_of_this_folder(
     assert printed == ("python", ["-m", "chromascape.tracking.page", "--port", port])  # the links, before it waits
     assert name == "mlflow"
     assert given == ["ui", "--host", "127.0.0.1", "--port", port, "--backend-store-uri", store]
+
+
+@pytest.mark.parametrize("given", ["taken", "eighty"])
+def test_ui_stops_before_mlflow_where_the_port_is_taken_or_none(folder: Path, given: str) -> None:
+    """uvicorn said it in English for programmers, below MLflow's own lines, and the links stood above them."""
+    (folder / ".venv" / "run.stamp").touch()
+    (folder / ".venv" / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    inherited = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    inherited |= {"PYTHONPATH": str(REPOSITORY / "src")}
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1] if given == "taken" else given
+        done = subprocess.run(
+            ["make", f"PORT={port}", "ui"], cwd=folder, env=inherited, capture_output=True, text=True, check=False
+        )
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("make: ")]
+    assert done.stdout == "" and len(lines) == 1 and "Error 1" in done.stderr and done.returncode != 0
+    assert lines[0].startswith(f"error: port {port} is taken (by " if given == "taken" else "error: PORT: 'eighty' is ")
+    assert not (folder / "log.jsonl").exists()  # nothing else was started
 
 
 def test_an_unfit_python_is_refused_in_one_line(folder: Path) -> None:

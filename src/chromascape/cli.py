@@ -77,6 +77,7 @@ def _colorize(options: argparse.Namespace) -> int:
     jobs = _plan(options.inputs, options.output, options.recursive)
     from chromascape.colorizing.colorizer import SHIPPED, Colorizer
     from chromascape.files import clean_leftovers
+    from chromascape.parallel import with_progress
     from chromascape.photos.source import PhotoError
 
     clean_leftovers(TRAINED.parent)  # a training that was killed while it replaced the model left it aside
@@ -84,7 +85,7 @@ def _colorize(options: argparse.Namespace) -> int:
     colorizer = Colorizer.load(model, options.device)
     rendering = "vivid" if options.vivid else "faithful"
     done = skipped = failed = 0
-    for source, target in tqdm(jobs, desc="colorize", unit="photo", disable=None if len(jobs) > 1 else True):
+    for source, target in with_progress(jobs, len(jobs), "colorize"):
         if target.exists() and not options.overwrite:
             skipped += 1
             continue
@@ -206,10 +207,13 @@ def _summary(options: argparse.Namespace) -> int:
         raise ChromascapeError(f"{file}: no such file: run `dvc repro` first") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ChromascapeError(f"{file}: damaged: run `dvc repro -f evaluate`") from None
-    from chromascape.tracking.page import links
+    from chromascape.tracking.page import links, named_server
+    from chromascape.tracking.port import DEFAULT, chosen_port
 
-    lines += [f"report   {Path('reports/index.html').resolve()}", "MLflow   make ui, then:"]
-    print("\n".join([*lines, *(f"{name:<8} {address}" for name, address in links().items())]))
+    port = chosen_port()
+    page = "make ui, then:" if str(port) == DEFAULT else f"make ui PORT={port}, then:"
+    lines += [f"report   {Path('reports/index.html').resolve()}", f"MLflow   {named_server() or page}"]
+    print("\n".join([*lines, *(f"{name:<8} {address}" for name, address in links(port).items())]))
     return 0
 
 
@@ -230,9 +234,9 @@ def _summary_lines(figures: dict[str, Any]) -> list[str]:
         for cells in (list(zip(row, widths, strict=True)) for row in zip(*table, strict=True))
     ]
     interval = figures["gain_over_gray_ci95_db"]
-    between = f" (95 % interval {interval[0]:+.2f} to {interval[1]:+.2f})" if interval else ""
+    between = f" (95 % interval {interval[0]:+z.2f} to {interval[1]:+z.2f})" if interval else ""
     lines.append(
-        f"gain over gray {figures['gain_over_gray_db']:+.2f} dB{between} on {figures['n_photos']} test photos, "
+        f"gain over gray {figures['gain_over_gray_db']:+z.2f} dB{between} on {figures['n_photos']} test photos, "
         f"better than gray on {100 * figures['win_rate_over_gray']:.0f} %"
     )
     return lines + caveats(figures)

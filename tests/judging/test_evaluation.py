@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_photos
+from conftest import Clock, write_photos
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -128,6 +128,22 @@ def test_the_loss_of_gray_is_the_assignments(shards: tuple[Shards, Shards]) -> N
     error = test.read(np.arange(len(test)))[:, 1:] / 255 - 128 / 255
     by_hand = (error**2).mean(axis=(1, 2, 3)) + np.abs(error).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(table["gray.loss_mse_l1"], by_hand, rtol=1e-5)
+
+
+def test_the_mean_color_of_many_photos_is_not_silent_in_a_log(shards: tuple[Shards, Shards], clock: Clock) -> None:
+    slow = copy.copy(shards[0])
+    slow.arrays = (clock.slow(lambda array: array, 20)(array) for array in shards[0].arrays)  # type: ignore[assignment]
+    np.testing.assert_array_equal(mean_ab(slow), mean_ab(shards[0]))
+    assert clock.lines == [(40, "mean color: 4 of 5 photos")]
+
+
+def test_an_evaluation_of_many_photos_is_not_silent_in_a_log(
+    shards: tuple[Shards, Shards], monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    monkeypatch.setattr(evaluation, "_measure", clock.slow(evaluation._measure, 20))
+    evaluate(Gray(), Gray(), shards[1], shards[0])
+    times = [0, *(seconds for seconds, _ in clock.lines), clock.now]
+    assert max(np.diff(times)) <= 40 and clock.lines[-1][1].startswith("evaluate: 4 of 4")
 
 
 def test_mean_color_is_that_of_the_training_photos(shards: tuple[Shards, Shards]) -> None:

@@ -272,7 +272,6 @@ def strips_figures() -> dict[str, float]:
 def test_strips_show_gray_the_models_two_renderings_and_the_truth() -> None:
     groups = strips(Reddish(), Photos(), table(), 1, seed=0)
     assert [strip.path for strip in groups["All"]] == ["a.png", "b.png", "d.png", "c.png"]
-    assert sum(strip.fixed for strip in groups["All"]) == 1
     best = groups["All"][0]
     assert best.figures["model.psnr_db"] == 23.0 and not {"path", "group"} & set(best.figures)
     assert list(best.pictures) == TILES
@@ -281,7 +280,6 @@ def test_strips_show_gray_the_models_two_renderings_and_the_truth() -> None:
     ):
         assert picture.shape == (SIDE, SIDE, 3) and picture.dtype == np.uint8
         np.testing.assert_allclose(lab.rgb_to_lab(picture)[5, 5], expected, atol=0.8)
-    np.testing.assert_array_equal(np.asarray(best.image()), np.hstack(list(best.pictures.values())))
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>.png", '"><img src=x onerror=alert(1)>.png', "a&b'c.png"])

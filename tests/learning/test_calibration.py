@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_photos
+from conftest import Clock, write_photos
 
 from chromascape.color import lab
+from chromascape.colorizing import colorizer
 from chromascape.learning.calibration import MIN_PHOTOS, fit_renderings, shipped_renderings
 from chromascape.photos import source
 from chromascape.photos.shards import Shards, photo_to_lab
@@ -52,6 +53,13 @@ def test_colors_that_are_off_by_a_factor_are_put_right(known: Photos, factor: fl
     assert fitted["vivid"] >= fitted["faithful"]
 
 
+def test_it_is_not_silent_in_a_log(known: Photos, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    monkeypatch.setattr(Scaled, "network_lab", clock.slow(Scaled.network_lab, 10))
+    fit_renderings(Scaled(1.0), known, calibrate=True, vivid=0.9)
+    times = [0, *(seconds for seconds, _ in clock.lines), clock.now]
+    assert len(times) > 9 and max(np.diff(times)) <= 30 and clock.lines[0][1].startswith("calibrate: 4 of 30")
+
+
 def test_without_calibration_colors_stay_as_the_network_gives_them(known: Photos) -> None:
     fitted = fit_renderings(Scaled(0.5), known, calibrate=False, vivid=0.9)
     assert fitted["faithful"] == 1.0
@@ -72,7 +80,9 @@ def test_few_photos_decide_nothing(known: Photos, factor: float) -> None:
     assert fit_renderings(Scaled(factor), few, calibrate=False, vivid=0.9) == kept | {"faithful": 1.0}
 
 
-def test_the_shipped_factors_are_those_of_its_configuration() -> None:
+def test_the_shipped_factors_are_those_of_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine megabytes of weights were read for two numbers."""
+    monkeypatch.setattr(colorizer, "load_file", None)
     assert shipped_renderings() == {"faithful": 0.9, "vivid": 1.3}
 
 

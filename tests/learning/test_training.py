@@ -1,6 +1,7 @@
 """Real training on a dozen tiny photos, and on doubles of the network where the loop itself is looked at."""
 
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import write_photos
+from conftest import Clock, write_photos
 from torch import Tensor, nn
 
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer, load_network, save
@@ -19,6 +20,7 @@ from chromascape.colorizing.networks import NETWORKS, build_network, predict
 from chromascape.errors import ChromascapeError
 from chromascape.learning import training
 from chromascape.learning.checks import check_train
+from chromascape.learning.learner import Progress
 from chromascape.learning.losses import LOSSES, Loss, build_loss
 from chromascape.learning.training import Trained, train
 from chromascape.params import Params, Train
@@ -395,6 +397,32 @@ def test_images_per_second_counts_no_photo_that_is_not_there(
     monkeypatch.setattr(tiny, "forward", lambda lightness: (time.sleep(0.05), answer(lightness))[1])
     trained = train(*shards, train_params(epochs=2, batch_size=1000))
     assert trained.images_per_second <= 2 * N_TRAIN / 0.1  # two steps of twelve photos
+
+
+def test_a_long_epoch_is_not_silent_in_a_log(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train], clock: Clock
+) -> None:
+    """Twelve seconds a photo: gray's pass, the epoch and the validation pass each said nothing before they ended."""
+    monkeypatch.setattr(Shards, "read", clock.slow(Shards.read, 12))
+    train(*shards, train_params(batch_size=1))
+    said = [(seconds, re.sub(r"loss 0\.\d{4}$", "loss", line)) for seconds, line in clock.lines]
+    assert said == [
+        (36, "validation, gray: 3 of 3 photos"),
+        *((36 + 36 * number, f"epoch 1/1: {3 * number} of 12 photos, loss") for number in (1, 2, 3, 4)),
+        (216, "validation: 3 of 3 photos"),
+    ]
+
+
+def test_an_epoch_that_is_gone_on_with_counts_what_was_done(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train], clock: Clock
+) -> None:
+    params = train_params(batch_size=1)
+    learner, progress = training._learner(params, "cpu", N_TRAIN), Progress(N_TRAIN, 1, step=8)
+    monkeypatch.setattr(Shards, "read", clock.slow(Shards.read, 31))
+    training._train_epoch(learner, shards[0], params, progress, None)
+    assert [line.partition(",")[0] for _, line in clock.lines] == [
+        f"epoch 1/1: {done} of 12 photos" for done in (9, 10, 11, 12)
+    ]
 
 
 def test_diverging_loss_names_the_learning_rate_and_the_epoch(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import REPOSITORY, changed_params
+from conftest import REPOSITORY, Clock, changed_params
 from PIL import Image
 
 from chromascape.colorizing.colorizer import SHIPPED
@@ -154,6 +154,16 @@ def test_the_sample_is_the_same_bytes_again(
     for name in names:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
+
+
+def test_laying_it_on_a_slow_machine_is_not_silent_in_a_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_landscapes: Path, clock: Clock
+) -> None:
+    few = {"scikit-image": ("skimage", "data", ["astronaut.png", "rocket.jpg", "camera.png"], "its team", "BSD")}
+    monkeypatch.setattr(sample, "PACKAGES", few)
+    monkeypatch.setattr(sample, "_lay", clock.slow(sample._lay, 20))
+    sample.write_sample(tmp_path / "photos", tmp_path / "provenance.csv", 200, few_landscapes)
+    assert clock.lines == [(40, "sample, scikit-image: 3 of 3 photos")]
 
 
 def test_a_missing_package_is_told_with_the_way_out_and_leaves_nothing(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import changed_params, make_photo, write_photos
+from conftest import Clock, changed_params, make_photo, write_photos
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,6 +17,7 @@ from chromascape.color import lab
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params
 from chromascape.photos import reading
+from chromascape.photos import shards as cache
 from chromascape.photos.inspection import inspect_folder
 from chromascape.photos.shards import Shards, photo_to_lab, write_shards
 
@@ -264,6 +265,15 @@ def test_a_photo_that_was_exchanged_for_another_is_named(
 
 
 # Reading
+
+
+def test_checking_a_large_cache_is_not_silent_in_a_log(
+    written: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    """Gigabytes are read to compare their checksums, three times in the stage train."""
+    monkeypatch.setattr(cache, "sha256_of_file", clock.slow(cache.sha256_of_file, 20))
+    Shards(written, SPLITS)
+    assert clock.lines == [(40, "check the Lab cache: 4 of 8 photos"), (80, "check the Lab cache: 7 of 8 photos")]
 
 
 def test_shards_of_several_splits_are_numbered_through(written: Path) -> None:

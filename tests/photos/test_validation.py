@@ -407,6 +407,12 @@ def test_the_pages_of_results_load_nothing_and_lie_where_they_can_be_found(pages
     assert "No photo is there twice" in pages["set.html"] and "Files can be read" in pages["files.html"]
 
 
+def test_the_index_is_not_empty_without_a_network(pages: dict[str, str]) -> None:
+    """Scripts from a CDN fill its table: what is left without them led nowhere."""
+    plain = re.sub(r"<(script|style)\b.*?</\1>", "", pages["index.html"], flags=re.DOTALL)
+    assert re.findall(r'<a href="(\w+\.html)">(\w+)</a>', plain) == [("files.html", "files"), ("set.html", "set")]
+
+
 def test_the_page_of_the_set_has_a_named_run_and_is_no_failure_where_only_copies_are_left_out(
     pages: dict[str, str],
 ) -> None:

@@ -35,6 +35,7 @@ from chromascape.photos.source import PhotoError
 from chromascape.tracking import lineage
 from chromascape.tracking import runs as tracking
 from chromascape.tracking import store as stores
+from chromascape.tracking.figures import result_in_words
 
 CURVES = pd.DataFrame(
     {
@@ -170,7 +171,7 @@ def test_a_run_of_an_experiment_is_named_after_it(store: Path, params: Params, m
     with tracking.new_run(params):
         pass
     (run,) = runs()
-    assert run.info.run_name == "efficientnet sample [happy-owl]"
+    assert run.info.run_name == "efficientnet sample lr=0.0123 [happy-owl]"
     assert run.data.tags["dvc.experiment"] == "happy-owl" and run.data.tags["dvc.baseline"] == "abc123"
 
 
@@ -626,11 +627,12 @@ def test_headline_figures_stand_on_top_the_others_in_sections(store: Path, param
     assert mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/figures/test.json").items() >= FIGURES.items()
 
 
+def test_no_zero_of_a_description_has_a_minus() -> None:
+    said = result_in_words(FIGURES | {"gain_over_gray_db": -0.001, "gain_over_gray_ci95_db": [-0.002, 0.4]}, "test")
+    assert "**+0.00 dB** (95 % interval +0.00 to +0.40)" in said
+
+
 def test_a_run_and_its_description_say_what_it_is_and_how_good(store: Path, params: Params, weights: Path) -> None:
-    git("init", "--quiet")
-    shutil.copy(REPOSITORY / "params.yaml", "params.yaml")
-    git("add", "params.yaml")
-    git("commit", "--quiet", "-m", "first")
     with tracking.new_run(params) as log:
         assert "lr=0.0123" in runs()[0].info.run_name and runs()[0].data.tags["mlflow.note.content"]
         log.figures(FIGURES, "val")
@@ -660,14 +662,18 @@ def test_a_run_whose_process_was_killed_shows_as_killed_when_the_next_one_starts
     assert runs()[0].data.tags["chromascape.ended"] == "killed"
 
 
-def test_a_run_says_where_dvc_ran_it(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_says_where_dvc_ran_it(store: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lineage.lineage()["chromascape.place"] == "workspace"
     monkeypatch.setenv("DVC_ROOT", str(store))
+    monkeypatch.setenv("DVC_EXP_NAME", "happy-owl")
     for folder, expected in {"standalone/tmpa": "temporary", "tmpb": "queue"}.items():
         copy = store / ".dvc/tmp/exps" / folder
         copy.mkdir(parents=True)
         monkeypatch.chdir(copy)
         assert lineage.lineage()["chromascape.place"] == expected
+        with tracking.new_run(params):
+            pass
+        assert runs()[-1].info.run_name == f"efficientnet sample lr=0.0123 [happy-owl, {expected}]"
 
 
 def test_figures_of_one_photo_have_no_interval(store: Path, params: Params) -> None:

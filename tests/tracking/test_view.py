@@ -65,13 +65,13 @@ def test_links_lead_to_the_view_and_to_the_last_run(monkeypatch: pytest.MonkeyPa
         "last run": f"{start}/abc?workflowType=machine_learning",
     }
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@host/mlflow/")
-    assert page.links() == {"runs": "https://host/mlflow"}  # the run is in another store
+    assert page.links(5000) == {"runs": "https://host/mlflow"}  # the run is in another store
     write_json(kept | {"tracking_uri": "https://host/mlflow/"}, page.RUN_FILE)
-    assert page.links()["last run"].startswith("https://host/mlflow/#/experiments/7/runs/abc")
+    assert page.links(5000)["last run"].startswith("https://host/mlflow/#/experiments/7/runs/abc")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "null", '{"run_id": 3}'])
 def test_a_damaged_file_of_the_run_is_none(content: str) -> None:
     page.RUN_FILE.parent.mkdir()
     page.RUN_FILE.write_text(content)
-    assert page.read_run_file() == {} and list(page.links()) == ["runs"]
+    assert page.read_run_file() == {} and list(page.links(5000)) == ["runs"]

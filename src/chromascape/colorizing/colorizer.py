@@ -143,7 +143,7 @@ def load_network(folder: Path) -> tuple[Any, Network]:
     Raises:
         ChromascapeError: files are missing, damaged, or of another version.
     """
-    config = _read_config(folder / "config.json")
+    config = read_config(folder / "config.json")
     network = build_network(config["network"])
     file = folder / "weights.safetensors"
     try:
@@ -177,7 +177,12 @@ def save(
     write_json(config, folder / "config.json")
 
 
-def _read_config(file: Path) -> Any:
+def read_config(file: Path) -> Any:
+    """A model's config.json, checked; its weights are not read.
+
+    Raises:
+        ChromascapeError: the file is missing, damaged or of another format.
+    """
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
         if config["format"] != FORMAT:

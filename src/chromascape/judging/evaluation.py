@@ -12,7 +12,7 @@ from chromascape.color.metrics import METRICS, Picture, bootstrap_ci95
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.seen import Hashes, count_seen
 from chromascape.judging.predictions import MODELS, PREDICTIONS
-from chromascape.parallel import in_parallel
+from chromascape.parallel import ProgressBar, in_parallel
 from chromascape.photos.shards import Shards
 
 # Of the bootstrap, where no params say otherwise: figures on val are compared, so all have the same.
@@ -22,9 +22,13 @@ DIGITS = 4  # behind the point, of figures in tables of experiments
 
 def mean_ab(photos: Shards) -> NDArray[np.float32]:
     """Mean a* and b* over all pixels of all photos, (2,): the best single color to guess."""
-    total = sum(np.asarray(array[:, 1:]).sum(axis=(0, 2, 3), dtype=np.uint64) for array in photos.arrays)
+    total = np.zeros(2, np.uint64)
+    with ProgressBar(len(photos), "mean color") as bar:
+        for array in photos.arrays:
+            total += np.asarray(array[:, 1:]).sum(axis=(0, 2, 3), dtype=np.uint64)
+            bar.add(len(array))
     pixels = len(photos) * photos.side**2
-    return (np.asarray(total, dtype=np.float64) / pixels - lab.NEUTRAL).astype(np.float32)
+    return (total.astype(np.float64) / pixels - lab.NEUTRAL).astype(np.float32)
 
 
 def evaluate(

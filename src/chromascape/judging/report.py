@@ -16,7 +16,7 @@ from chromascape.defaults import DEFAULTS, changes
 from chromascape.errors import ChromascapeError
 from chromascape.judging import findings
 from chromascape.judging.charts import curves_svg, histogram_svg
-from chromascape.judging.evaluation import fixed_rows, pick_rows
+from chromascape.judging.evaluation import pick_rows
 from chromascape.judging.predictions import caveats, labels
 from chromascape.judging.strips import four_ways
 from chromascape.params import Params, flatten
@@ -39,33 +39,24 @@ TITLES = {
 
 @dataclass
 class Strip:
-    """One test photo four ways, uint8 (H, W, 3) each, by name, with its figures.
-
-    `fixed` photos are shown by the reports of all models that were measured on the same photos.
-    """
+    """One test photo four ways, uint8 (H, W, 3) each, by name, with its figures."""
 
     path: str
     pictures: dict[str, NDArray[np.uint8]]
     figures: dict[str, float]
-    fixed: bool = False
-
-    def image(self) -> Image.Image:
-        """gray | faithful | vivid | truth side by side."""
-        return Image.fromarray(np.concatenate(list(self.pictures.values()), axis=1))
 
 
 def strips(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, count: int, seed: int) -> dict[str, list[Strip]]:
     """The report's pictures, each photo once: see `evaluation.pick_rows`."""
-    fixed = set(fixed_rows(len(table), count, seed))
     return {
-        title: [_strip(colorizer, photos, table, row, row in fixed) for row in rows]
+        title: [_strip(colorizer, photos, table, row) for row in rows]
         for title, rows in pick_rows(table, count, seed).items()
     }
 
 
-def _strip(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, row: int, fixed: bool) -> Strip:
+def _strip(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, row: int) -> Strip:
     figures = table.drop(columns=["path", "group"]).iloc[row].to_dict()
-    return Strip(shown_name(photos.paths[row]), four_ways(colorizer, photos, row), figures, fixed)
+    return Strip(shown_name(photos.paths[row]), four_ways(colorizer, photos, row), figures)
 
 
 def shown_params(params: Params) -> dict[str, Any]:

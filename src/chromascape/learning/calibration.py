@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromascape.color import lab, metrics
-from chromascape.colorizing.colorizer import SHIPPED, Colorizer, load_network, scale_chroma
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer, read_config, scale_chroma
 from chromascape.parallel import with_progress
 from chromascape.photos.shards import Shards
 
@@ -54,8 +54,8 @@ def fit_renderings(colorizer: Colorizer, photos: Shards, calibrate: bool, vivid:
 
 def shipped_renderings() -> dict[str, float]:
     """The factors of the model that comes with the package, which hundreds of photos decided."""
-    config, _ = load_network(SHIPPED)
-    return {name: float(config["renderings"][name]) for name in ("faithful", "vivid")}
+    renderings = read_config(SHIPPED / "config.json")["renderings"]
+    return {name: float(renderings[name]) for name in ("faithful", "vivid")}
 
 
 def _figures(truth: NDArray[np.uint8], picture: NDArray[np.floating]) -> tuple[float, float]:

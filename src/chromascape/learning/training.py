@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import tqdm
 
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import SHIPPED, load_network
@@ -27,6 +26,7 @@ from chromascape.learning.learner import History, Learner, Progress
 from chromascape.learning.losses import build_loss
 from chromascape.learning.pretrained import load_imagenet_encoder
 from chromascape.learning.schedule import lr_factor
+from chromascape.parallel import ProgressBar
 from chromascape.params import Train
 from chromascape.photos.shards import Shards
 
@@ -169,25 +169,24 @@ def _train_epoch(
         generator.set_state(progress.generator)
     batches = _batches(order, params.batch_size)
     done = sum(len(rows) for rows in batches[: progress.step])
-    bar = tqdm(total=len(photos), initial=done, desc=f"epoch {epoch}/{params.epochs}", unit="image", disable=None)
-    for rows in batches[progress.step :]:
-        with uninterrupted():
-            start = time.perf_counter()
-            quantised = augment(photos.read(rows), params.flip, params.crop, params.side or photos.side, generator)
-            lightness, target = _tensors(quantised, params, network, learner.device)
-            loss = _step(learner, lightness, target)
-            progress.losses.append(loss * len(rows))
-            progress.lr = float(learner.schedule.get_last_lr()[0])
-            learner.schedule.step()
-            progress.generator = generator.get_state()
-            progress.step += 1
-            progress.seconds += time.perf_counter() - start
-        bar.update(len(rows))
-        if progress.step % 10 == 1:  # reading the loss waits for the device
-            bar.set_postfix(loss=f"{loss.item():.4f}")
-        if checkpoints and checkpoints.due():
-            checkpoints.save(learner, progress)
-    bar.close()
+    with ProgressBar(len(photos), f"epoch {epoch}/{params.epochs}", done) as bar:
+        for rows in batches[progress.step :]:
+            with uninterrupted():
+                start = time.perf_counter()
+                quantised = augment(photos.read(rows), params.flip, params.crop, params.side or photos.side, generator)
+                lightness, target = _tensors(quantised, params, network, learner.device)
+                loss = _step(learner, lightness, target)
+                progress.losses.append(loss * len(rows))
+                progress.lr = float(learner.schedule.get_last_lr()[0])
+                learner.schedule.step()
+                progress.generator = generator.get_state()
+                progress.step += 1
+                progress.seconds += time.perf_counter() - start
+            if progress.step % 10 == 1:  # reading the loss waits for the device
+                bar.note(f"loss {loss.item():.4f}")
+            bar.add(len(rows))
+            if checkpoints and checkpoints.due():
+                checkpoints.save(learner, progress)
 
 
 def _step(learner: Learner, lightness: Tensor, target: Tensor) -> Tensor:
@@ -206,7 +205,7 @@ def _val_loss(learner: Learner, photos: Shards, params: Train) -> float:
     """Mean loss over the whole photos."""
     network = learner.evaluated.eval()
     total = 0.0
-    for rows in _batches(np.arange(len(photos)), params.batch_size):
+    for rows in _all_batches(photos, params, "validation"):
         lightness, target = _tensors(photos.read(rows), params, network, learner.device)
         total += float(learner.loss(learner.predict(network, lightness), target)) * len(rows)
     return total / len(photos)
@@ -216,7 +215,7 @@ def _val_loss(learner: Learner, photos: Shards, params: Train) -> float:
 def _gray_loss(learner: Learner, photos: Shards, params: Train) -> float:
     """The same loss for the gray photo itself: no val_loss may be read without it."""
     total = 0.0
-    for rows in _batches(np.arange(len(photos)), params.batch_size):
+    for rows in _all_batches(photos, params, "validation, gray"):
         quantised = photos.read(rows)
         true = _target(quantised, learner.network)
         quantised[:, 1:] = lab.NEUTRAL
@@ -241,6 +240,14 @@ def _target(quantised: NDArray[np.uint8], network: Network) -> Tensor:
         rgb = lab.lab_to_rgb(lab.dequantise(quantised.transpose(0, 2, 3, 1)))
         return torch.from_numpy(np.ascontiguousarray(rgb.transpose(0, 3, 1, 2))).float() / 255
     return torch.from_numpy(np.ascontiguousarray(quantised[:, 1:])).float() / lab.LEVELS
+
+
+def _all_batches(photos: Shards, params: Train, title: str) -> Iterator[NDArray[np.integer]]:
+    """The rows of all photos in their order, batch by batch, while a progress bar tells how many are done."""
+    with ProgressBar(len(photos), title) as bar:
+        for rows in _batches(np.arange(len(photos)), params.batch_size):
+            yield rows
+            bar.add(len(rows))
 
 
 def _batches(rows: NDArray[np.integer], size: int) -> list[NDArray[np.integer]]:

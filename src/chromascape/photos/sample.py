@@ -11,6 +11,7 @@ from PIL import Image
 
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_folder, atomic_write
+from chromascape.parallel import with_progress
 from chromascape.photos import reading
 from chromascape.photos.source import PhotoError
 from chromascape.photos.splits import LANDSCAPES
@@ -82,7 +83,7 @@ def write_sample(folder: Path, provenance: Path, max_side: int, landscapes: Path
                 source = Path(str(files(module))) / inside
             except ModuleNotFoundError:
                 raise ChromascapeError(f"package {package} is missing: pip install 'chromascape[sample]'") from None
-            for name in names:
+            for name in with_progress(names, len(names), f"sample, {package}"):
                 lacks = f"package {package} lacks this file: install the pinned version"
                 _lay(source / name, temporary / package / name, max_side, lacks)
                 held = f"{module}/{inside}/{name}"

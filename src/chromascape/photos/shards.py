@@ -17,7 +17,7 @@ from PIL import Image
 from chromascape.color import lab
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_folder, sha256_of_file, write_json
-from chromascape.parallel import in_parallel
+from chromascape.parallel import ProgressBar, in_parallel
 from chromascape.photos import reading, source
 
 SPLITS = ("train", "val", "test")
@@ -131,10 +131,12 @@ class Shards:
         self.side: int = index["side"]
         self.paths: list[str] = []
         self.arrays: list[NDArray[np.uint8]] = []
-        for shard in index["shards"]:
-            if shard["split"] in splits:
+        shards = [shard for shard in index["shards"] if shard["split"] in splits]
+        with ProgressBar(sum(len(shard["photos"]) for shard in shards), "check the Lab cache") as bar:
+            for shard in shards:
                 self.arrays.append(_open_shard(folder / shard["file"], shard, self.side, verify))
                 self.paths += shard["photos"]
+                bar.add(len(shard["photos"]))
         self.starts = np.cumsum([0, *(len(array) for array in self.arrays)])
 
     def __len__(self) -> int:

@@ -282,16 +282,17 @@ def _slip(folder: Path, name: PurePosixPath) -> str | None:
     return None
 
 
-def check_splits(manifest: pd.DataFrame, data: Data) -> None:
-    """Raises ChromascapeError where a split got no photo."""
+def empty_split(manifest: pd.DataFrame, data: Data) -> str | None:
+    """A line where a split got no photo: which one, and the ways out."""
     counts = manifest["split"].value_counts()
     empty = [name for name in ("train", "val", "test") if not counts.get(name)]
-    if empty:
-        raise ChromascapeError(
-            f"data.split: no photo fell into {' and '.join(empty)} ({int(counts.sum())} accepted): add photos, "
-            f"raise data.split.{empty[0]} (now {getattr(data.split, empty[0])}) or try another data.split.seed"
-            + f"; {only_note(manifest, data)}".replace("\n", " ").rstrip("; ")
-        )
+    if not empty:
+        return None
+    return (
+        f"data.split: no photo fell into {' and '.join(empty)} ({int(counts.sum())} accepted): add photos, "
+        f"raise data.split.{empty[0]} (now {getattr(data.split, empty[0])}) or try another data.split.seed"
+        + f"; {only_note(manifest, data)}".replace("\n", " ").rstrip("; ")
+    )
 
 
 def _digest(text: str) -> str:

@@ -5,9 +5,10 @@ expectation on files holds for its row; the expectations on the set then look at
 manifest come from what Great Expectations finds, so that Data Docs and manifest can't disagree.
 
 Data Docs as Great Expectations writes them load styles, scripts and a logo from the network: without it their
-`index.html` is empty, and their pages are unstyled. So each suite's page of results is there once more, under a name
-that stays (`files.html`, `set.html`), as a page that loads nothing. What does not work on it, with a network or
-without: showing failed expectations alone, folding, and the sorting of tables.
+`index.html` would be empty, and their pages are unstyled. So each suite's page of results is there once more, under a
+name that stays (`files.html`, `set.html`), as a page that loads nothing, and `index.html` begins with links to both.
+What does not work on them, with a network or without: showing failed expectations alone, folding, and the sorting of
+tables.
 """
 
 import html
@@ -19,7 +20,6 @@ from typing import Any
 
 import pandas as pd
 
-from chromascape.errors import ChromascapeError
 from chromascape.params import Data, Validate
 from chromascape.photos import inspection, rules, splits
 from chromascape.photos.manifest import summarize
@@ -36,6 +36,10 @@ from great_expectations.core.run_identifier import RunIdentifier  # noqa: E402
 _FROM_NETWORK = re.compile(
     r"""<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*["']https?:[^>]*>|<footer>.*?</footer>|url\(['"]?https?:[^)]*\)""",
     re.DOTALL,
+)
+_LINKS = (
+    '<p>Results of the last validation: <a href="files.html">files</a>, <a href="set.html">set</a>. '
+    "These two open without a network.</p>"
 )
 _STYLE = """<style>
 body { font-family: sans-serif; margin: 1em auto; max-width: 75em; }
@@ -95,6 +99,8 @@ class Suites:
             text = _FROM_NETWORK.sub("", page.read_text(encoding="utf-8")).replace('href="../../../../', 'href="')
             suite = page.relative_to(self.docs).parts[1]
             (self.docs / f"{suite}.html").write_text(text.replace("</head>", _STYLE, 1), encoding="utf-8")
+        index = self.docs / "index.html"
+        index.write_text(index.read_text(encoding="utf-8").replace("<body>", f"<body>{_LINKS}", 1), encoding="utf-8")
 
 
 def expectation_of(rule: Rule, validate: Validate) -> Any:
@@ -128,7 +134,7 @@ def validate_folder(
     manifest["verdict"] = ["rejected" if found else "accepted" for found in reasons]
     _keep_box(manifest, validate.policy)
     suites.write_docs()
-    return manifest, _broken_gate(broken, manifest, folder, validate) or _empty_split(manifest, data)
+    return manifest, _broken_gate(broken, manifest, folder, validate) or splits.empty_split(manifest, data)
 
 
 def _set_facts(manifest: pd.DataFrame, accepted: pd.Series, data: Data, validate: Validate) -> dict[str, pd.Series]:
@@ -204,12 +210,4 @@ def _broken_gate(
             f"data.dir: {folder}: {count}. More than validate.max_rejected_share = {validate.max_rejected_share:g} "
             "of the files are rejected: is this the right folder? Else raise it, or convert by validate.policy"
         )
-    return None
-
-
-def _empty_split(manifest: pd.DataFrame, data: Data) -> str | None:
-    try:
-        splits.check_splits(manifest, data)
-    except ChromascapeError as error:
-        return str(error)
     return None

@@ -45,7 +45,7 @@ def result_in_words(figures: dict[str, Any], split: str) -> str:
     """What a run's description says: the model's figures beside gray's, in Markdown."""
     kind = {"test": "test", "val": "validation"}[split]
     interval = figures.get("gain_over_gray_ci95_db")
-    between = f" (95 % interval {interval[0]:+.2f} to {interval[1]:+.2f})" if interval else ""
+    between = f" (95 % interval {interval[0]:+z.2f} to {interval[1]:+z.2f})" if interval else ""
     model, gray = figures["model"], figures["gray"]
     beside = [
         f"{label} {model[name]:{form}} (gray {gray[name]:{form}})"
@@ -54,7 +54,7 @@ def result_in_words(figures: dict[str, Any], split: str) -> str:
     ]
     seen = "" if figures.get("held_out", True) else " **The model has trained on these photos.**"
     return (
-        f"On {figures['n_photos']} {kind} photos: gain over gray **{figures['gain_over_gray_db']:+.2f} dB**{between}, "
+        f"On {figures['n_photos']} {kind} photos: gain over gray **{figures['gain_over_gray_db']:+z.2f} dB**{between}, "
         f"better than gray on {100 * figures['win_rate_over_gray']:.0f} %; {', '.join(beside)}.{seen}"
     )
 

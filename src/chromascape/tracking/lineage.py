@@ -32,11 +32,6 @@ def lineage() -> dict[str, str]:
     return {name: value for name, value in tags.items() if value}
 
 
-def committed_params() -> str:
-    """The text of params.yaml at git's HEAD: the defaults that a name tells differences from; empty without git."""
-    return _git("show", "HEAD:./params.yaml")
-
-
 def place() -> str:
     """Where DVC runs this: workspace, temporary (`dvc exp run --temp`) or queue."""
     root, here = Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve(), Path.cwd().resolve()

@@ -1,36 +1,33 @@
-"""What runs and models are called: by network, photos and what differs from the committed params.yaml."""
+"""What runs and models are called: by network, photos and what differs from the defaults."""
 
 import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from chromascape.params import Params, flatten, flatten_values
+from chromascape import defaults
+from chromascape.params import Params, flatten
 
 SHOWN = 4  # differences in a name; the tag chromascape.changed_params has all
 NAMED_ALREADY = ("data.dir", "train.network", "track.experiment", "jobs")  # or without any effect on figures
 
 
-def changes(params: Params, committed: str) -> dict[str, Any]:
-    """The params that differ from the defaults, as dotted keys without `train.`, in the order of params.yaml.
+def changes(params: Params) -> dict[str, Any]:
+    """The params that differ from the defaults, without what a name says anyway and what changes no figure.
 
-    Args:
-        committed: the text of params.yaml at git's HEAD; where there is none, nothing is known to differ.
+    Keys are dotted and without `train.`; those of the recipe stand first, else the order is that of params.yaml.
     """
-    try:
-        defaults = flatten_values(yaml.safe_load(committed) or {})
-    except (yaml.YAMLError, AttributeError):
-        return {}
-    return {
-        key.removeprefix("train."): value
-        for key, value in flatten(params).items()
-        if key in defaults and not _same(value, defaults[key]) and key not in NAMED_ALREADY
-    }
+    differing = defaults.changes(flatten(params))
+    order = sorted(differing, key=lambda key: not key.startswith("train."))
+    return {key.removeprefix("train."): differing[key] for key in order if key not in NAMED_ALREADY}
 
 
 def run_name(params: Params, changed: dict[str, Any], experiment: str = "") -> str:
-    """Such as `efficientnet sample lr=0.001 [happy-owl]`, the latter being the name of DVC's experiment."""
+    """Such as `efficientnet sample lr=0.001 [happy-owl, queue]`.
+
+    Args:
+        changed: as `changes`.
+        experiment: the name of DVC's experiment, and where DVC runs it if that is not the workspace.
+    """
     parts = [f"{key}={value}" for key, value in list(changed.items())[:SHOWN]]
     parts += [f"+{len(changed) - SHOWN} more"] * (len(changed) > SHOWN)
     parts += [f"[{experiment}]"] * bool(experiment)
@@ -50,13 +47,3 @@ def description(params: Params) -> str:
 
 def _data_name(params: Params) -> str:
     return Path(params.data.dir).name or "photos"
-
-
-def _same(value: Any, default: Any) -> bool:
-    """Whether they are equal, 200 and 200.0 too, and 1e-3, which YAML 1.1 takes for text."""
-    if isinstance(value, float) and isinstance(default, str):
-        try:
-            return value == float(default)
-        except ValueError:
-            return False
-    return bool(value == default) or str(value) == str(default)

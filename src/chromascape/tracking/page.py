@@ -3,9 +3,12 @@
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
+from chromascape.errors import ChromascapeError
+from chromascape.tracking.port import HOST, check_free, chosen_port
 from chromascape.tracking.server import without_credentials
 from chromascape.tracking.store import tracking_uri
 from chromascape.tracking.view import VIEW
@@ -14,14 +17,13 @@ RUN_FILE = Path("models/run.json")  # which run the weights beside it come from;
 TRAINED, EVALUATED = "trained", "evaluated"  # states of the run in that file
 
 
-def links(port: int = 5000) -> dict[str, str]:
+def links(port: int) -> dict[str, str]:
     """Addresses of the page's view of all runs, and of the last run of this working copy.
 
     Args:
         port: of `make ui` on this machine, where MLFLOW_TRACKING_URI names no server.
     """
-    named = without_credentials(os.environ.get("MLFLOW_TRACKING_URI", "")).rstrip("/")
-    base = named if named.lower().startswith(("http://", "https://")) else f"http://127.0.0.1:{port}"
+    base = named_server() or f"http://{HOST}:{port}"
     last = read_run_file()
     if not last.get("experiment_id") or last.get("tracking_uri") != without_credentials(tracking_uri()):
         return {"runs": base}
@@ -30,6 +32,12 @@ def links(port: int = 5000) -> dict[str, str]:
         "runs": f"{experiment}?{training}&viewStateShareKey={VIEW}",
         "last run": f"{experiment}/{last['run_id']}?{training}",
     }
+
+
+def named_server() -> str:
+    """The address of the server in MLFLOW_TRACKING_URI, which needs no `make ui`; empty where runs lie in a file."""
+    named = without_credentials(os.environ.get("MLFLOW_TRACKING_URI", "")).rstrip("/")
+    return named if named.lower().startswith(("http://", "https://")) else ""
 
 
 def read_run_file() -> dict[str, Any]:
@@ -53,8 +61,20 @@ def run_identity(run_id: str, experiment: str, digest: str, state: str) -> dict[
     }
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Print the links to MLflow's page that `make ui` serves.")
-    parser.add_argument("--port", type=int, default=5000)
-    for name, address in links(parser.parse_args().port).items():
+def main(arguments: list[str] | None = None) -> int:
+    """What `make ui` runs before MLflow: the links, or a line that says why no page can be had there, and 1."""
+    parser = argparse.ArgumentParser(description="Check the port of `make ui`, and print the links to its page.")
+    parser.add_argument("--port")
+    try:
+        port = chosen_port(parser.parse_args(arguments).port)
+        check_free(port)
+    except ChromascapeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for name, address in links(port).items():
         print(f"{name:<8} {address}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

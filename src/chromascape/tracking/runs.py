@@ -13,7 +13,7 @@ from chromascape.files import sha256_of_file, write_json
 from chromascape.params import Params, flatten
 from chromascape.tracking import names
 from chromascape.tracking.endings import ENDED, end_lost, process_tag, tell_ending
-from chromascape.tracking.lineage import committed_params, lineage
+from chromascape.tracking.lineage import lineage, place
 from chromascape.tracking.page import EVALUATED, RUN_FILE, TRAINED, read_run_file, run_identity
 from chromascape.tracking.runlog import RunLog, reason
 from chromascape.tracking.server import without_credentials
@@ -157,8 +157,9 @@ def _trained_run(params: Params, experiment: str, digest: str) -> str:
 
 def _naming(params: Params) -> dict[str, str]:
     """Tags that name a run by what it is; MLflow takes the name from one."""
-    changed = names.changes(params, committed_params())
-    name = names.run_name(params, changed, os.environ.get("DVC_EXP_NAME", ""))
+    changed = names.changes(params)
+    experiment = [os.environ.get("DVC_EXP_NAME", ""), place().replace("workspace", "")]
+    name = names.run_name(params, changed, ", ".join(filter(None, experiment)))
     shown = ", ".join(f"{key}={value}" for key, value in changed.items()) or "none"
     return {"mlflow.runName": name, "chromascape.changed_params": shown}
 
