@@ -159,7 +159,7 @@ def waiting_note(root: Path) -> str:
         return ""
     stores = ", ".join(sorted({str(box.address["store"]) for box in left}))
     what = in_words([entry for box in left for entry in box.left])
-    return f"waiting for {stores}: {what}; `chromascape deliver` delivers them once it answers"
+    return f"waiting for {stores}: {what}; `chromascape deliver` brings it there once it answers"
 
 
 def _parsed(line: str) -> Any:
