@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import http.server
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -25,7 +26,7 @@ from test_runs import workplace as workplace
 
 from chromascape import cli
 from chromascape.params import Params
-from chromascape.tracking import delivery, outbox
+from chromascape.tracking import delivery, endings, outbox
 from chromascape.tracking import runs as tracking
 
 pytestmark = pytest.mark.scale
@@ -255,19 +256,47 @@ def test_what_was_heard_but_not_answered_is_not_there_twice(
 
 
 def test_a_run_of_a_killed_process_is_told_as_lost_on_a_server_too(
-    server: Server, params: Params, weights: Path
+    server: Server, params: Params, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And an end that waits in an outbox is no loss."""
-    with tracking.new_run(params) as log:
-        mlflow.MlflowClient().set_tag(log.run_id, "chromascape.process", f"{os.uname().nodename} 4194304999")
-        log.courier.box.left.append({})  # so that its end stays: an entry that can't be delivered
-    lost = mlflow.MlflowClient().create_run(
-        log.experiment, tags={"chromascape.process": f"{os.uname().nodename} 4194304999"}
-    )
-    assert {run.info.status for run in runs(params.track.experiment)} == {"RUNNING"}
-    with tracking.new_run(params):
-        states = {run.info.run_id: run.info.status for run in runs(params.track.experiment)}
-    assert states[lost.info.run_id] == "KILLED" and states[log.run_id] == "FINISHED"
+    """And a run whose end waits in an outbox is not taken for lost."""
+
+    def refuse(*_: Any) -> None:
+        raise ValueError("not now")
+
+    gone = {"chromascape.process": f"{platform.node()} 4194304999"}
+    with monkeypatch.context() as patched:
+        patched.setitem(delivery.APPLY, "status", refuse)
+        waits = train(params, weights)
+        mlflow.MlflowClient().set_tag(waits, "chromascape.process", gone["chromascape.process"])
+        experiment = runs(params.track.experiment)[0].info.experiment_id
+        lost = mlflow.MlflowClient().create_run(experiment, tags=gone).info.run_id
+        with tracking.new_run(params) as log:
+            states = {run.info.run_id: run.info.status for run in runs(params.track.experiment)}
+    assert states == {lost: "KILLED", waits: "RUNNING", log.run_id: "RUNNING"}
+    assert {done.run_id for done in delivery.deliver_waiting()} == {waits, log.run_id}
+    states = {run.info.run_id: run.info.status for run in runs(params.track.experiment)}
+    assert states == {lost: "KILLED", waits: "FINISHED", log.run_id: "FINISHED"}
+
+
+def test_the_end_of_a_run_that_somebody_took_for_lost_puts_it_right(
+    server: Server, params: Params, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another working copy does, which does not see the outbox."""
+
+    def refuse(*_: Any) -> None:
+        raise ValueError("not now")
+
+    with monkeypatch.context() as patched:
+        patched.setitem(delivery.APPLY, "status", refuse)
+        run_id = train(params, weights)
+    client = mlflow.MlflowClient()
+    client.set_tag(run_id, "chromascape.process", f"{platform.node()} 4194304999")
+    endings.end_lost(client, client.get_run(run_id).info.experiment_id, set())
+    assert client.get_run(run_id).info.status == "KILLED"
+    delivery.deliver_waiting()
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED" and endings.ENDED not in run.data.tags
+    assert run.data.tags[endings.NOTE].startswith("efficientnet on sample")
 
 
 def test_metrics_of_a_killed_training_are_delivered_before_it_goes_on(

@@ -27,6 +27,7 @@ from chromascape.tracking.store import connect, repository_root, tracking_uri
 PAUSE = 15.0  # seconds between two attempts to reach a store that failed
 PATIENCE = 120.0  # seconds that a stage waits at its end for a store that is slow but takes one entry after the other
 PATIENCE_KILLED = 10.0  # the same after Ctrl-C or SIGTERM, which others give half a minute
+HUNG = 5.0  # seconds after which a store that failed is called one that hangs
 KEY = "chromascape.outbox"  # the tag of runs and models that outboxes have made
 # What MLflow says where an answer will not get better by asking again.
 REFUSED = ("BAD_REQUEST", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "PERMISSION_DENIED", "RESOURCE_DOES_NOT_EXIST")
@@ -232,9 +233,10 @@ class Courier:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closing or self.box.left)
-                last = self._closing
+                last, began = self._closing, time.monotonic()
             problem = self._attempt() if self.box.left else ""
-            if last and (problem or not self.box.left):
+            hung = self._closing and time.monotonic() - began > HUNG  # nobody waits for a second time
+            if (last or hung) and (problem or not self.box.left):
                 return
             if problem:
                 with self._changed:
