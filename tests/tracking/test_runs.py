@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -561,6 +562,38 @@ def test_a_run_that_can_not_start_is_told_before_a_training_and_made_after_an_ev
     assert run.info.run_name == "efficientnet sample" and history(run, "val_loss") == [(1, 0.35), (2, 0.25), (3, 0.3)]
     assert run.data.params == {name: str(value) for name, value in flatten(params).items()}
     assert run.data.metrics["gain_over_gray_db"] == 1.5
+
+
+def test_a_disk_that_takes_no_outbox_is_told_once_and_mlflow_gets_what_it_takes(
+    store: Path, params: Params, weights: Path, capsys: pytest.CaptureFixture[str], colorizer_folder: Path
+) -> None:
+    (store / ".outbox").write_text("in the way")
+    with tracking.new_run(params) as log:
+        log.epoch(CURVES.to_dict("records")[0])
+        log.figures(FIGURES)
+        log.files([weights])
+        log.model(colorizer_folder)
+        log.trained(weights)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ".outbox" in line and line.endswith("what MLflow does not take in this run will be missing")
+    (run,) = runs()
+    assert run.info.status == "FINISHED" and history(run, "val_loss") == [(1, 0.35)]
+    assert [file.path for file in mlflow.MlflowClient().list_artifacts(log.run_id)] == ["weights.safetensors"]
+
+
+def test_a_stage_waits_for_a_store_that_hangs_no_longer_than_it_may(
+    store: Path, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    released = threading.Event()
+    monkeypatch.setitem(delivery.APPLY, "metrics", lambda *_: released.wait(60) and None)
+    monkeypatch.setattr(tracking, "PATIENCE", 0.5)
+    start = time.monotonic()
+    with tracking.new_run(params) as log:
+        start = time.monotonic()
+        log.epoch(CURVES.to_dict("records")[0])
+    assert time.monotonic() - start < 10
+    released.set()
+    assert "has not taken 1 set of metrics, 1 state of this run" in capsys.readouterr().err
 
 
 def test_continuing_a_run_brings_its_tags_up_to_date(store: Path, params: Params, weights: Path) -> None:

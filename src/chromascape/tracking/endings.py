@@ -30,10 +30,23 @@ def end_lost(client: Any, experiment: str, waiting: set[str]) -> None:
     Args:
         waiting: ids of runs whose end may wait in an outbox.
     """
-    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
-        machine, _, number = run.data.tags.get(PROCESS, "").rpartition(" ")
-        ours = machine == platform.node() and run.info.run_id not in waiting
-        if ours and number.isdecimal() and not is_alive(int(number)):
+    for run in lost_runs(client, experiment):
+        if run.info.run_id not in waiting:
             for name, value in ending_tags("KILLED", run.data.tags.get(NOTE, "")).items():
                 client.set_tag(run.info.run_id, name, value)
             client.set_terminated(run.info.run_id, "KILLED")
+
+
+def running(client: Any, experiment: str) -> list[Any]:
+    """The runs that MLflow calls running."""
+    return list(client.search_runs([experiment], "attributes.status = 'RUNNING'"))
+
+
+def lost_runs(client: Any, experiment: str) -> list[Any]:
+    """Those of them that a process of this machine wrote to which is gone."""
+    return [run for run in running(client, experiment) if _is_lost(run)]
+
+
+def _is_lost(run: Any) -> bool:
+    machine, _, number = run.data.tags.get(PROCESS, "").rpartition(" ")
+    return machine == platform.node() and number.isdecimal() and not is_alive(int(number))

@@ -94,9 +94,8 @@ class RunLog:
     def pictures(self, folder: Path) -> None:
         """The pictures of a folder, which the page shows beside those of the same names in other runs."""
         for number, file in enumerate(sorted(folder.glob("*.jpg")), start=1):
-            if copy := self._copy(file):
-                self.courier.add("picture", file=copy, picture=f"photos/photo-{number}", time=_now())
-                self.tags({f"chromascape.photo-{number}": file.stem})
+            self.courier.add("picture", file=self._copy(file), picture=f"photos/photo-{number}", time=_now())
+            self.tags({f"chromascape.photo-{number}": file.stem})
 
     def model(self, folder: Path) -> None:
         """The model as a pyfunc that colorizes a photo of any size, with the code and the weights that it needs."""
@@ -112,7 +111,8 @@ class RunLog:
         self.courier.add("status", status=status, time=_now(), note=self.description)
 
     def _copy(self, path: Path) -> str:
-        return self.courier.keep(path.name, lambda copy: shutil.copyfile(path, copy))
+        """A copy in the outbox, so that what was logged is delivered; the file itself where the disk takes none."""
+        return self.courier.keep(path.name, lambda copy: shutil.copyfile(path, copy)) or str(path.absolute())
 
     def _file(self, copy: str, under: str) -> None:
         """An artifact in a folder of the run's artifacts; nothing where no copy could be made."""
