@@ -24,6 +24,7 @@ from chromascape.cli import main
 from chromascape.color.metrics import colorfulness
 from chromascape.colorizing.colorizer import Colorizer, save
 from chromascape.colorizing.networks import build_network
+from chromascape.tracking import outbox
 
 
 @pytest.fixture(scope="module")
@@ -402,7 +403,6 @@ def test_version_and_help_import_nothing_heavy(tmp_path: Path, arguments: list[s
     code = f"""
 import sys
 from chromascape.cli import main
-from chromascape.tracking import outbox
 try:
     main({arguments!r})
 except SystemExit as end:
