@@ -218,6 +218,24 @@ def test_a_temporary_copy_logs_into_the_repository_that_it_comes_from(
     assert mlflow.artifacts.download_artifacts(run_id=log.run_id).startswith(str(store.resolve() / "mlartifacts"))
 
 
+def test_what_waits_outlives_the_temporary_copy(
+    store: Path, params: Params, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = store / "tmp" / "copy"
+    copy.mkdir(parents=True)
+    monkeypatch.setenv("DVC_ROOT", str(store))
+    monkeypatch.chdir(copy)
+    refusing = Refusing(monkeypatch)
+    shutil.copy(weights, "report.txt")
+    with tracking.new_run(params) as log:
+        log.files([Path("report.txt")])
+    refusing.heal()
+    monkeypatch.chdir(store)
+    shutil.rmtree(copy)
+    assert [(done.run_id, done.problem) for done in delivery.deliver_waiting()] == [(log.run_id, "")]
+    assert [file.path for file in mlflow.MlflowClient().list_artifacts(log.run_id)] == ["report.txt"]
+
+
 @pytest.mark.parametrize("name", ["my photos", "größe", "a#b", "50% off"])
 def test_the_folder_may_have_any_name(
     store: Path, params: Params, weights: Path, monkeypatch: pytest.MonkeyPatch, name: str
