@@ -218,6 +218,19 @@ def test_a_temporary_copy_logs_into_the_repository_that_it_comes_from(
     assert mlflow.artifacts.download_artifacts(run_id=log.run_id).startswith(str(store.resolve() / "mlartifacts"))
 
 
+def test_metrics_of_the_machine_are_logged_where_mlflow_is_asked_for_them(
+    store: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "1")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "1")
+    with tracking.new_run(params):
+        end = time.monotonic() + 30
+        while not runs()[0].data.metrics and time.monotonic() < end:
+            time.sleep(0.2)
+    assert "system/cpu_utilization_percentage" in runs()[0].data.metrics and runs()[0].info.status == "FINISHED"
+
+
 def test_what_waits_outlives_the_temporary_copy(
     store: Path, params: Params, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

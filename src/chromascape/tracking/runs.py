@@ -200,7 +200,8 @@ def _writing(log: RunLog, after: str) -> Iterator[None]:
     address = {"store": store, "experiment": experiment, "run_id": log.run_id, "run": run}
     log.courier, status = Courier(address, after), "FAILED"
     try:
-        yield
+        with _system_metrics(log.run_id):
+            yield
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
@@ -208,3 +209,24 @@ def _writing(log: RunLog, after: str) -> Iterator[None]:
     finally:
         log.end(status)
         log.courier.close(PATIENCE_KILLED if status == "KILLED" else PATIENCE)
+
+
+@contextmanager
+def _system_metrics(run_id: str) -> Iterator[None]:
+    """Metrics of the machine, where MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING asks for them; MLflow sends them itself."""
+    from mlflow.environment_variables import MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING
+
+    monitor: Any = None
+    if run_id and MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING.get():
+        try:
+            from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+            monitor = SystemMetricsMonitor(run_id, resume_logging=True)
+            monitor.start()
+        except Exception as error:  # no psutil, say
+            tell(f"warning: no metrics of the machine: {reason(error)}")
+    try:
+        yield
+    finally:
+        if monitor:
+            monitor.finish()
