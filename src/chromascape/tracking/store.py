@@ -41,10 +41,10 @@ def connect(experiment: str) -> str:
 
     A fresh SQLite store is set up under a lock: of several processes that try at once, all but one would crash.
     """
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     import mlflow
 
+    for name in ("mlflow", "alembic"):  # after the import, which sets them
+        logging.getLogger(name).setLevel(logging.ERROR)
     uri = tracking_uri()
     mlflow.set_tracking_uri(uri)
     local = uri.startswith("sqlite:///")
