@@ -6,10 +6,10 @@ import io
 import json
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +32,7 @@ from chromascape.colorizing.networks import build_network
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params, flatten
 from chromascape.photos.source import PhotoError
-from chromascape.tracking import lineage
+from chromascape.tracking import delivery, lineage, outbox
 from chromascape.tracking import runs as tracking
 from chromascape.tracking import store as stores
 from chromascape.tracking.figures import result_in_words
@@ -219,6 +219,37 @@ def test_a_temporary_copy_logs_into_the_repository_that_it_comes_from(
     assert mlflow.artifacts.download_artifacts(run_id=log.run_id).startswith(str(store.resolve() / "mlartifacts"))
 
 
+def test_metrics_of_the_machine_are_logged_where_mlflow_is_asked_for_them(
+    store: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "1")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "1")
+    with tracking.new_run(params):
+        end = time.monotonic() + 30
+        while not runs()[0].data.metrics and time.monotonic() < end:
+            time.sleep(0.2)
+    assert "system/cpu_utilization_percentage" in runs()[0].data.metrics and runs()[0].info.status == "FINISHED"
+
+
+def test_what_waits_outlives_the_temporary_copy(
+    store: Path, params: Params, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = store / "tmp" / "copy"
+    copy.mkdir(parents=True)
+    monkeypatch.setenv("DVC_ROOT", str(store))
+    monkeypatch.chdir(copy)
+    refusing = Refusing(monkeypatch)
+    shutil.copy(weights, "report.txt")
+    with tracking.new_run(params) as log:
+        log.files([Path("report.txt")])
+    refusing.heal()
+    monkeypatch.chdir(store)
+    shutil.rmtree(copy)
+    assert [(done.run_id, done.problem) for done in delivery.deliver_waiting()] == [(log.run_id, "")]
+    assert [file.path for file in mlflow.MlflowClient().list_artifacts(log.run_id)] == ["report.txt"]
+
+
 @pytest.mark.parametrize("name", ["my photos", "größe", "a#b", "50% off"])
 def test_the_folder_may_have_any_name(
     store: Path, params: Params, weights: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -231,7 +262,8 @@ def test_the_folder_may_have_any_name(
         log.files([weights])
     with contextlib.closing(sqlite3.connect(root / "mlflow.db")) as database:
         assert database.execute("SELECT run_uuid FROM runs").fetchall() == [(log.run_id,)]
-    assert sorted(path.name for path in root.iterdir()) == ["mlartifacts", "mlflow.db", "mlflow.db.lock"]
+    assert sorted(path.name for path in root.iterdir()) == [".outbox", "mlartifacts", "mlflow.db", "mlflow.db.lock"]
+    assert list((root / ".outbox").iterdir()) == []
     artifacts = mlflow.MlflowClient().list_artifacts(log.run_id)
     assert [artifact.path for artifact in artifacts] == ["weights.safetensors"]
     assert len(list((root / "mlartifacts").rglob("weights.safetensors"))) == 1
@@ -425,7 +457,7 @@ def test_a_run_in_another_store_is_not_continued(
     shutil.copy(empty_store, store / "other.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store / 'other.db'}")
     with tracking.continue_run(params, weights, CURVES) as log:
-        assert log.complete and log.run_id != trained
+        assert log.run_id != trained
 
 
 def test_the_file_beside_the_weights_names_the_run_and_git_ignores_it(
@@ -438,114 +470,162 @@ def test_the_file_beside_the_weights_names_the_run_and_git_ignores_it(
         "tracking_uri": stores.tracking_uri(),
         "weights_sha256": hashlib.sha256(b"some weights").hexdigest(),
         "state": "trained",
+        "params": runs()[0].data.params,
     }
     assert f"/{tracking.RUN_FILE.name}" in (REPOSITORY / "models/.gitignore").read_text().split()
 
 
 class Refusing:
-    """MLflow's client whose calls of some names fail, as a server's that has gone."""
+    """MLflow as it takes no entry of some kinds, as a server that has gone; `calls` counts the attempts."""
 
-    def __init__(self, client: Any, *names: str):
-        self.client, self.names, self.calls = client, names, 0
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *kinds: str):
+        self.calls, self.before = 0, dict(delivery.APPLY)
+        for kind in kinds or delivery.APPLY:
+            monkeypatch.setitem(delivery.APPLY, kind, self.refuse)
 
-    def __getattr__(self, name: str) -> Any:
-        if name not in self.names:
-            return getattr(self.client, name)
+    def refuse(self, *_: Any) -> None:
+        self.calls += 1
+        raise mlflow.MlflowException("http://me:secret@host/api: connection\nrefused")
 
-        def refuse(*_: Any, **__: Any) -> None:
-            self.calls += 1
-            raise mlflow.MlflowException("http://me:secret@host/api: connection\nrefused")
-
-        return refuse
+    def heal(self) -> None:
+        delivery.APPLY.update(self.before)
 
 
 def test_figures_that_mlflow_refuses_end_no_training_and_come_later(
-    store: Path, params: Params, weights: Path, capsys: pytest.CaptureFixture[str]
+    store: Path, params: Params, weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    refusing = Refusing(monkeypatch, "metrics")
     with tracking.new_run(params) as log:
-        client, log.client = log.client, Refusing(log.client, "log_batch")
         for row in CURVES.to_dict("records")[:2]:
             log.epoch(row)
-        assert log.client.calls == 2
-        log.client = client
+        while not refusing.calls:
+            time.sleep(0.01)
+        refusing.heal()
         log.epoch(CURVES.to_dict("records")[2])
         log.trained(weights)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("warning: MLflow failed (") and "training goes on" in line and "secret" not in line
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("warning: MLflow failed (") and "training goes on" in first and "secret" not in first
+    assert last == "MLflow answers again and has everything"
     (run,) = runs()
     assert run.info.status == "FINISHED" and history(run, "val_loss") == [(1, 0.35), (2, 0.25), (3, 0.3)]
-    assert tracking.RUN_FILE.exists()
+    assert tracking.RUN_FILE.exists() and outbox.boxes(store) == []
 
 
-def test_a_training_that_mlflow_took_nothing_of_ends_well_and_evaluation_records_it(
-    store: Path, params: Params, weights: Path, capsys: pytest.CaptureFixture[str]
+def test_a_training_that_mlflow_took_nothing_of_ends_well_and_evaluation_delivers_it(
+    store: Path, params: Params, weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    refusing = Refusing(monkeypatch)
+    before = time.time() * 1000
     with tracking.new_run(params) as log:
-        log.client = Refusing(log.client, "log_batch", "set_tag")
         for row in CURVES.to_dict("records"):
             log.epoch(row)
         log.trained(weights)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "the stage evaluate records a complete run" in line
-    assert runs()[0].info.status == "FAILED" and not tracking.RUN_FILE.exists()
+    after = time.time() * 1000
+    first, last = capsys.readouterr().err.splitlines()
+    assert "training goes on" in first and "secret" not in first + last
+    assert "has not taken 3 sets of metrics, 1 set of tags, 1 state of this run" in last
+    assert "`chromascape deliver`" in last
+    assert runs()[0].info.status == "RUNNING" and runs()[0].data.metrics == {}
+    assert "secret" not in (outbox.boxes(store)[0].folder / "journal.jsonl").read_text()
+    refusing.heal()
     with tracking.continue_run(params, weights, CURVES) as log:
         log.figures(FIGURES)
-    second = runs()[1]
-    assert second.info.status == "FINISHED" and len(history(second, "val_loss")) == 3
+    (run,) = runs()
+    assert run.info.run_id == log.run_id and run.info.status == "FINISHED"
+    assert run.data.tags["chromascape.state"] == "evaluated" and outbox.boxes(store) == []
+    assert history(run, "val_loss") == [(1, 0.35), (2, 0.25), (3, 0.3)]
+    times = [point.timestamp for point in mlflow.MlflowClient().get_metric_history(log.run_id, "val_loss")]
+    assert all(before - 1 <= moment <= after for moment in times)  # of the training, not of the delivery
 
 
-def test_a_server_that_hangs_costs_a_call_seconds(
-    store: Path, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """By MLflow's own defaults, 120 seconds and 7 retries, an epoch's figures would take a quarter of an hour."""
-    assert (
-        int(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]) * (1 + int(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"])) < 60
-    )
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    monkeypatch.setenv("no_proxy", "*")
-    with socket.create_server(("127.0.0.1", 0)) as silent, tracking.new_run(params) as log:
-        log.client = mlflow.MlflowClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
-        start = time.monotonic()
-        log.epoch(CURVES.to_dict("records")[0])
-        assert time.monotonic() - start < 15
-    assert len(capsys.readouterr().err.splitlines()) == 1
-    assert runs()[0].info.status == "FAILED"
+def test_calls_of_a_server_that_hangs_take_seconds() -> None:
+    """By MLflow's own defaults, 120 seconds and 7 retries, one call would take a quarter of an hour."""
+    one = int(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]) * (1 + int(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]))
+    assert one < 60
 
 
-def test_an_evaluation_that_mlflow_refuses_is_told_in_one_line(
+def test_an_evaluation_that_mlflow_refuses_goes_on_and_is_delivered_later(
     store: Path, params: Params, weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train_once(params, weights)
+    trained = train_once(params, weights)
+    refusing = Refusing(monkeypatch, "file")
     with tracking.continue_run(params, weights, CURVES) as log:
-        log.client = Refusing(log.client, "log_artifact")
         log.figures(FIGURES)
         log.files([weights, weights])
         Image.new("RGB", (8, 8)).save("a.jpg")
         log.pictures(Path.cwd())
-        assert log.client.calls == 1  # the rest waits for no server that has gone
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "report and metrics are written; `dvc repro --single-item --force evaluate`" in line
-    assert runs()[0].info.status == "FAILED" and runs()[0].data.tags["chromascape.state"] == "trained"
-    with tracking.continue_run(params, weights, CURVES) as log:  # as the line promises
-        log.figures(FIGURES)
-    assert runs()[1].info.status == "FINISHED" and runs()[1].data.tags["chromascape.state"] == "evaluated"
+    first, last = capsys.readouterr().err.splitlines()
+    assert "report and metrics are written, and what MLflow does not take now is kept" in first
+    assert "3 files, 1 picture, 2 sets of tags, 1 set of params, 1 state" in last
+    assert runs()[0].info.status == "RUNNING" and runs()[0].data.metrics["psnr_db"] == 24.0
+    weights.write_bytes(b"of another training")  # what was logged is what counts
+    Path("a.jpg").unlink()
+    refusing.heal()
+    (done,) = delivery.deliver_waiting()
+    assert (done.run_id, done.problem) == (trained, "") and len(done.entries) == 8
+    assert delivery.deliver_waiting() == []
+    (run,) = runs()
+    assert run.info.status == "FINISHED" and run.data.tags["chromascape.state"] == "evaluated"
+    folder = Path(mlflow.artifacts.download_artifacts(run_id=trained))
+    assert (folder / "weights.safetensors").read_bytes() == b"some weights"
+    assert len(list((folder / "images").glob("*.png"))) == 1
 
 
-def test_a_run_that_can_not_start_is_told_before_a_training_and_after_an_evaluation(
+def test_a_run_that_can_not_start_is_told_before_a_training_and_made_after_an_evaluation(
     store: Path, params: Params, weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(**_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise mlflow.MlflowException("no room")
 
-    monkeypatch.setattr(mlflow, "start_run", refuse)
     told = r"can't start a run in sqlite:.*no room.*MLFLOW_TRACKING_URI"
-    with pytest.raises(ChromascapeError, match=told), tracking.new_run(params):
-        raise AssertionError("training began")
-    assert capsys.readouterr().err == ""
-    with tracking.continue_run(params, weights, CURVES) as log:
+    with monkeypatch.context() as patched:
+        patched.setattr(mlflow.MlflowClient, "create_run", refuse)
+        with pytest.raises(ChromascapeError, match=told), tracking.new_run(params):
+            raise AssertionError("training began")
+        assert capsys.readouterr().err == ""
+        with tracking.continue_run(params, weights, CURVES) as log:
+            log.figures(FIGURES)
+        first, *_, last = capsys.readouterr().err.splitlines()
+        assert "no room" in first and "report and metrics are written" in first and "`chromascape deliver`" in last
+    assert runs() == []
+    (done,) = delivery.deliver_waiting()
+    (run,) = runs()
+    assert run.info.run_id == done.run_id and run.info.status == "FINISHED" and not done.problem
+    assert run.info.run_name == "efficientnet sample" and history(run, "val_loss") == [(1, 0.35), (2, 0.25), (3, 0.3)]
+    assert run.data.params == {name: str(value) for name, value in flatten(params).items()}
+    assert run.data.metrics["gain_over_gray_db"] == 1.5
+
+
+def test_a_disk_that_takes_no_outbox_is_told_once_and_mlflow_gets_what_it_takes(
+    store: Path, params: Params, weights: Path, capsys: pytest.CaptureFixture[str], colorizer_folder: Path
+) -> None:
+    (store / ".outbox").write_text("in the way")
+    with tracking.new_run(params) as log:
+        log.epoch(CURVES.to_dict("records")[0])
         log.figures(FIGURES)
+        log.files([weights])
+        log.model(colorizer_folder)
+        log.trained(weights)
     (line,) = capsys.readouterr().err.splitlines()
-    assert "no room" in line and "report and metrics are written" in line
+    assert ".outbox" in line and line.endswith("what MLflow does not take in this run will be missing")
+    (run,) = runs()
+    assert run.info.status == "FINISHED" and history(run, "val_loss") == [(1, 0.35)]
+    assert [file.path for file in mlflow.MlflowClient().list_artifacts(log.run_id)] == ["weights.safetensors"]
+
+
+def test_a_stage_waits_for_a_store_that_hangs_no_longer_than_it_may(
+    store: Path, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    released = threading.Event()
+    monkeypatch.setitem(delivery.APPLY, "metrics", lambda *_: released.wait(60) and None)
+    monkeypatch.setattr(tracking, "PATIENCE", 0.5)
+    start = time.monotonic()
+    with tracking.new_run(params) as log:
+        start = time.monotonic()
+        log.epoch(CURVES.to_dict("records")[0])
+    assert time.monotonic() - start < 10
+    released.set()
+    assert "has not taken 1 set of metrics, 1 state of this run" in capsys.readouterr().err
 
 
 def test_continuing_a_run_brings_its_tags_up_to_date(store: Path, params: Params, weights: Path) -> None:
@@ -765,7 +845,6 @@ def test_a_run_keeps_the_weights_once(store: Path, params: Params, colorizer_fol
         file.truncate(4_000_000)
     with tracking.new_run(params) as log:
         log.model(colorizer_folder)
-        assert log.complete
     kept = [path for path in (store / "mlartifacts").rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in kept) < 1.2 * 4_000_000 + 300_000
     assert [path.name for path in kept].count("weights.safetensors") == 1
@@ -877,7 +956,7 @@ def test_a_run_that_was_killed_before_its_params_were_logged_gets_them(
     store: Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(mlflow, "log_params", lambda values: None)
+        patched.setattr(tracking, "_params", lambda values: [])
         first = stop_in_training(params, 1)
     assert runs()[0].data.params == {}
     assert stop_in_training(params, 2, first) == first

@@ -14,24 +14,27 @@ def process_tag() -> dict[str, str]:
     return {PROCESS: f"{platform.node()} {os.getpid()}"}
 
 
-def tell_ending(client: Any, run_id: str, status: str) -> None:
+def ending_tags(status: str, note: str) -> dict[str, str]:
     """Tag and description of a run that did not end well.
 
     Args:
-        client: MLflow's.
-        run_id: of a run that has ended or is about to.
         status: FAILED or KILLED.
+        note: what the run is described as.
     """
-    note = client.get_run(run_id).data.tags.get(NOTE, "")
-    client.set_tag(run_id, ENDED, status.lower())
-    client.set_tag(run_id, NOTE, f"**{status.capitalize()}.** {note}")
+    return {ENDED: status.lower(), NOTE: f"**{status.capitalize()}.** {note}"}
 
 
-def end_lost(client: Any, experiment: str) -> None:
-    """Mark runs of this machine as killed whose process is gone: MLflow calls them running for ever."""
+def end_lost(client: Any, experiment: str, waiting: set[str]) -> None:
+    """Mark runs of this machine as killed whose process is gone: MLflow calls them running for ever.
+
+    Args:
+        waiting: ids of runs whose end may wait in an outbox.
+    """
     for run in lost_runs(client, experiment):
-        tell_ending(client, run.info.run_id, "KILLED")
-        client.set_terminated(run.info.run_id, "KILLED")
+        if run.info.run_id not in waiting:
+            for name, value in ending_tags("KILLED", run.data.tags.get(NOTE, "")).items():
+                client.set_tag(run.info.run_id, name, value)
+            client.set_terminated(run.info.run_id, "KILLED")
 
 
 def running(client: Any, experiment: str) -> list[Any]:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from chromascape.errors import ChromascapeError
+from chromascape.params import Params, flatten
 from chromascape.tracking.port import HOST, check_free, chosen_port
 from chromascape.tracking.server import without_credentials
 from chromascape.tracking.store import tracking_uri
 from chromascape.tracking.view import VIEW
 
 RUN_FILE = Path("models/run.json")  # which run the weights beside it come from; git and DVC ignore it
+EVALUATE_SECTIONS = ("evaluate", "jobs")  # of params.yaml; the stage train logs the others
 TRAINED, EVALUATED = "trained", "evaluated"  # states of the run in that file
 
 
@@ -49,16 +51,23 @@ def read_run_file() -> dict[str, Any]:
     return kept if isinstance(kept, dict) and isinstance(kept.get("run_id"), str) else {}
 
 
-def run_identity(run_id: str, experiment: str, digest: str, state: str) -> dict[str, str]:
-    """What `models/run.json` holds."""
+def run_identity(run_id: str, experiment: str, digest: str, state: str, params: Params) -> dict[str, Any]:
+    """What `models/run.json` holds: which weights the run trained by which params, and how far it is."""
     store = without_credentials(tracking_uri())
     return {
+        "params": section_values(params, evaluation=False),
         "run_id": run_id,
         "experiment_id": experiment,
         "tracking_uri": store,
         "weights_sha256": digest,
         "state": state,
     }
+
+
+def section_values(params: Params, evaluation: bool) -> dict[str, str]:
+    """The flat params of evaluation, or all others, as MLflow keeps them."""
+    values = flatten(params).items()
+    return {name: str(value) for name, value in values if (name.partition(".")[0] in EVALUATE_SECTIONS) == evaluation}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,7 +13,8 @@ from chromascape.tracking.view import experiment_tags
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# A server that hangs in mid-training takes 40 seconds a call; MLflow's own 120 seconds and 7 retries take many minutes.
+# A call of a server that hangs ends after 43 seconds; MLflow's own 120 seconds and 7 retries take many minutes. 20 is
+# what a server waits for a SQLite file that others write to; more retries are ours to make, in `tracking.delivery`.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
@@ -40,10 +41,10 @@ def connect(experiment: str) -> str:
 
     A fresh SQLite store is set up under a lock: of several processes that try at once, all but one would crash.
     """
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     import mlflow
 
+    for name in ("mlflow", "alembic"):  # after the import, which sets them
+        logging.getLogger(name).setLevel(logging.ERROR)
     uri = tracking_uri()
     mlflow.set_tracking_uri(uri)
     local = uri.startswith("sqlite:///")

@@ -1,0 +1,65 @@
+"""Several pipelines at once on one fresh store."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+from conftest import REPOSITORY, write_photos
+from test_stages import write_params
+
+SMALL = {
+    "preprocess.side": 64,
+    "train.epochs": 1,
+    "train.side": 64,
+    "train.working_size": 64,
+    "train.batch_size": 4,
+    "evaluate.bootstrap": 100,
+    "evaluate.rows": 1,
+}
+STAGES = ("validate", "preprocess", "train", "evaluate")
+
+
+def small_project(folder: Path) -> Path:
+    """The stage scripts and their code, with a few small photos."""
+    for name in ("stages", "src"):
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    write_photos(folder / "photos", 12)
+    write_params(folder, SMALL)
+    return folder
+
+
+@pytest.mark.scale
+def test_four_pipelines_at_once_on_a_fresh_store_are_four_complete_runs(tmp_path: Path) -> None:
+    """Of four that set up one store together, three crashed."""
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    projects = [small_project(tmp_path / f"clone-{number}") for number in range(4)]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": store, "OMP_NUM_THREADS": "1"}
+    script = "import subprocess, sys\n"
+    script += "for name in sys.argv[1:]: subprocess.run([sys.executable, f'stages/{name}.py'], check=True)"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, *STAGES], cwd=project, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        for project in projects
+    ]  # fmt: skip
+    said = [process.communicate(timeout=400)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, "\n".join(said)
+    assert "warning: MLflow" not in "".join(said)
+    client = mlflow.MlflowClient(store)
+    experiment = client.get_experiment_by_name("chromascape").experiment_id
+    runs = client.search_runs([experiment])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 4
+    models = client.search_logged_models([experiment])
+    assert {model.source_run_id for model in models if str(model.status) == "READY"} == {r.info.run_id for r in runs}
+    rows = [pd.read_csv(project / "metrics/curves.csv").iloc[0] for project in projects]
+    for run in runs:
+        assert run.data.metrics["val_loss"] == rows[0]["val_loss"] and "gain_over_gray_db" in run.data.metrics
+        assert run.data.tags["chromascape.state"] == "evaluated" and len(run.inputs.dataset_inputs) == 3
+        names = {file.path for file in client.list_artifacts(run.info.run_id)}
+        assert {"index.html", "per_photo.csv", "figures", "images", "params.yaml"} <= names
