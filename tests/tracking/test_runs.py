@@ -35,6 +35,7 @@ from chromascape.photos.source import PhotoError
 from chromascape.tracking import lineage
 from chromascape.tracking import runs as tracking
 from chromascape.tracking import store as stores
+from chromascape.tracking.artifacts import quilt
 
 CURVES = pd.DataFrame(
     {
@@ -170,7 +171,7 @@ def test_a_run_of_an_experiment_is_named_after_it(store: Path, params: Params, m
     with tracking.new_run(params):
         pass
     (run,) = runs()
-    assert run.info.run_name == "efficientnet sample [happy-owl]"
+    assert run.info.run_name == "[happy-owl] efficientnet sample"
     assert run.data.tags["dvc.experiment"] == "happy-owl" and run.data.tags["dvc.baseline"] == "abc123"
 
 
@@ -639,7 +640,7 @@ def test_a_run_and_its_description_say_what_it_is_and_how_good(store: Path, para
     with tracking.continue_run(params, weights, CURVES) as log:
         log.figures(FIGURES | {"held_out": False})
     (run,) = runs()
-    assert run.info.run_name.startswith("efficientnet sample ") and "lr=0.0123" in run.info.run_name
+    assert run.info.run_name.startswith("lr=0.0123 ") and run.info.run_name.endswith(" efficientnet sample")
     said = run.data.tags["mlflow.note.content"]
     assert "7 test photos" in said and "PSNR dB 24.00 (gray 22.50)" in said and "better than gray on 75 %" in said
     assert "has trained on these" in said and "chromascape.ended" not in run.data.tags
@@ -715,6 +716,17 @@ def test_files_and_pictures_are_kept(store: Path, params: Params, photo: np.ndar
     np.testing.assert_array_equal(np.asarray(Image.open(picture)), np.asarray(Image.open("strips/abc.jpg")))
     assert runs()[0].data.tags["chromascape.photo-1"] == "abc"
     assert folder.is_relative_to(store.resolve() / "mlartifacts")
+
+
+def test_a_strip_of_four_is_logged_as_two_above_two_in_their_order() -> None:
+    """The page shows pictures in squares: a strip would be a line in a gray area."""
+    values = [10, 60, 120, 240]
+    strip = Image.fromarray(np.concatenate([np.full((6, 6, 3), value, np.uint8) for value in values], axis=1))
+    square = np.asarray(quilt(strip))
+    assert square.shape == (12, 12, 3)
+    assert [int(square[y, x, 0]) for y, x in ((0, 0), (5, 11), (6, 5), (11, 6))] == values
+    wide = Image.new("RGB", (17, 6))
+    assert quilt(wide) is wide
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
 
 def log_photos(rows: pd.DataFrame, folder: str, split: str, context: str) -> None:
@@ -23,6 +24,21 @@ def log_photos(rows: pd.DataFrame, folder: str, split: str, context: str) -> Non
         warnings.simplefilter("ignore")  # of two ways to read a local path that are the same
         data = mlflow.data.from_pandas(rows, source=folder, name=f"photos-{split}")  # type: ignore[attr-defined]
     mlflow.log_input(data, context=context)
+
+
+def quilt(strip: Image.Image) -> Image.Image:
+    """Four pictures side by side as two above two; any picture that is less than three times as wide as high as it is.
+
+    MLflow's page shows pictures in squares, scaled to 256 pixels: a strip would be a thin line in a gray area.
+    """
+    width, height = strip.width // 4, strip.height
+    if strip.width < 3 * height:
+        return strip
+    square = Image.new("RGB", (2 * width, 2 * height))
+    for number in range(4):
+        tile = strip.crop((number * width, 0, (number + 1) * width, height))
+        square.paste(tile, (number % 2 * width, number // 2 * height))
+    return square
 
 
 def log_model(folder: Path, name: str, description: str) -> None:

@@ -123,7 +123,7 @@ class RunLog:
             self.record(self._picture, to_rgb(open_photo(read_bytes(file))), number, file.stem)
 
     def _picture(self, picture: Image.Image, number: int, name: str) -> None:
-        self.client.log_image(self.run_id, picture, key=f"photos/photo-{number}", step=0)
+        self.client.log_image(self.run_id, artifacts.quilt(picture), key=f"photos/photo-{number}", step=0)
         self.client.set_tag(self.run_id, f"chromascape.photo-{number}", name)
 
     def model(self, folder: Path) -> None:
