@@ -34,15 +34,13 @@ PAGES = (
     ("report-phone", "reports/index.html", 400, 900),
     ("validation", "reports/validation.html", 1200, 900),
 )
+COMPARE = ["dvc", "exp", "show", "--only-changed", "--no-pager", "--drop", ".*/", "--keep", ".*gain|win_rate"]
 TERMINAL = (
     ("console", "chromascape summary", ["chromascape", "summary"]),
-    (
-        "compare",
-        "make compare",
-        ["dvc", "exp", "show", "--only-changed", "--no-pager", "--drop", ".*/", "--keep", ".*gain|win_rate"],
-    ),
+    ("compare", "make compare", COMPARE),
 )
-LANDSCAPES = ("picos-de-europa", "maldives", "dune", "path")  # of data/landscapes, for the README's opening
+# Of data/landscapes, for the README's opening: all under CC BY, so that one line of credits is enough.
+LANDSCAPES = ("picos-de-europa", "aitzgorri", "sunset", "maldives")
 TERMINAL_STYLE = (
     "margin:0;padding:18px 22px;background:#1c2128;color:#e6edf3;font:14px/1.45 monospace;width:max-content"
 )
@@ -54,7 +52,7 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     IMAGES.mkdir(exist_ok=True)
-    opening().save(IMAGES / "landscapes.jpg", quality=88)
+    opening().save(IMAGES / "landscapes.jpg", quality=82)
     with sync_playwright() as playwright, serve_mlflow() as port:
         browser = launch(playwright)
         for name, link, more, *rest in tqdm(MLFLOW, desc="MLflow", disable=None):
@@ -129,8 +127,8 @@ def shoot(browser: Any, name: str, address: str, width: int, height: int, awaite
     page = new_page(browser, width, height)
     page.goto(address)
     page.wait_for_selector(awaited, timeout=120_000, state="attached")
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(1500)  # charts grow into their place
+    page.wait_for_timeout(4000)  # MLflow's charts and pictures come one by one, and its page never rests
+    page.wait_for_function("[...document.images].every(image => image.complete || image.loading == 'lazy')")
     page.screenshot(path=IMAGES / f"{name}.jpg", type="jpeg", quality=80)
     page.close()
     _check(name)
