@@ -17,6 +17,7 @@ WINGS = ["cli", "learning", "judging", "serving", "tracking", "colorizing", "pho
 GROUND = {"__init__", "params", "defaults", "errors", "files", "parallel", "devices"}
 # Tests of what is not one module of the package.
 WHOLE = {
+    "test_browser",
     "test_pipeline",
     "test_rerun",
     "test_stages",
