@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 PORT ?= 5000
 
-.PHONY: run test lint ui compare clean
+.PHONY: run test lint ui compare screenshots clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp  ## environment, then the whole pipeline, then a short table
@@ -34,6 +34,9 @@ ui: .venv/run.stamp  ## MLflow's page on this machine only: make ui PORT=8080
 compare: .venv/run.stamp  ## experiments of this commit in a table: what differs between them, and which wait
 	$(BIN)/dvc exp show --only-changed --drop '.*/|Created|Executor|accepted|psnr_db|gray_psnr' --keep '.*gain|win_rate'
 
+screenshots: .venv/test.stamp  ## the pictures of docs/images, from the runs and pages that are here
+	$(BIN)/python docs/screenshots.py
+
 clean:  ## remove the environment; photos, models and runs stay
 	rm -rf .venv
 
@@ -45,5 +48,5 @@ clean:  ## remove the environment; photos, models and runs stay
 	@touch $@
 
 .venv/test.stamp: .venv/run.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,sample,imagenet,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,sample,imagenet,dev,browser]'
 	@touch $@

@@ -1,10 +1,11 @@
 """Small photos and params that the tests share. Nothing here needs the network or photos from elsewhere."""
 
+import importlib.util
 import os
 import struct
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -128,6 +129,42 @@ def make_params() -> Callable[..., Params]:
         return Params.model_validate(changed_params(changes or {}))
 
     return make
+
+
+def load_screenshots() -> Any:
+    """docs/screenshots.py, which is no package."""
+    spec = importlib.util.spec_from_file_location("screenshots", REPOSITORY / "docs" / "screenshots.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A Chromium without a window, for tests marked `browser`."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed here: make test")
+    screenshots = load_screenshots()
+    with playwright.sync_playwright() as started:
+        if not screenshots.chromium() and not Path(started.chromium.executable_path).exists():
+            pytest.skip("no Chromium here: apt-get install chromium, or `playwright install chromium`")
+        opened = screenshots.launch(started)
+        yield opened
+        opened.close()
+
+
+def narrow_page(browser: Any, file: Path) -> Any:
+    """A page as a phone shows it, 400 pixels wide, with all pictures loaded."""
+    page = browser.new_page(viewport={"width": 400, "height": 800})
+    page.goto(file.resolve().as_uri())
+    page.evaluate("[...document.images].forEach(image => image.loading = 'eager')")
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    return page
+
+
+def overflow(page: Any) -> int:
+    """Pixels that a page can be scrolled sideways by."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
 def changed_params(changes: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ WINGS = ["cli", "health", "learning", "judging", "serving", "tracking", "coloriz
 GROUND = {"__init__", "params", "defaults", "errors", "files", "parallel", "devices", "room"}
 # Tests of what is not one module of the package.
 WHOLE = {
+    "test_browser",
     "test_pipeline",
     "test_rerun",
     "test_stages",

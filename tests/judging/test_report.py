@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import narrow_page, overflow
 from PIL import Image
 
 from chromascape.color import lab
@@ -332,3 +333,20 @@ def test_an_empty_group_of_pictures_has_no_heading() -> None:
     html = page(pictures={"Best": [Strip("x.png", {"truth": picture}, strips_figures())], "Worst": []})
     assert Collector(html).tags.count("img") == 1
     assert "x.png : −1.5 dB against gray" in Collector(html).text and "Lowest gain" not in html
+
+
+@pytest.mark.browser
+def test_on_a_phone_nothing_scrolls_sideways_and_a_click_enlarges_pictures(browser: Any, tmp_path: Path) -> None:
+    names = ["a.png", "b.png", f"{'a-long-name-without-any-space' * 4}.png", "d.png"]
+    (tmp_path / "report.html").write_text(page(names), encoding="utf-8")
+    shown = narrow_page(browser, tmp_path / "report.html")
+    assert overflow(shown) == 0
+    pictures = shown.evaluate("[...document.images].map(image => image.naturalWidth)")
+    assert len(pictures) == 4 * len(TILES) and min(pictures) > 0
+    first = shown.locator(".strip img").first
+    before = first.bounding_box()["width"]
+    shown.locator(".strip label").first.click()
+    assert first.bounding_box()["width"] > 1.5 * before and overflow(shown) == 0
+    shown.locator(".strip label").first.click()
+    assert first.bounding_box()["width"] == before
+    shown.close()

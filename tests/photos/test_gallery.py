@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import changed_params, make_photo, write_photos
+from conftest import changed_params, make_photo, narrow_page, overflow, write_photos
 from PIL import Image
 
 from chromascape.params import Params
@@ -176,3 +176,13 @@ def test_a_file_that_went_away_since_is_a_placeholder(tmp_path: Path) -> None:
     (tmp_path / "now.png").write_text("a text")
     made, problem = thumbnail(tmp_path / "now.png", source.DEFAULT_LIMITS)
     assert made is None and "in none of the formats" in problem
+
+
+@pytest.mark.browser
+def test_on_a_phone_nothing_scrolls_sideways_and_all_thumbnails_show(browser: Any, html: str, tmp_path: Path) -> None:
+    (tmp_path / "validation.html").write_text(html, encoding="utf-8")
+    shown = narrow_page(browser, tmp_path / "validation.html")
+    assert overflow(shown) == 0
+    pictures = shown.evaluate("[...document.images].map(image => image.naturalWidth)")
+    assert len(pictures) == 4 and min(pictures) > 0
+    shown.close()

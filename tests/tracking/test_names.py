@@ -30,14 +30,14 @@ def test_names_and_the_report_agree_on_what_differs(make_params: Callable[..., P
     assert named == set(defaults.changes(report.shown_params(params)))
 
 
-def test_a_name_is_network_data_and_a_few_differences(make_params: Callable[..., Params]) -> None:
+def test_a_name_is_a_few_differences_network_and_data(make_params: Callable[..., Params]) -> None:
     params = make_params({"data.dir": "/photos/my hills/"})
     assert names.run_name(params, {}) == "efficientnet my hills"
     assert (
-        names.run_name(params, {"lr": 0.1, "epochs": 3}, "apt-owl") == "efficientnet my hills lr=0.1 epochs=3 [apt-owl]"
+        names.run_name(params, {"lr": 0.1, "epochs": 3}, "apt-owl") == "lr=0.1 epochs=3 [apt-owl] efficientnet my hills"
     )
     many = names.run_name(params, {f"key{number}": number for number in range(7)})
-    assert many.endswith("key3=3 +3 more") and "key4" not in many
+    assert many.startswith("key0=0 ") and "key3=3 +3 more" in many and "key4" not in many
     assert len(names.run_name(params, {"same_scene": "x" * 900})) == 250
     assert names.model_name(params) == "efficientnet-my-hills"
     assert names.model_name(make_params({"data.dir": str(Path("a/b.c:d%"))})) == "efficientnet-b-c-d-"

@@ -35,6 +35,7 @@ from chromascape.photos.source import PhotoError
 from chromascape.tracking import delivery, lineage, outbox
 from chromascape.tracking import runs as tracking
 from chromascape.tracking import store as stores
+from chromascape.tracking.artifacts import quilt
 from chromascape.tracking.figures import result_in_words
 
 CURVES = pd.DataFrame(
@@ -171,7 +172,7 @@ def test_a_run_of_an_experiment_is_named_after_it(store: Path, params: Params, m
     with tracking.new_run(params):
         pass
     (run,) = runs()
-    assert run.info.run_name == "efficientnet sample lr=0.0123 [happy-owl]"
+    assert run.info.run_name == "lr=0.0123 [happy-owl] efficientnet sample"
     assert run.data.tags["dvc.experiment"] == "happy-owl" and run.data.tags["dvc.baseline"] == "abc123"
 
 
@@ -721,7 +722,7 @@ def test_a_run_and_its_description_say_what_it_is_and_how_good(store: Path, para
     with tracking.continue_run(params, weights, CURVES) as log:
         log.figures(FIGURES | {"held_out": False})
     (run,) = runs()
-    assert run.info.run_name.startswith("efficientnet sample ") and "lr=0.0123" in run.info.run_name
+    assert run.info.run_name.startswith("lr=0.0123 ") and run.info.run_name.endswith(" efficientnet sample")
     said = run.data.tags["mlflow.note.content"]
     assert "7 test photos" in said and "PSNR dB 24.00 (gray 22.50)" in said and "better than gray on 75 %" in said
     assert "has trained on these" in said and "chromascape.ended" not in run.data.tags
@@ -753,7 +754,7 @@ def test_a_run_says_where_dvc_ran_it(store: Path, params: Params, monkeypatch: p
         assert lineage.lineage()["chromascape.place"] == expected
         with tracking.new_run(params):
             pass
-        assert runs()[-1].info.run_name == f"efficientnet sample lr=0.0123 [happy-owl, {expected}]"
+        assert runs()[-1].info.run_name == f"lr=0.0123 [happy-owl, {expected}] efficientnet sample"
 
 
 def test_figures_of_one_photo_have_no_interval(store: Path, params: Params) -> None:
@@ -801,6 +802,17 @@ def test_files_and_pictures_are_kept(store: Path, params: Params, photo: np.ndar
     np.testing.assert_array_equal(np.asarray(Image.open(picture)), np.asarray(Image.open("strips/abc.jpg")))
     assert runs()[0].data.tags["chromascape.photo-1"] == "abc"
     assert folder.is_relative_to(store.resolve() / "mlartifacts")
+
+
+def test_a_strip_of_four_is_logged_as_two_above_two_in_their_order() -> None:
+    """The page shows pictures in squares: a strip would be a line in a gray area."""
+    values = [10, 60, 120, 240]
+    strip = Image.fromarray(np.concatenate([np.full((6, 6, 3), value, np.uint8) for value in values], axis=1))
+    square = np.asarray(quilt(strip))
+    assert square.shape == (12, 12, 3)
+    assert [int(square[y, x, 0]) for y, x in ((0, 0), (5, 11), (6, 5), (11, 6))] == values
+    wide = Image.new("RGB", (17, 6))
+    assert quilt(wide) is wide
 
 
 @pytest.fixture

@@ -35,9 +35,16 @@ def test_the_view_shows_what_runs_are_compared_by_and_sorts_by_gain() -> None:
     numbers = [chart for chart in state["compareRunCharts"] if chart["type"] != "IMAGE"]
     assert {f"metrics.`{chart['metricKey']}`" for chart in numbers} <= known
     pictures = [chart for chart in state["compareRunCharts"] if chart["type"] == "IMAGE"]
-    assert pictures[0]["imageKeys"] == ["photos/photo-1"] and not any(chart["showRunParams"] for chart in pictures)
+    grid = [chart for chart in pictures if not chart["deleted"]]  # one, with a row a photo
+    assert [chart["imageKeys"] for chart in grid] == [[f"photos/photo-{number}" for number in range(1, 5)]]
+    assert not any(chart["showRunParams"] for chart in pictures)
+    # Each picture has a deleted chart of its own, else the page would add one.
+    assert [chart["imageKeys"] for chart in pictures if chart["deleted"]] == [[key] for key in grid[0]["imageKeys"]]
     sections = {section["uuid"] for section in state["compareRunSections"]}
     assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} <= sections
+    # The page sets widths only of columns that have a place in the order.
+    assert set(state["columnWidths"]) == set(state["columnOrder"]) > set(state["selectedColumns"])
+    assert state["columnOrder"][:2] == ["attributes.`Run Name`", "metrics.`gain_over_gray_db`"]
     assert max(map(len, tags.values())) < 5000  # what some stores take at most
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from PIL import Image
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -25,6 +26,21 @@ def dataset_of(rows: pd.DataFrame, folder: str, split: str) -> dict[str, Any]:
         warnings.simplefilter("ignore")  # of two ways to read a local path that are the same
         data = mlflow.data.from_pandas(rows, source=folder, name=f"photos-{split}")  # type: ignore[attr-defined]
     return data.to_dict()
+
+
+def quilt(strip: Image.Image) -> Image.Image:
+    """Four pictures side by side as two above two; any picture that is less than three times as wide as high as it is.
+
+    MLflow's page shows pictures in squares, scaled to 256 pixels: a strip would be a thin line in a gray area.
+    """
+    width, height = strip.width // 4, strip.height
+    if strip.width < 3 * height:
+        return strip
+    square = Image.new("RGB", (2 * width, 2 * height))
+    for number in range(4):
+        tile = strip.crop((number * width, 0, (number + 1) * width, height))
+        square.paste(tile, (number % 2 * width, number // 2 * height))
+    return square
 
 
 def lay_model(folder: Path, into: Path) -> None:

@@ -98,7 +98,7 @@ def _picture(to: Target, entry: dict[str, Any]) -> None:
     if any(known.path.startswith(start) for known in to.client.list_artifacts(to.run_id, "images")):
         return
     picture = to_rgb(open_photo(read_bytes(to.folder / entry["file"])))
-    to.client.log_image(to.run_id, picture, key=entry["picture"], step=0, timestamp=entry["time"])
+    to.client.log_image(to.run_id, artifacts.quilt(picture), key=entry["picture"], step=0, timestamp=entry["time"])
 
 
 def _model(to: Target, entry: dict[str, Any]) -> None:

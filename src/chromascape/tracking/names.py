@@ -22,7 +22,9 @@ def changes(params: Params) -> dict[str, Any]:
 
 
 def run_name(params: Params, changed: dict[str, Any], experiment: str = "") -> str:
-    """Such as `efficientnet sample lr=0.001 [happy-owl, queue]`.
+    """Such as `lr=0.001 [happy-owl, queue] efficientnet sample`.
+
+    What differs comes first: MLflow's page cuts off the end of names, in charts after some twenty characters.
 
     Args:
         changed: as `changes`.
@@ -31,7 +33,7 @@ def run_name(params: Params, changed: dict[str, Any], experiment: str = "") -> s
     parts = [f"{key}={value}" for key, value in list(changed.items())[:SHOWN]]
     parts += [f"+{len(changed) - SHOWN} more"] * (len(changed) > SHOWN)
     parts += [f"[{experiment}]"] * bool(experiment)
-    return " ".join([params.train.network, _data_name(params), *parts])[:250]
+    return " ".join([*parts, params.train.network, _data_name(params)])[:250]
 
 
 def model_name(params: Params) -> str:

@@ -4,18 +4,22 @@ import json
 import time
 
 VIEW = "comparison"
-COLUMNS = [
-    "metrics.`gain_over_gray_db`",
-    "metrics.`win_rate_over_gray`",
-    "metrics.`psnr_db`",
-    "metrics.`ssim`",
-    "metrics.`val_loss`",
-    "params.`train.network`",
-    "params.`train.init`",
-    "params.`train.epochs`",
-    "params.`data.dir`",
-]
-# The page adds a chart for every other metric and picture, section by section.
+# Width in pixels of each, which its heading needs: MLflow's own 100 cut off most of them.
+COLUMNS = {
+    "attributes.`Run Name`": 270,
+    "metrics.`gain_over_gray_db`": 145,
+    "metrics.`win_rate_over_gray`": 150,
+    "metrics.`psnr_db`": 80,
+    "metrics.`ssim`": 70,
+    "metrics.`val_loss`": 80,
+    "params.`train.network`": 115,
+    "params.`train.init`": 85,
+    "params.`train.epochs`": 105,
+    "params.`data.dir`": 110,
+    "runDateAndNestInfo": 140,  # when it was started, and whether it finished, failed or was killed
+}
+ALWAYS_SHOWN = ("attributes.`Run Name`", "runDateAndNestInfo")
+# The page adds a chart for every other metric, section by section.
 CHARTS: list[dict[str, object]] = [
     {"type": "BAR", "metricKey": "gain_over_gray_db"},
     {"type": "BAR", "metricKey": "win_rate_over_gray"},
@@ -27,35 +31,29 @@ CHARTS: list[dict[str, object]] = [
         "useGlobalLineSmoothing": False,
     },
 ]
-PHOTOS = 4  # pictures that the view lays out; by itself the page writes all params beside each
-# Of charts, in this order; those without a slash in their name are MLflow's "Model metrics".
-SECTIONS = ("Model metrics", "photos", "test", "gray", "val", "train", "System metrics")
-FOLDED = ("gray", "val", "train", "System metrics")
+PHOTOS = 4  # pictures that the view lays out: a row a photo, a column a run
+HEADLINES = "Which is better"
+# Of charts, in this order; metrics without a slash in their name are MLflow's "Model metrics".
+SECTIONS = (HEADLINES, "photos", "Model metrics", "test", "gray", "val", "train", "System metrics")
+OPEN = (HEADLINES, "photos")
+GRID = {"columns": 1, "cardHeight": 900}  # of the section of photos; others have three columns of 360 pixels
 
 
 def experiment_tags() -> dict[str, str]:
     """Tags by which MLflow 3 opens an experiment on its runs, with the view in the form in which its page reads one."""
     sections = [
-        {"uuid": name, "name": name, "display": name not in FOLDED, "isReordered": True, "isGenerated": True}
+        {"uuid": name, "name": name, "display": name in OPEN, "isReordered": True, "isGenerated": True}
+        | (GRID if name == "photos" else {})
         for name in SECTIONS
     ]
-    photos: list[dict[str, object]] = [
-        {"type": "IMAGE", "metricSectionId": "photos", "imageKeys": [f"photos/photo-{number}"], "showRunParams": False}
-        | {"step": 0}
-        for number in range(1, PHOTOS + 1)
-    ]
-    charts = [
-        {"uuid": f"headline-{number}", "runsCountToCompare": 100, "metricSectionId": SECTIONS[0], "isGenerated": False}
-        | {"deleted": False}
-        | chart
-        for number, chart in enumerate(CHARTS + photos)
-    ]
+    selected = [name for name in COLUMNS if name not in ALWAYS_SHOWN]
     state = {
-        "orderByKey": COLUMNS[0],
+        "orderByKey": selected[0],
         "orderByAsc": False,
-        "selectedColumns": COLUMNS,
-        "columnOrder": COLUMNS,
-        "compareRunCharts": charts,
+        "selectedColumns": selected,
+        "columnOrder": list(COLUMNS),
+        "columnWidths": COLUMNS,
+        "compareRunCharts": _charts(),
         "compareRunSections": sections,
         "isAccordionReordered": True,
     }
@@ -65,3 +63,17 @@ def experiment_tags() -> dict[str, str]:
         "mlflow.experimentKind": "custom_model_development",
         f"mlflow.sharedViewState.{VIEW}": json.dumps(view),
     }
+
+
+def _charts() -> list[dict[str, object]]:
+    """The charts of figures, and one grid of all photos; without params, which the page writes over each picture."""
+    keys = [f"photos/photo-{number}" for number in range(1, PHOTOS + 1)]
+    picture = {"type": "IMAGE", "metricSectionId": "photos", "showRunParams": False, "step": 0}
+    # The page would add a chart for each picture by itself, were there none, if only a deleted one.
+    single = [picture | {"imageKeys": [key], "deleted": True} for key in keys]
+    return [
+        {"uuid": f"headline-{number}", "runsCountToCompare": 100, "metricSectionId": HEADLINES, "isGenerated": False}
+        | {"deleted": False}
+        | chart
+        for number, chart in enumerate([*CHARTS, picture | {"imageKeys": keys}, *single])
+    ]
