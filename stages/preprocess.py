@@ -5,16 +5,16 @@ from pathlib import Path
 from _stage import Params, run
 
 from chromascape.photos.manifest import read_manifest
-from chromascape.photos.shards import write_shards
+from chromascape.photos.shards import fingerprint, write_shards
+from chromascape.resume import open_folder, repository_root
 
 
 def preprocess(params: Params) -> None:
     """From the manifest and its photos to Lab shards."""
-    section = params.preprocess
-    manifest = read_manifest(Path("data/manifest.csv"))
-    write_shards(
-        Path("data/lab"), Path(params.data.dir), manifest, section.side, section.fit, section.shard_mb, params.jobs
-    )
+    photos, manifest = Path(params.data.dir), read_manifest(Path("data/manifest.csv"))
+    side, fit, shard_mb = params.preprocess.side, params.preprocess.fit, params.preprocess.shard_mb
+    with open_folder(repository_root(), "preprocess", fingerprint(manifest, side, fit, shard_mb)) as kept:
+        write_shards(Path("data/lab"), photos, manifest, side, fit, shard_mb, params.jobs, kept)
 
 
 if __name__ == "__main__":

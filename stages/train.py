@@ -12,8 +12,8 @@ from chromascape.learning.checks import check_train
 from chromascape.learning.training import train
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
+from chromascape.resume import repository_root
 from chromascape.tracking import runs as tracking
-from chromascape.tracking.store import repository_root
 
 MODEL = Path("models/colorizer")
 

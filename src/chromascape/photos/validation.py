@@ -13,13 +13,13 @@ without: showing failed expectations alone, folding, and the sorting of tables.
 import html
 import logging
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from chromascape.errors import ChromascapeError
+from chromascape.files import atomic_folder
 from chromascape.params import Data, Validate
 from chromascape.photos import inspection, rules, splits
 from chromascape.photos.manifest import summarize
@@ -58,13 +58,6 @@ class Suites:
         self.batch = source.add_dataframe_asset("files").add_batch_definition_whole_dataframe("all")
         for site in list(self.context.get_site_names()):
             self.context.delete_data_docs_site(site)
-        backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs.resolve())}
-        site_config: Any = {
-            "class_name": "SiteBuilder",
-            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-            "store_backend": backend,
-        }
-        self.context.add_data_docs_site("local", site_config)
 
     def run(self, name: str, expectations: list[Any], table: pd.DataFrame) -> dict[str, list[int] | bool]:
         """For each reason the row numbers that break its expectation, or for gates: does it hold."""
@@ -88,13 +81,22 @@ class Suites:
         return found
 
     def write_docs(self) -> None:
-        """Write Data Docs. Their paths and pages carry the time, so they stay out of DVC's outputs."""
-        shutil.rmtree(self.docs, ignore_errors=True)  # pages of older validations
-        self.context.build_data_docs()
-        for page in sorted(self.docs.glob("validations/*/**/*.html")):
-            text = _FROM_NETWORK.sub("", page.read_text(encoding="utf-8")).replace('href="../../../../', 'href="')
-            suite = page.relative_to(self.docs).parts[1]
-            (self.docs / f"{suite}.html").write_text(text.replace("</head>", _STYLE, 1), encoding="utf-8")
+        """Write Data Docs; they appear whole. Their paths and pages carry the time, so they are no output of DVC."""
+        with atomic_folder(self.docs) as temporary:
+            site: Any = {
+                "class_name": "SiteBuilder",
+                "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+                "store_backend": {
+                    "class_name": "TupleFilesystemStoreBackend",
+                    "base_directory": str(temporary.resolve()),
+                },
+            }
+            self.context.add_data_docs_site("local", site)
+            self.context.build_data_docs()
+            for page in sorted(temporary.glob("validations/*/**/*.html")):
+                text = _FROM_NETWORK.sub("", page.read_text(encoding="utf-8")).replace('href="../../../../', 'href="')
+                suite = page.relative_to(temporary).parts[1]
+                (temporary / f"{suite}.html").write_text(text.replace("</head>", _STYLE, 1), encoding="utf-8")
 
 
 def expectation_of(rule: Rule, validate: Validate) -> Any:
@@ -105,17 +107,19 @@ def expectation_of(rule: Rule, validate: Validate) -> Any:
 
 
 def validate_folder(
-    folder: Path, data: Data, validate: Validate, docs: Path, jobs: int
+    folder: Path, data: Data, validate: Validate, docs: Path, jobs: int, kept: Path | None = None
 ) -> tuple[pd.DataFrame, str | None]:
     """The manifest of a folder: a row a file with verdict, reasons, group and split. Data Docs go to `docs`.
 
+    Args:
+        kept: see `inspect_folder`.
     Returns:
         The manifest, and why the pipeline has to stop (one line) where a gate is broken or a split stays empty.
     Raises:
         ChromascapeError: the folder, or one of data.train_only or data.test_only, can't be used, or a scene is in both.
     """
     splits.check_named_folders(folder, data)
-    manifest = inspection.inspect_folder(folder, validate, jobs)
+    manifest = inspection.inspect_folder(folder, validate, jobs, kept)
     suites = Suites(docs)
     facts = rules.facts(manifest)
     reasons: list[list[str]] = [[] for _ in range(len(manifest))]
