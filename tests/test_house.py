@@ -19,6 +19,7 @@ GROUND = {"__init__", "params", "defaults", "errors", "files", "parallel", "devi
 WHOLE = {
     "test_pipeline",
     "test_rerun",
+    "test_kills",
     "test_stages",
     "test_experiments",
     "test_house",
