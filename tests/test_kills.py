@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -258,6 +257,16 @@ def test_stages_killed_at_random_moments_end_in_the_bytes_of_an_undisturbed_run(
     assert starts[-1] > total / 2  # the last run of the training did less than those before it
 
 
+@pytest.mark.scale
+def test_four_workers_write_the_bytes_of_one(nursery: Nursery, undisturbed: Undisturbed, start: Path) -> None:
+    folder = Path(shutil.copytree(undisturbed.folder, start.parent / "workers", symlinks=True))
+    values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")) | {"jobs": 4}
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    for stage in ("validate", "preprocess", "evaluate"):
+        nursery.run(folder, stage)
+        assert hashes(folder, stage) == undisturbed.hashes[stage]
+
+
 def steps_in_all(undisturbed: Undisturbed) -> int:
     photos = sum(name.startswith("data/lab/train-") for name in undisturbed.hashes["preprocess"])
     return photos * EPOCHS  # a shard holds as many photos as a batch
@@ -333,11 +342,7 @@ def test_a_training_that_dvc_runs_goes_on_after_a_kill(undisturbed: Undisturbed,
     if way == "repro":
         assert hashes(folder, "train") == undisturbed.hashes["train"]
     else:
-        revisions: Any = subprocess.run(
-            ["git", "for-each-ref", "--format=%(refname)", "refs/exps"], cwd=folder, capture_output=True, text=True
-        ).stdout.split()
-        (done,) = [name for name in revisions if name.endswith(f"/{way}-second")]
-        assert outs_of(folder, done) == outs_of(folder, "HEAD")
+        assert outs_of(folder, experiment(folder, f"{way}-second")) == outs_of(folder, "HEAD")
     assert not list((folder / ".checkpoints").iterdir())
 
 
@@ -358,7 +363,14 @@ def wait_for_dvc(folder: Path, way: str, process: subprocess.Popen[str]) -> str:
     if way != "queue":
         return said
     limit = time.monotonic() + 120
-    while "Success" not in (state := ended(dvc(folder, "queue", "status"))):
-        assert time.monotonic() < limit, state
-        time.sleep(0.5)
+    while not experiment(folder, f"{way}-second"):
+        assert time.monotonic() < limit, ended(dvc(folder, "queue", "status"))
+        time.sleep(0.1)
     return ended(dvc(folder, "queue", "logs", "queue-second"))
+
+
+def experiment(folder: Path, name: str) -> str:
+    """The git reference of a finished experiment; empty where there is none."""
+    command = ["git", "for-each-ref", "--format=%(refname)", "refs/exps"]
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.split()
+    return next((reference for reference in found if reference.endswith(f"/{name}")), "")
