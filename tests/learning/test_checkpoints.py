@@ -434,14 +434,14 @@ def test_checkpoints_nobody_went_on_with_for_a_week_are_removed(
             os.utime(path, (time.time() - days * 86400,) * 2)
     (home / "train-lone.lock").touch()
     os.utime(home / "train-lone.lock", (0, 0))
-    (home / "validate-old").mkdir()  # another stage's
-    os.utime(home / "validate-old", (0, 0))
+    (home / "notes-old").mkdir()  # somebody's own
+    os.utime(home / "notes-old", (0, 0))
     os.utime(killed, (0, 0))  # our own may be as old as it likes
     with FileLock(home / "train-used.lock"), open_checkpoints(section, lab, tmp_path) as checkpoints:
         os.utime(home / "train-used.lock", (0, 0))
         assert checkpoints and checkpoints.folder == killed and killed.exists()
         left = {path.name for path in home.iterdir()}
-    assert left == {killed.name, f"{killed.name}.lock", "train-used", "train-used.lock", "validate-old"} | {
+    assert left == {killed.name, f"{killed.name}.lock", "train-used", "train-used.lock", "notes-old"} | {
         "train-young", "train-young.lock",
     }  # fmt: skip
 
