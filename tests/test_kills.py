@@ -42,19 +42,21 @@ SMALL = {
     "evaluate.rows": 2,
     "jobs": 1,
 }
-# Forks a process with a group of its own for each line "FOLDER<TAB>STAGE"; answers with its number, and then how it
-# ended. Of the project itself nothing is imported ahead: each process has it from its own folder.
+# Forks a process with a group of its own for each line "FOLDER<TAB>STAGE<TAB>LIMIT"; answers with its number, and then
+# how it ended. LIMIT is the size of the largest file that it can write, in bytes, or -1. Of the project itself nothing is
+# imported ahead: each process has it from its own folder.
 NURSERY = """
-import os, runpy, sys
+import os, resource, runpy, sys
 import great_expectations, imagehash, joblib, lightning_fabric, mlflow, pandas, pydantic, safetensors.torch
 import scipy.stats, skimage.color, skimage.metrics, torch, yaml
 
 for line in sys.stdin:
-    folder, stage = line.rstrip().split("\\t")
+    folder, stage, limit = line.rstrip().split("\\t")
     process = os.fork()
     if not process:
         os.setpgid(0, 0)
         os.chdir(folder)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
         said = os.open(f"{stage}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(said, 1), os.dup2(said, 2), os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         sys.argv, sys.path[0] = [f"stages/{stage}.py"], os.path.abspath("stages")
@@ -117,13 +119,13 @@ class Nursery:
             [sys.executable, "-c", NURSERY], env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
 
-    def start(self, folder: Path, stage: str) -> int:
+    def start(self, folder: Path, stage: str, limit: int = -1) -> int:
         """Start a stage as DVC does, whose outputs go first; returns the number of its process and group."""
         for name in out_paths(stage):
             path = folder / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         assert self.process.stdin
-        self.process.stdin.write(f"{folder}\t{stage}\n".encode())
+        self.process.stdin.write(f"{folder}\t{stage}\t{limit}\n".encode())
         return int(self._line())
 
     def ended(self, seconds: float) -> bool:
@@ -265,6 +267,39 @@ def test_four_workers_write_the_bytes_of_one(nursery: Nursery, undisturbed: Undi
     for stage in ("validate", "preprocess", "evaluate"):
         nursery.run(folder, stage)
         assert hashes(folder, stage) == undisturbed.hashes[stage]
+
+
+# Bytes of the largest file: enough for MLflow's database where it is written first, too few for the stage's outputs.
+TOO_SMALL = {
+    "validate": (4_000, "reports/data_docs"),
+    "preprocess": (10_000, "data/lab"),
+    "train": (1_500_000, "models/colorizer"),
+    "evaluate": (30_000, "reports/index.html"),
+}
+
+
+@pytest.mark.scale
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_disk_that_takes_no_more_leaves_nothing_half_written_and_the_next_run_is_whole(
+    nursery: Nursery, undisturbed: Undisturbed, start: Path, stage: str
+) -> None:
+    limit, named = TOO_SMALL[stage]
+    folder = Path(shutil.copytree(undisturbed.folder, start.parent / f"full-{stage}", symlinks=True))
+    said = folder / f"{stage}.said"
+    said.unlink()
+    nursery.start(folder, stage, limit)
+    assert nursery.status() == 256, said.read_text()
+    *others, line = said.read_text().splitlines()
+    assert line.startswith("error: ") and named in line and "File too large; this disk takes no file of that" in line
+    warnings = [other for other in others if not other.startswith("epoch ")]
+    assert len(warnings) == (stage in ("validate", "train")), others  # which write checkpoints before
+    assert all(other.startswith("warning: no checkpoint could be written (File too large): ") for other in warnings)
+    there = [name for name in out_paths(stage) if (folder / name).exists()]
+    for name in there:  # what was written before that file is whole
+        assert undisturbed.hashes[stage][name] == hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    assert not [path.name for path in folder.rglob(".*.part")]
+    nursery.run(folder, stage)
+    assert hashes(folder, stage) == undisturbed.hashes[stage]
 
 
 def steps_in_all(undisturbed: Undisturbed) -> int:

@@ -13,6 +13,7 @@ without: showing failed expectations alone, folding, and the sorting of tables.
 import html
 import logging
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,17 @@ button, .modal { display: none; }
 .fa-check-circle::before { color: green; content: "✓"; }
 .fa-times::before { color: #b00; content: "✗"; }
 </style></head>"""
+
+
+def _raise_unwritten(record: logging.LogRecord) -> bool:
+    """Great Expectations logs that a page could not be written, and leaves it half: that must stop us."""
+    error = sys.exc_info()[1]
+    if isinstance(error, OSError):
+        raise error
+    return True
+
+
+logging.getLogger("great_expectations.render.renderer.site_builder").addFilter(_raise_unwritten)
 
 
 class Suites:
