@@ -43,8 +43,8 @@ SMALL = {
     "jobs": 1,
 }
 # Forks a process with a group of its own for each line "FOLDER<TAB>STAGE<TAB>LIMIT"; answers with its number, and then
-# how it ended. LIMIT is the size of the largest file that it can write, in bytes, or -1. Of the project itself nothing is
-# imported ahead: each process has it from its own folder.
+# how it ended. LIMIT is the size of the largest file that it can write, in bytes, or -1. Nothing of the project itself
+# is imported ahead: each process has it from its own folder.
 NURSERY = """
 import os, resource, runpy, sys
 import great_expectations, imagehash, joblib, lightning_fabric, mlflow, pandas, pydantic, safetensors.torch
