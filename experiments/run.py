@@ -24,6 +24,7 @@ import dvc.api
 import pandas as pd
 
 from chromascape.color.metrics import METRICS, bootstrap_ci95
+from chromascape.files import atomic_write
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.params import read_yaml
 
@@ -48,7 +49,8 @@ def main() -> None:
     for label, changes in plan["rows"].items():
         commit = _experiment([*common, *_settings(changes or {})])
         tables[label] = _read(commit)
-        options.output.write_text(_markdown(plan["title"], common[1:], tables), encoding="utf-8")  # whole so far
+        with atomic_write(options.output) as file:  # whole so far
+            file.write_text(_markdown(plan["title"], common[1:], tables), encoding="utf-8")
     print(f"{len(tables)} experiments in {options.output}")
 
 

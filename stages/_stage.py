@@ -15,7 +15,11 @@ from types import TracebackType
 from _restore import way_back
 
 STARTS_OVER = "`dvc repro` starts this stage over"
-GOES_ON = {"train": "`dvc repro` goes on from the last checkpoint of this stage, if there is one"}
+GOES_ON = {
+    "validate": "`dvc repro` goes on from the files that were inspected",
+    "preprocess": "`dvc repro` goes on from the last whole shard, if there is one",
+    "train": "`dvc repro` goes on from the last checkpoint of this stage, if there is one",
+}
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 # Worker processes look the package up anew.

@@ -13,8 +13,8 @@ from chromascape.learning.needs import check_training_room
 from chromascape.learning.training import train
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
+from chromascape.resume import repository_root
 from chromascape.tracking import runs as tracking
-from chromascape.tracking.store import repository_root
 
 MODEL = Path("models/colorizer")
 

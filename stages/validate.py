@@ -7,25 +7,28 @@ from _stage import Params, run
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write, write_json
 from chromascape.photos.gallery import render_gallery
+from chromascape.photos.inspection import fingerprint
 from chromascape.photos.manifest import headline, summarize, write_manifest
 from chromascape.photos.rules import check_policy
 from chromascape.photos.source import relative_note
 from chromascape.photos.splits import only_note
 from chromascape.photos.validation import counts_line, validate_folder
+from chromascape.resume import open_folder, repository_root
 
 
 def validate(params: Params) -> None:
     """Write the manifest, its counts, its page and Data Docs, also where a gate then stops the pipeline."""
     check_policy(params.validate_.policy)
     folder, docs = Path(params.data.dir), Path("reports/data_docs")
-    manifest, stopped = validate_folder(folder, params.data, params.validate_, docs, params.jobs)
-    write_manifest(manifest, Path("data/manifest.csv"))
-    counts = summarize(manifest)
-    write_json(counts, Path("metrics/validate.json"))
-    write_json(headline(counts), Path("metrics/headline/validate.json"))
-    page = render_gallery(manifest, folder, params.validate_, stopped, params.jobs)
-    with atomic_write(Path("reports/validation.html")) as file:
-        file.write_text(page, encoding="utf-8")
+    with open_folder(repository_root(), "validate", fingerprint(folder, params.validate_)) as kept:
+        manifest, stopped = validate_folder(folder, params.data, params.validate_, docs, params.jobs, kept)
+        write_manifest(manifest, Path("data/manifest.csv"))
+        counts = summarize(manifest)
+        write_json(counts, Path("metrics/validate.json"))
+        write_json(headline(counts), Path("metrics/headline/validate.json"))
+        page = render_gallery(manifest, folder, params.validate_, stopped, params.jobs)
+        with atomic_write(Path("reports/validation.html")) as file:
+            file.write_text(page, encoding="utf-8")
     where = "what was rejected and why is shown in reports/validation.html, and listed in data/manifest.csv"
     if stopped:
         raise ChromascapeError(f"{stopped}; {where}")

@@ -266,13 +266,20 @@ def test_ctrl_c_during_imports_is_one_line(project: Path) -> None:
     assert done.returncode != 0 and done.stderr.splitlines() == ["stopped: `dvc repro` starts this stage over"]
 
 
-@pytest.mark.parametrize("name", ["validate", "preprocess", "train", "evaluate"])
-def test_a_stopped_stage_says_what_is_true_of_it(project: Path, name: str) -> None:
-    """Wherever it is stopped; train alone goes on."""
+@pytest.mark.parametrize(
+    ("name", "way"),
+    {
+        "sample": "starts this stage over",
+        "validate": "goes on from the files that were inspected",
+        "preprocess": "goes on from the last whole shard, if there is one",
+        "train": "goes on from the last checkpoint of this stage, if there is one",
+        "evaluate": "starts this stage over",
+    }.items(),
+)
+def test_a_stopped_stage_says_what_is_true_of_it(project: Path, name: str, way: str) -> None:
+    """Wherever it is stopped."""
     (project / f"stages/{name}.py").write_text("import _stage\nraise KeyboardInterrupt\n")
-    (line,) = run_stage(project, name).stderr.splitlines()
-    goes_on = "stopped: `dvc repro` goes on from the last checkpoint of this stage, if there is one"
-    assert line == (goes_on if name == "train" else "stopped: `dvc repro` starts this stage over")
+    assert run_stage(project, name).stderr == f"stopped: `dvc repro` {way}\n"
 
 
 def toy(folder: Path, work: str) -> None:

@@ -213,10 +213,10 @@ def _summary(options: argparse.Namespace) -> int:
         raise ChromascapeError(f"{file}: no such file: run `dvc repro` first") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ChromascapeError(f"{file}: damaged: run `dvc repro -f evaluate`") from None
+    from chromascape.resume import repository_root
     from chromascape.tracking.outbox import waiting_note
     from chromascape.tracking.page import links, named_server
     from chromascape.tracking.port import DEFAULT, chosen_port
-    from chromascape.tracking.store import repository_root
 
     port = chosen_port()
     page = "make ui, then:" if str(port) == DEFAULT else f"make ui PORT={port}, then:"
@@ -228,8 +228,8 @@ def _summary(options: argparse.Namespace) -> int:
 
 def _deliver(options: argparse.Namespace) -> int:
     """Says what came to which run, and what waits on; returns 1 where anything does."""
+    from chromascape.resume import repository_root
     from chromascape.tracking.outbox import in_words, waiting_note
-    from chromascape.tracking.store import repository_root
 
     if not waiting_note(repository_root()):
         print("nothing waits for MLflow")

@@ -1,5 +1,6 @@
 """Weights saved and loaded, and photos of every size and mode colorized."""
 
+import hashlib
 import io
 import json
 import pickle
@@ -83,6 +84,7 @@ def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path, photo: np.ndarray
     assert config == {"chromascape": "0.1.0", "format": 2, "network": name, "input": "lightness"} | {
         "renderings": RENDERINGS,
         "size": SIZE,
+        "weights_sha256": hashlib.sha256((tmp_path / "weights.safetensors").read_bytes()).hexdigest(),
     }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "weights.safetensors"]
 
@@ -356,6 +358,22 @@ def test_corrupt_weights_name_the_file(model: Path, damage: Callable[[bytes], by
         Colorizer.load(model)
     assert str(caught.value).startswith(f"{file}: no weights for network unet: ")
     assert "\n" not in str(caught.value)
+
+
+def test_weights_with_one_flipped_bit_are_refused_by_their_checksum(model: Path) -> None:
+    """They are weights all the same: nothing but the checksum can tell."""
+    file = model / "weights.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(ChromascapeError) as caught:
+        Colorizer.load(model, "cpu")
+    said = f"{file}: its checksum is not the one in config.json, it was altered: train again by `dvc repro -f train`"
+    assert str(caught.value).startswith(said) and "\n" not in str(caught.value)
+    config = json.loads((model / "config.json").read_text())
+    del config["weights_sha256"]  # as older versions wrote it
+    (model / "config.json").write_text(json.dumps(config))
+    Colorizer.load(model, "cpu")
 
 
 def test_a_pickle_named_as_weights_is_refused_and_not_run(model: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from chromascape.health import leftovers
-from chromascape.learning.checkpoints import STALE_SECONDS
+from chromascape.resume import STALE_SECONDS
 
 fcntl = pytest.importorskip("fcntl")
 

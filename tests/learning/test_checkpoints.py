@@ -24,6 +24,7 @@ from filelock import FileLock
 from safetensors.torch import save
 from torch import Tensor, nn
 
+import chromascape
 from chromascape import files
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import build_network
@@ -245,7 +246,7 @@ def test_a_second_training_of_the_same_says_that_it_has_no_checkpoints(
         assert checkpoints
         other = Training(place)
         assert other.end() == 0 and other.result == undisturbed
-        told = "warning: the same training runs in another process: this one is trained without checkpoints"
+        told = "warning: the same training runs in another process: this one has no checkpoints"
         assert other.said == [told]
         assert list(checkpoints.folder.iterdir()) == []
 
@@ -407,7 +408,7 @@ def test_other_data_code_torch_threads_or_weights_are_another_training(
             found.append(fingerprint(section, lab))
     package = tmp_path / "package"
     (package / "learning").mkdir(parents=True)
-    monkeypatch.setattr(ours.chromascape, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(chromascape, "__file__", str(package / "__init__.py"))
     for text in ("a = 1", "a = 2"):
         (package / "learning" / "module.py").write_text(text)
         found.append(fingerprint(section, lab))
@@ -433,14 +434,14 @@ def test_checkpoints_nobody_went_on_with_for_a_week_are_removed(
             os.utime(path, (time.time() - days * 86400,) * 2)
     (home / "train-lone.lock").touch()
     os.utime(home / "train-lone.lock", (0, 0))
-    (home / "validate-old").mkdir()  # another stage's
-    os.utime(home / "validate-old", (0, 0))
+    (home / "notes-old").mkdir()  # somebody's own
+    os.utime(home / "notes-old", (0, 0))
     os.utime(killed, (0, 0))  # our own may be as old as it likes
     with FileLock(home / "train-used.lock"), open_checkpoints(section, lab, tmp_path) as checkpoints:
         os.utime(home / "train-used.lock", (0, 0))
         assert checkpoints and checkpoints.folder == killed and killed.exists()
         left = {path.name for path in home.iterdir()}
-    assert left == {killed.name, f"{killed.name}.lock", "train-used", "train-used.lock", "validate-old"} | {
+    assert left == {killed.name, f"{killed.name}.lock", "train-used", "train-used.lock", "notes-old"} | {
         "train-young", "train-young.lock",
     }  # fmt: skip
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import load_rgb, make_photo, save, write_photos
 from hypothesis import example, given, settings
@@ -358,3 +359,137 @@ def test_broken_exif_never_stops_inspection(changes: list[tuple[float, int]]) ->
         assert found == {"camera": "Canon R5 1", "taken": 1_620_036_672.05}
     assert found["camera"] is None or found["camera"].isprintable()
     assert found["taken"] is None or isinstance(found["taken"], float)
+
+
+# Going on after a kill
+
+
+class Killed(Exception):
+    """Ends an inspection where a process would have been killed."""
+
+
+@pytest.fixture
+def inspected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that `inspect` was asked for, in order."""
+    names: list[str] = []
+    inspect = inspection.inspect
+
+    def noted(folder: Path, name: str, limits: source.Limits) -> dict[str, Any]:
+        names.append(name)
+        return inspect(folder, name, limits)
+
+    monkeypatch.setattr(inspection, "inspect", noted)
+    return names
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twelve files: ten photos, one of them damaged, one that is no photo, and a link to nowhere."""
+    folder = tmp_path / "photos"
+    write_photos(folder, 10)
+    cut = folder / "photo-003.png"
+    cut.write_bytes(cut.read_bytes()[:-500])
+    (folder / "a.txt").write_text("no photo")
+    (folder / "gone.png").symlink_to("nowhere")
+    return folder
+
+
+@pytest.fixture
+def kept(folder: Path, tmp_path: Path, validate: Any, monkeypatch: pytest.MonkeyPatch, inspected: list[str]) -> Path:
+    """What an inspection keeps that was killed after nine of the twelve files."""
+    kept, inspect = tmp_path / "kept", inspection.inspect
+
+    def killed(*arguments: Any) -> dict[str, Any]:
+        if len(inspected) == 9:
+            raise Killed
+        return inspect(*arguments)
+
+    kept.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(inspection, "inspect", killed)
+        with pytest.raises(Killed):
+            inspection.inspect_folder(folder, validate, 1, kept)
+    inspected.clear()
+    return kept
+
+
+# a.txt and photo-000 to 006 are kept; the link has no content to know it by again.
+LEFT = ["gone.png", "photo-007.png", "photo-008.png", "photo-009.png"]
+
+
+def test_an_inspection_goes_on_from_the_files_already_inspected(
+    kept: Path, folder: Path, validate: Any, inspected: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = inspection.inspect_folder(folder, validate, 1, kept)
+    assert inspected == LEFT
+    assert capsys.readouterr().err == "validation goes on from file 8 of 12\n"
+    pd.testing.assert_frame_equal(table, inspection.inspect_folder(folder, validate, 1))
+
+
+def test_workers_go_on_too(kept: Path, folder: Path, validate: Any) -> None:
+    """They get the known rows by way of a pickle."""
+    data = (kept / "inspected.jsonl").read_bytes()
+    table = inspection.inspect_folder(folder, validate, 2, kept)
+    pd.testing.assert_frame_equal(table, inspection.inspect_folder(folder, validate, 1))
+    after = (kept / "inspected.jsonl").read_bytes()
+    assert after.startswith(data) and after.count(b"\n") == 11  # no row twice
+
+
+def rewritten(path: Path) -> None:
+    """Another content of the same size, with the same time."""
+    status, data = path.stat(), bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def touched(path: Path) -> None:
+    os.utime(path, (0, 0))
+
+
+def cut(path: Path) -> None:
+    """Another size, with the same time."""
+    status = path.stat()
+    os.truncate(path, status.st_size - 1)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [rewritten, touched, cut], ids=lambda change: change.__name__)
+def test_a_file_that_changed_meanwhile_is_inspected_again(
+    kept: Path, folder: Path, validate: Any, inspected: list[str], change: Callable[[Path], None]
+) -> None:
+    change(folder / "photo-002.png")
+    table = inspection.inspect_folder(folder, validate, 1, kept)
+    assert inspected == ["gone.png", "photo-002.png", *LEFT[1:]]
+    pd.testing.assert_frame_equal(table, inspection.inspect_folder(folder, validate, 1))
+
+
+def test_files_that_came_or_went_meanwhile_are_seen(
+    kept: Path, folder: Path, validate: Any, inspected: list[str]
+) -> None:
+    (folder / "photo-001.png").unlink()
+    (folder / "photo-002.png").rename(folder / "photo-002b.png")
+    table = inspection.inspect_folder(folder, validate, 1, kept)
+    assert inspected == ["gone.png", "photo-002b.png", *LEFT[1:]]
+    assert table["path"].tolist() == source.list_files(folder)
+
+
+def test_a_row_with_flipped_bits_is_found_out_again(
+    kept: Path, folder: Path, validate: Any, inspected: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = kept / "inspected.jsonl"
+    data = bytearray(journal.read_bytes())
+    data[data.index(b'"width": 160') + 9] ^= 1  # another width, as far as JSON knows
+    journal.write_bytes(data)
+    table = inspection.inspect_folder(folder, validate, 1, kept)
+    assert len(inspected) == len(LEFT) + 1
+    assert "1 of 8 lines damaged: what they told is found out again" in capsys.readouterr().err
+    pd.testing.assert_frame_equal(table, inspection.inspect_folder(folder, validate, 1))
+
+
+def test_what_rows_follow_from_is_in_the_fingerprint_and_nothing_else(validate: Any) -> None:
+    here = inspection.fingerprint(Path("photos"), validate)
+    for changes, same in [({"max_pixels": 9}, False), ({"max_file_mb": 9}, False), ({"min_accepted": 9}, True)]:
+        other = validate.model_copy(update=changes)
+        assert (inspection.fingerprint(Path("photos"), other) == here) is same
+    assert inspection.fingerprint(Path("elsewhere"), validate) != here

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from chromascape.color import lab
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params
 from chromascape.photos import reading
-from chromascape.photos import shards as cache
+from chromascape.photos import shards as shards_module
 from chromascape.photos.inspection import inspect_folder
+from chromascape.photos.shards import SPLITS as SPLITS_OF_ALL
 from chromascape.photos.shards import Shards, photo_to_lab, write_shards
+from chromascape.photos.shards import fingerprint as shards_fingerprint
 
 SIZE = 64
 PER_SHARD = 2
@@ -271,7 +274,7 @@ def test_checking_a_large_cache_is_not_silent_in_a_log(
     written: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     """Gigabytes are read to compare their checksums, three times in the stage train."""
-    monkeypatch.setattr(cache, "sha256_of_file", clock.slow(cache.sha256_of_file, 20))
+    monkeypatch.setattr(shards_module, "sha256_of_file", clock.slow(shards_module.sha256_of_file, 20))
     Shards(written, SPLITS)
     assert clock.lines == [(40, "check the Lab cache: 4 of 8 photos"), (80, "check the Lab cache: 7 of 8 photos")]
 
@@ -372,3 +375,111 @@ def test_a_shard_with_pickled_objects_is_refused(lab_dir: Path) -> None:
     np.save(lab_dir / "val-00000.npy", np.array([{"x": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ChromascapeError, match="this shard is damaged"):
         Shards(lab_dir, ["val"], verify=False)
+
+
+# Going on after a kill
+
+KILLED_SPLITS = ["train"] * 7 + ["val"] * 2 + ["test"]
+
+
+class Killed(Exception):
+    """Ends a preprocessing where a process would have been killed."""
+
+
+@pytest.fixture
+def converted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths of the photos that were converted, in order."""
+    paths: list[str] = []
+    convert = shards_module._convert
+
+    def noted(photos_dir: Path, row: dict[str, Any], *rest: Any) -> Any:
+        paths.append(row["path"])
+        return convert(photos_dir, row, *rest)
+
+    monkeypatch.setattr(shards_module, "_convert", noted)
+    return paths
+
+
+def write_pairs(folder: Path, photos_dir: Path, kept: Path | None) -> None:
+    """Shards of two photos."""
+    manifest = manifest_of(photos_dir, KILLED_SPLITS)
+    write_shards(folder, photos_dir, manifest, SIZE, "crop", 2 * 3 * SIZE**2 / 1e6, 1, kept)
+
+
+@pytest.fixture
+def kept(tmp_path: Path, converted: list[str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a preprocessing of ten photos keeps that was killed in the third of six shards."""
+    kept, write_shard = tmp_path / "kept", shards_module._write_shard
+
+    def killed(file: Path, *rest: Any) -> str:
+        if file.name == "train-00002.npy":
+            raise Killed
+        return write_shard(file, *rest)
+
+    kept.mkdir()
+    write_photos(tmp_path / "ten", 10)
+    with monkeypatch.context() as patched:
+        patched.setattr(shards_module, "_write_shard", killed)
+        with pytest.raises(Killed):
+            write_pairs(tmp_path / "lab", tmp_path / "ten", kept)
+    assert not (tmp_path / "lab").exists()
+    converted.clear()
+    return kept
+
+
+def assert_same_folders(one: Path, other: Path) -> None:
+    assert {file.name: file.read_bytes() for file in one.iterdir()} == {
+        file.name: file.read_bytes() for file in other.iterdir()
+    }
+
+
+def test_a_preprocessing_goes_on_from_its_last_whole_shard(
+    kept: Path, tmp_path: Path, converted: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sorted(file.name for file in kept.glob("*.npy")) == ["train-00000.npy", "train-00001.npy"]
+    write_pairs(tmp_path / "lab", tmp_path / "ten", kept)
+    assert converted == [f"photo-{number:03}.png" for number in range(4, 10)]
+    assert capsys.readouterr().err == "preprocessing goes on from photo 4 of 10\n"
+    write_pairs(tmp_path / "alone", tmp_path / "ten", None)
+    assert_same_folders(tmp_path / "lab", tmp_path / "alone")
+    assert Shards(tmp_path / "lab", SPLITS_OF_ALL).paths == [f"photo-{number:03}.png" for number in range(10)]
+
+
+def test_a_kept_shard_with_flipped_bits_is_told_and_made_again(
+    kept: Path, tmp_path: Path, converted: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = bytearray((kept / "train-00000.npy").read_bytes())
+    data[-9] ^= 16
+    (kept / "train-00000.npy").write_bytes(data)
+    write_pairs(tmp_path / "lab", tmp_path / "ten", kept)
+    assert converted[:3] == ["photo-000.png", "photo-001.png", "photo-004.png"]
+    said = capsys.readouterr().err.splitlines()
+    reason = "damaged (its checksum is not the recorded one): it is made again"
+    assert said == [f"warning: {kept / 'train-00000.npy'}: {reason}", "preprocessing goes on from photo 2 of 10"]
+    write_pairs(tmp_path / "alone", tmp_path / "ten", None)
+    assert_same_folders(tmp_path / "lab", tmp_path / "alone")
+
+
+def test_a_kept_shard_stays_whole_where_the_cache_that_was_made_of_it_is_replaced(kept: Path, tmp_path: Path) -> None:
+    before = (kept / "train-00000.npy").read_bytes()
+    write_pairs(tmp_path / "lab", tmp_path / "ten", kept)
+    shutil.rmtree(tmp_path / "lab")  # as DVC does before it runs a stage
+    assert (kept / "train-00000.npy").read_bytes() == before
+
+
+def test_what_shards_follow_from_is_in_the_fingerprint(tmp_path: Path, photos_dir: Path) -> None:
+    manifest = manifest_of(photos_dir)
+    found = [
+        shards_fingerprint(manifest, 64, "crop", 1),
+        shards_fingerprint(manifest, 96, "crop", 1),
+        shards_fingerprint(manifest, 64, "squash", 1),
+        shards_fingerprint(manifest, 64, "crop", 2),
+        shards_fingerprint(manifest[::-1], 64, "crop", 1),
+    ]
+    for column, value in {"sha256": "0" * 64, "left": 1, "split": "none", "path": "x", "verdict": "rejected"}.items():
+        changed = manifest.copy()
+        changed.loc[changed.index[0], column] = value
+        found.append(shards_fingerprint(changed, 64, "crop", 1))
+    assert len(set(found)) == len(found)
+    reasons = manifest.assign(group="another")  # no part of the shards
+    assert shards_fingerprint(reasons, 64, "crop", 1) == found[0]

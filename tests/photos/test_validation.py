@@ -1,5 +1,6 @@
 """The verdict on every file: each reason by a file made for it, each policy both ways, and the gates."""
 
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import changed_params, make_photo, png, png_16_bit, write_photos
+from great_expectations.data_context.store.tuple_store_backend import TupleFilesystemStoreBackend
 from PIL import Image, PngImagePlugin
 
 from chromascape.errors import ChromascapeError
@@ -371,6 +373,32 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / TAG.replace(".jpg", ".png")).write_bytes((folder / "photo-000.png").read_bytes())
     validate(folder, params_with(), docs)
     return {page.relative_to(docs).as_posix(): page.read_text(encoding="utf-8") for page in docs.rglob("*.html")}
+
+
+def test_data_docs_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Great Expectations logs a full disk and goes on with the next page."""
+    write_photos(tmp_path / "photos", 25)
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "files.html").write_text("of the last validation")
+    writes: list[object] = []
+    write = TupleFilesystemStoreBackend._set
+
+    def fill(self: Any, key: Any, value: Any, **options: Any) -> Any:
+        writes.append(key)
+        if len(writes) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, key, value, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TupleFilesystemStoreBackend, "_set", fill)
+        with pytest.raises(OSError, match="No space left on device") as caught:
+            validate(tmp_path / "photos", params_with(), docs)
+    assert caught.value.filename == str(docs) and len(writes) == 4
+    assert [path.name for path in docs.iterdir()] == ["files.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["docs", "photos"]
+    validate(tmp_path / "photos", params_with(), docs)
+    assert "of the last validation" not in (docs / "files.html").read_text() and (docs / "set.html").exists()
 
 
 def test_file_names_are_text_in_data_docs(pages: dict[str, str]) -> None:

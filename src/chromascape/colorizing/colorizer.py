@@ -1,5 +1,6 @@
 """Weights and a photo of any size in, a color photo out."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
@@ -147,31 +148,39 @@ def load_network(folder: Path) -> tuple[Any, Network]:
     network = build_network(config["network"])
     file = folder / "weights.safetensors"
     try:
-        network.load_state_dict(load_file(file))
+        data = file.read_bytes()
+        network.load_state_dict(from_bytes(data))
     except FileNotFoundError:
         raise ChromascapeError(f"{file}: no such file: run `dvc repro` to train a model") from None
     except (SafetensorError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0]
         raise ChromascapeError(f"{file}: no weights for network {config['network']}: {first}") from None
+    if config.get("weights_sha256", checksum := hashlib.sha256(data).hexdigest()) != checksum:
+        raise ChromascapeError(
+            f"{file}: its checksum is not the one in config.json, it was altered: train again by "
+            "`dvc repro -f train`, or take the model anew from where you have it"
+        )
     return config, network
 
 
 def save(
     folder: Path, weights: dict[str, Tensor], network: str, size: int, renderings: dict[str, float], luma: bool = False
 ) -> None:
-    """Write weights.safetensors and config.json into an existing folder.
+    """Write weights.safetensors and config.json, which has their checksum, into an existing folder.
 
     Kernels and matrices are stored as float16, which halves the file and moves colors by less than a level of 8
     bits; what has one dimension (biases, batch statistics, whose range may be wider) as float32.
     """
     stored = {name: value.half() if value.ndim > 1 else value for name, value in weights.items()}
-    (folder / "weights.safetensors").write_bytes(to_bytes({name: v.contiguous() for name, v in stored.items()}))
+    data = to_bytes({name: v.contiguous() for name, v in stored.items()})
+    (folder / "weights.safetensors").write_bytes(data)
     config = {
         "format": FORMAT,
         "network": network,
         "input": "luma" if luma else "lightness",
         "size": size,
         "renderings": renderings,
+        "weights_sha256": hashlib.sha256(data).hexdigest(),
         "chromascape": __version__,
     }
     write_json(config, folder / "config.json")

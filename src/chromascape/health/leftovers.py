@@ -11,10 +11,9 @@ import psutil
 
 from chromascape.files import is_alive
 from chromascape.health.findings import Finding
-from chromascape.learning.checkpoints import STALE_SECONDS
 from chromascape.params import Params, read_yaml
+from chromascape.resume import STALE_SECONDS, repository_root
 from chromascape.room import shown_bytes
-from chromascape.tracking.store import repository_root
 
 DAY = 24 * 3600
 LOCK, RWLOCK = Path(".dvc/tmp/lock"), Path(".dvc/tmp/rwlock")

@@ -18,6 +18,7 @@ from chromascape.learning import needs as training
 from chromascape.params import Params
 from chromascape.photos import footprint as photos
 from chromascape.photos.source import check_folder, check_trackable, list_files
+from chromascape.resume import repository_root
 from chromascape.room import (
     check_disk,
     check_memory,
@@ -27,7 +28,6 @@ from chromascape.room import (
     free_memory,
     shown_bytes,
 )
-from chromascape.tracking.store import repository_root
 
 SHOWN = ("torch", "dvc", "mlflow", "pillow", "scikit-image")
 EXTRAS = ("pipeline", "sample")

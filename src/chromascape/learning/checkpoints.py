@@ -6,35 +6,30 @@ follows from. A checkpoint is two files: tensors as safetensors, and JSON for th
 
 import hashlib
 import json
-import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
-from tqdm import tqdm
 
-import chromascape
 from chromascape.colorizing.colorizer import SHIPPED
 from chromascape.devices import pick_device, pick_precision
 from chromascape.files import atomic_write, sha256_of_file, write_json
 from chromascape.learning.learner import Learner, Progress, pack, unpack
 from chromascape.learning.pretrained import weights_file
 from chromascape.params import Train
+from chromascape.resume import code, digest, open_folder, short, tell, tell_unwritten
 
 FORMAT = 1
 KEPT = 2  # the last one, and the one before in case the last is damaged
-STALE_SECONDS = 7 * 24 * 3600
 NO_RESULT = ("checkpoint_seconds",)  # keys of the section that change no result
 
 
@@ -75,7 +70,7 @@ class Checkpoints:
             with atomic_write(file) as temporary:
                 temporary.write_bytes(data)
             values |= {"tensors_sha256": hashlib.sha256(data).hexdigest(), "format": FORMAT}
-            write_json({"checkpoint": values, "sha256": _digest(values)}, file.with_suffix(".json"))
+            write_json({"checkpoint": values, "sha256": digest(values)}, file.with_suffix(".json"))
             self.at = progress.done, progress.total
             for older in sorted(self.folder.glob("*.safetensors"))[:-KEPT]:
                 older.with_suffix(".json").unlink(missing_ok=True)
@@ -91,13 +86,11 @@ class Checkpoints:
             try:
                 tensors, values = _read(file)
             except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-                _tell(
-                    f"warning: {file}: damaged ({_short(error)}): training goes on from the one before, or starts over"
-                )
+                tell(f"warning: {file}: damaged ({short(error)}): training goes on from the one before, or starts over")
                 continue
             unpack(learner, progress, tensors, values)
             self.at = progress.done, progress.total
-            _tell(f"training goes on from step {progress.done} of {progress.total}")
+            tell(f"training goes on from step {progress.done} of {progress.total}")
             return True
         return False
 
@@ -108,7 +101,7 @@ class Checkpoints:
             yield
         except OSError as error:
             if not self._told:
-                _tell(f"warning: no checkpoint could be written ({_short(error)}): training goes on without")
+                tell_unwritten("training", error)
             self._told = True
 
 
@@ -124,20 +117,8 @@ def open_checkpoints(params: Train, lab: Path, root: Path) -> Iterator[Checkpoin
     Raises:
         KeyboardInterrupt: again, with a text that says how to go on.
     """
-    home = root / ".checkpoints"
-    folder = home / f"train-{fingerprint(params, lab)}"
-    with ExitStack() as stack:
-        try:
-            home.mkdir(exist_ok=True)
-            _clean_stale(home, folder)
-            stack.enter_context(FileLock(f"{folder}.lock", timeout=0))
-            folder.mkdir(exist_ok=True)
-        except Timeout:
-            _tell("warning: the same training runs in another process: this one is trained without checkpoints")
-            yield None
-            return
-        except OSError as error:
-            _tell(f"warning: {home}: {_short(error)}: this training has no checkpoints")
+    with open_folder(root, "train", fingerprint(params, lab)) as folder:
+        if folder is None:
             yield None
             return
         checkpoints = Checkpoints(folder, params.checkpoint_seconds)
@@ -148,7 +129,6 @@ def open_checkpoints(params: Train, lab: Path, root: Path) -> Iterator[Checkpoin
                 done, total = checkpoints.at
                 raise KeyboardInterrupt(f"`dvc repro` goes on from step {done} of {total}") from None
             raise
-        _remove(folder)
 
 
 def fingerprint(params: Train, lab: Path) -> str:
@@ -157,18 +137,17 @@ def fingerprint(params: Train, lab: Path) -> str:
     Raises:
         ChromascapeError: the device is not there.
     """
-    package = Path(chromascape.__file__).parent
     device = pick_device(params.device, "train.device")
-    files = [*package.rglob("*.py"), *([SHIPPED / "weights.safetensors"] if params.init == "shipped" else [])]
     parts = {
         "params": params.model_dump(mode="json", exclude=set(NO_RESULT)),
         "data": sha256_of_file(lab / "index.json"),
-        "code": {file.relative_to(package).as_posix(): sha256_of_file(file) for file in files},
+        "code": code(),
+        "shipped": sha256_of_file(SHIPPED / "weights.safetensors") if params.init == "shipped" else "",
         "imagenet": sha256_of_file(weights_file()) if params.init == "imagenet" else "",
         "versions": [FORMAT, torch.__version__, np.__version__],
         "device": [device, _device_name(device), pick_precision(params.precision, device), torch.get_num_threads()],
     }
-    return _digest(parts)[:16]
+    return digest(parts)[:16]
 
 
 @contextmanager
@@ -199,7 +178,7 @@ def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     whole = json.loads(file.read_text(encoding="utf-8"))
     values = whole["checkpoint"]
-    if whole["sha256"] != _digest(values) or values["format"] != FORMAT:
+    if whole["sha256"] != digest(values) or values["format"] != FORMAT:
         raise ValueError("its checksum is not the recorded one")
     data = file.with_suffix(".safetensors").read_bytes()
     if values["tensors_sha256"] != hashlib.sha256(data).hexdigest():
@@ -207,35 +186,5 @@ def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return load(data), values
 
 
-def _digest(values: Any) -> str:
-    """SHA-256 of values that JSON can hold."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
 def _device_name(device: str) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
-
-
-def _clean_stale(home: Path, own: Path) -> None:
-    """Remove checkpoints of other trainings that nobody has gone on with for a week."""
-    for folder in {path.with_suffix("") for path in home.glob("train-*")} - {own}:
-        with suppress(OSError):
-            newest = max(file.stat().st_mtime for file in [*home.glob(f"{folder.name}*"), *folder.glob("*")])
-            if time.time() - newest > STALE_SECONDS:
-                with FileLock(f"{folder}.lock", timeout=0):
-                    _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder of checkpoints and its lock file, under the lock."""
-    shutil.rmtree(folder, ignore_errors=True)
-    with suppress(OSError):  # Windows removes no open file
-        Path(f"{folder}.lock").unlink()
-
-
-def _short(error: Exception) -> str:
-    return getattr(error, "strerror", None) or " ".join(str(error).split())[:150] or type(error).__name__
-
-
-def _tell(line: str) -> None:
-    tqdm.write(line, file=sys.stderr)

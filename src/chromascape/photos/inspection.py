@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from chromascape.params import Validate
 from chromascape.photos import reading, source
 from chromascape.photos.manifest import COLUMNS, TYPES
 from chromascape.photos.source import check_folder
+from chromascape.resume import WORK, Journal, photos_fingerprint, tell
 
 # Measures are taken on photos reduced to about this shorter side, in pixels.
 MEASURING_SIDE = 512
@@ -131,9 +133,12 @@ def _measures(image: Image.Image, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def inspect_folder(folder: Path, validate: Validate, jobs: int) -> pd.DataFrame:
+def inspect_folder(folder: Path, validate: Validate, jobs: int, kept: Path | None = None) -> pd.DataFrame:
     """Rows of `inspect` for every file below the folder, sorted by path, read in parallel.
 
+    Args:
+        kept: a folder whose journal keeps each row, so that a validation that was killed goes on from the files that
+            it has inspected; None keeps nothing.
     Raises:
         ChromascapeError: the folder is missing, is not a folder, can't be read or is empty.
     """
@@ -141,5 +146,45 @@ def inspect_folder(folder: Path, validate: Validate, jobs: int) -> pd.DataFrame:
     if not names:
         raise ChromascapeError(f"data.dir: {folder} is empty: put your photos there or point data.dir elsewhere")
     limits = source.Limits(validate.max_pixels, int(validate.max_file_mb * 1e6))
-    rows = in_parallel(inspect, ((folder, name, limits) for name in names), jobs, len(names), "validate")
-    return pd.DataFrame(list(rows), dtype=object).reindex(columns=COLUMNS).astype(TYPES)
+    journal = Journal(kept and kept / "inspected.jsonl", WORK["validate"])
+    stamps = {name: _stamp(folder / name) for name in names}  # before the file is read: a later change shows
+    known = {
+        name: entry["row"]
+        for name, entry in journal.entries.items()
+        if name in stamps and entry["stamp"] == stamps[name]
+    }
+    if known:
+        tell(f"validation goes on from file {len(known):,} of {len(names):,}")
+    calls = ((folder, name, limits, known.get(name)) for name in names)
+    rows = []
+    for name, row in zip(names, in_parallel(_inspect_unless_known, calls, jobs, len(names), "validate"), strict=True):
+        if "sha256" in row and row != known.get(name):
+            journal.add(name, {"stamp": stamps[name], "row": row})
+        rows.append(row)
+    journal.close()
+    return pd.DataFrame(rows, dtype=object).reindex(columns=COLUMNS).astype(TYPES)
+
+
+def fingerprint(folder: Path, validate: Validate) -> str:
+    """What the rows of a folder follow from, other than the content of its files."""
+    return photos_fingerprint(folder=str(folder), max_pixels=validate.max_pixels, max_file_mb=validate.max_file_mb)
+
+
+def _stamp(path: Path) -> list[int] | None:
+    """The size in bytes and the time of the last change in ns, by which a file is known again; None where unknown."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _inspect_unless_known(
+    folder: Path, name: str, limits: source.Limits, known: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The known row where the file still has the content that it tells of, else what `inspect` finds."""
+    if known:
+        with suppress(source.PhotoError):
+            if source.sha256(source.read_bytes(folder / name, limits)) == known["sha256"]:
+                return known
+    return inspect(folder, name, limits)

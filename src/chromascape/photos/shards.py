@@ -19,6 +19,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_folder, sha256_of_file, write_json
 from chromascape.parallel import ProgressBar, in_parallel
 from chromascape.photos import reading, source
+from chromascape.resume import WORK, KeptFiles, photos_fingerprint, tell
 
 SPLITS = ("train", "val", "test")
 
@@ -58,34 +59,59 @@ def photo_to_lab(
 
 def write_shards(
     folder: Path, photos_dir: Path, manifest: pd.DataFrame, side: int, fit: Literal["crop", "squash"],
-    shard_mb: float, jobs: int,
+    shard_mb: float, jobs: int, kept: Path | None = None,
 ) -> None:  # fmt: skip
     """Write all accepted photos of the manifest as shards into `folder`, which appears whole or not at all.
 
     Photos are converted in parallel and written in the manifest's order: the same bytes for any number of jobs.
     Memory is bounded by a shard.
 
+    Args:
+        kept: a folder that keeps each whole shard, so that a preprocessing that was killed goes on from them; None
+            keeps nothing.
     Raises:
         ChromascapeError: a photo changed or vanished since validation.
     """
-    per_shard = max(1, int(shard_mb * 1e6 / (3 * side**2)))
-    accepted = manifest[manifest["verdict"] == "accepted"]
-    photos = (
-        (photos_dir, row, side, fit)
-        for split in SPLITS
-        for row in accepted[accepted["split"] == split].to_dict("records")
-    )
-    converted = in_parallel(_convert, photos, jobs, len(accepted), "preprocess")
+    shards = _plan(manifest, max(1, int(shard_mb * 1e6 / (3 * side**2))))
+    files = KeptFiles(kept, WORK["preprocess"])
     index: dict[str, Any] = {"side": side, "fit": fit, "shards": []}
     with atomic_folder(folder) as temporary:
-        for split in SPLITS:
-            paths = accepted.loc[accepted["split"] == split, "path"].tolist()
-            for start in range(0, len(paths), per_shard):
-                names = paths[start : start + per_shard]
-                file = temporary / f"{split}-{start // per_shard:05}.npy"
-                digest = _write_shard(file, converted, len(names), side)
-                index["shards"].append({"file": file.name, "split": split, "sha256": digest, "photos": names})
+        digests = {name: files.restore(temporary / name) for name in shards}
+        photos = [row for name, rows in shards.items() if not digests[name] for row in rows]
+        if found := sum(map(len, shards.values())) - len(photos):
+            tell(f"preprocessing goes on from photo {found:,} of {found + len(photos):,}")
+        arguments = ((photos_dir, row, side, fit) for row in photos)
+        converted = in_parallel(_convert, arguments, jobs, len(photos), "preprocess")
+        for name, rows in shards.items():
+            digest = digests[name]
+            if digest is None:
+                digest = _write_shard(temporary / name, converted, len(rows), side)
+                files.keep(temporary / name, digest)
+            paths = [row["path"] for row in rows]
+            index["shards"].append({"file": name, "split": rows[0]["split"], "sha256": digest, "photos": paths})
         write_json(index, temporary / "index.json")
+
+
+def fingerprint(manifest: pd.DataFrame, side: int, fit: str, shard_mb: float) -> str:
+    """What the shards of a manifest follow from, with the content of its photos."""
+    used = ["path", "split", "sha256", "left", "top", "right", "bottom", "width", "height"]
+    photos = _accepted(manifest)[used].astype(str).to_numpy().tolist()
+    return photos_fingerprint(photos=photos, side=side, fit=fit, shard_mb=shard_mb)
+
+
+def _accepted(manifest: pd.DataFrame) -> pd.DataFrame:
+    return manifest[manifest["verdict"] == "accepted"]
+
+
+def _plan(manifest: pd.DataFrame, per_shard: int) -> dict[str, list[dict[str, Any]]]:
+    """The manifest's rows in each shard, by its file's name, in the order in which they are written."""
+    accepted = _accepted(manifest)
+    shards = {}
+    for split in SPLITS:
+        rows = accepted[accepted["split"] == split].to_dict("records")
+        for start in range(0, len(rows), per_shard):
+            shards[f"{split}-{start // per_shard:05}.npy"] = rows[start : start + per_shard]
+    return shards  # type: ignore[return-value]
 
 
 def _convert(photos_dir: Path, row: dict[str, Any], side: int, fit: Literal["crop", "squash"]) -> NDArray[np.uint8]:

@@ -14,12 +14,13 @@ tables.
 import html
 import logging
 import re
-import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from chromascape.files import atomic_folder
 from chromascape.params import Data, Validate
 from chromascape.photos import inspection, rules, splits
 from chromascape.photos.manifest import summarize
@@ -51,6 +52,17 @@ button, .modal { display: none; }
 </style></head>"""
 
 
+def _raise_unwritten(record: logging.LogRecord) -> bool:
+    """Great Expectations logs that a page could not be written, and leaves it half: that must stop us."""
+    error = sys.exc_info()[1]
+    if isinstance(error, OSError):
+        raise error
+    return True
+
+
+logging.getLogger("great_expectations.render.renderer.site_builder").addFilter(_raise_unwritten)
+
+
 class Suites:
     """The two suites, run one after the other in one Great Expectations context, and their Data Docs."""
 
@@ -62,13 +74,6 @@ class Suites:
         self.batch = source.add_dataframe_asset("files").add_batch_definition_whole_dataframe("all")
         for site in list(self.context.get_site_names()):
             self.context.delete_data_docs_site(site)
-        backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs.resolve())}
-        site_config: Any = {
-            "class_name": "SiteBuilder",
-            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-            "store_backend": backend,
-        }
-        self.context.add_data_docs_site("local", site_config)
 
     def run(self, name: str, expectations: list[Any], table: pd.DataFrame) -> dict[str, list[int] | bool]:
         """For each reason the row numbers that break its expectation, or for gates: does it hold."""
@@ -92,15 +97,26 @@ class Suites:
         return found
 
     def write_docs(self) -> None:
-        """Write Data Docs. Their paths and pages carry the time, so they stay out of DVC's outputs."""
-        shutil.rmtree(self.docs, ignore_errors=True)  # pages of older validations
-        self.context.build_data_docs()
-        for page in sorted(self.docs.glob("validations/*/**/*.html")):
-            text = _FROM_NETWORK.sub("", page.read_text(encoding="utf-8")).replace('href="../../../../', 'href="')
-            suite = page.relative_to(self.docs).parts[1]
-            (self.docs / f"{suite}.html").write_text(text.replace("</head>", _STYLE, 1), encoding="utf-8")
-        index = self.docs / "index.html"
-        index.write_text(index.read_text(encoding="utf-8").replace("<body>", f"<body>{_LINKS}", 1), encoding="utf-8")
+        """Write Data Docs; they appear whole. Their paths and pages carry the time, so they are no output of DVC."""
+        with atomic_folder(self.docs) as temporary:
+            site: Any = {
+                "class_name": "SiteBuilder",
+                "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+                "store_backend": {
+                    "class_name": "TupleFilesystemStoreBackend",
+                    "base_directory": str(temporary.resolve()),
+                },
+            }
+            self.context.add_data_docs_site("local", site)
+            self.context.build_data_docs()
+            for page in sorted(temporary.glob("validations/*/**/*.html")):
+                text = _FROM_NETWORK.sub("", page.read_text(encoding="utf-8")).replace('href="../../../../', 'href="')
+                suite = page.relative_to(temporary).parts[1]
+                (temporary / f"{suite}.html").write_text(text.replace("</head>", _STYLE, 1), encoding="utf-8")
+            index = temporary / "index.html"
+            index.write_text(
+                index.read_text(encoding="utf-8").replace("<body>", f"<body>{_LINKS}", 1), encoding="utf-8"
+            )
 
 
 def expectation_of(rule: Rule, validate: Validate) -> Any:
@@ -111,17 +127,19 @@ def expectation_of(rule: Rule, validate: Validate) -> Any:
 
 
 def validate_folder(
-    folder: Path, data: Data, validate: Validate, docs: Path, jobs: int
+    folder: Path, data: Data, validate: Validate, docs: Path, jobs: int, kept: Path | None = None
 ) -> tuple[pd.DataFrame, str | None]:
     """The manifest of a folder: a row a file with verdict, reasons, group and split. Data Docs go to `docs`.
 
+    Args:
+        kept: see `inspect_folder`.
     Returns:
         The manifest, and why the pipeline has to stop (one line) where a gate is broken or a split stays empty.
     Raises:
         ChromascapeError: the folder, or one of data.train_only or data.test_only, can't be used, or a scene is in both.
     """
     splits.check_named_folders(folder, data)
-    manifest = inspection.inspect_folder(folder, validate, jobs)
+    manifest = inspection.inspect_folder(folder, validate, jobs, kept)
     suites = Suites(docs)
     facts = rules.facts(manifest)
     reasons: list[list[str]] = [[] for _ in range(len(manifest))]

@@ -18,11 +18,12 @@ from tqdm import tqdm
 from chromascape.files import atomic_folder, atomic_write
 from chromascape.photos.reading import open_photo, to_rgb
 from chromascape.photos.source import read_bytes
+from chromascape.resume import repository_root
 from chromascape.tracking import artifacts, outbox
 from chromascape.tracking.endings import ENDED, NOTE
 from chromascape.tracking.outbox import Box
 from chromascape.tracking.server import without_credentials
-from chromascape.tracking.store import connect, repository_root, tracking_uri
+from chromascape.tracking.store import connect, tracking_uri
 
 PAUSE = 15.0  # seconds between two attempts to reach a store that failed
 PATIENCE = 120.0  # seconds that a stage waits at its end for a store that is slow but takes one entry after the other

@@ -12,6 +12,7 @@ import pandas as pd
 from chromascape.errors import ChromascapeError
 from chromascape.files import sha256_of_file, write_json
 from chromascape.params import Params
+from chromascape.resume import repository_root
 from chromascape.tracking import names, outbox
 from chromascape.tracking.delivery import PATIENCE, PATIENCE_KILLED, Courier, deliver_waiting, reason, tell
 from chromascape.tracking.endings import ENDED, NOTE, end_lost, process_tag
@@ -19,7 +20,7 @@ from chromascape.tracking.lineage import lineage, place
 from chromascape.tracking.page import EVALUATED, RUN_FILE, TRAINED, read_run_file, run_identity, section_values
 from chromascape.tracking.runlog import RunLog
 from chromascape.tracking.server import without_credentials
-from chromascape.tracking.store import connect, repository_root, tracking_uri
+from chromascape.tracking.store import connect, tracking_uri
 
 AFTER_TRAINING = "training goes on, and what MLflow does not take now is kept and delivered later"
 AFTER_EVALUATION = "report and metrics are written, and what MLflow does not take now is kept and delivered later"

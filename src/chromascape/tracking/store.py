@@ -3,12 +3,12 @@
 import logging
 import os
 from contextlib import nullcontext
-from pathlib import Path
 from urllib.parse import unquote
 
 from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
+from chromascape.resume import repository_root
 from chromascape.tracking.view import experiment_tags
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -17,11 +17,6 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # what a server waits for a SQLite file that others write to; more retries are ours to make, in `tracking.delivery`.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-
-
-def repository_root() -> Path:
-    """Where runs are kept: in an experiment's temporary copy, DVC names the repository that it was copied from."""
-    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
 
 
 def tracking_uri() -> str:

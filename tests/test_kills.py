@@ -1,0 +1,411 @@
+"""The pipeline killed at seeded random moments, as a whole process group, ends in the bytes of an undisturbed one.
+
+Most kills hit the stage scripts as DVC starts them, in a process that has third-party packages imported already, so
+that they hit work and not imports; others hit `dvc repro`, `dvc exp run --temp` and `--queue`.
+"""
+
+import hashlib
+import os
+import random
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import REPOSITORY, changed_params, write_photos
+from PIL import Image
+
+DVC_YAML = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+STAGES = ["validate", "preprocess", "train", "evaluate"]
+PHOTOS, EPOCHS = 40, 4
+SMALL = {
+    "data.split": {"train": 0.6, "val": 0.2, "test": 0.2, "seed": 0},
+    "preprocess.side": 64,
+    "preprocess.shard_mb": 0.03,  # two photos
+    "train.network": "assignment",
+    "train.init": "scratch",
+    "train.epochs": EPOCHS,
+    "train.batch_size": 2,
+    "train.side": 64,
+    "train.working_size": 64,
+    "train.checkpoint_seconds": 0.05,
+    "train.device": "cpu",
+    "evaluate.bootstrap": 5000,
+    "evaluate.rows": 2,
+    "jobs": 1,
+}
+# Forks a process with a group of its own for each line "FOLDER<TAB>STAGE<TAB>LIMIT"; answers with its number, and then
+# how it ended. LIMIT is the size of the largest file that it can write, in bytes, or -1. Nothing of the project itself
+# is imported ahead: each process has it from its own folder.
+NURSERY = """
+import os, resource, runpy, sys
+import great_expectations, imagehash, joblib, lightning_fabric, mlflow, pandas, pydantic, safetensors.torch
+import scipy.stats, skimage.color, skimage.metrics, torch, yaml
+
+for line in sys.stdin:
+    folder, stage, limit = line.rstrip().split("\\t")
+    process = os.fork()
+    if not process:
+        os.setpgid(0, 0)
+        os.chdir(folder)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+        said = os.open(f"{stage}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(said, 1), os.dup2(said, 2), os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        sys.argv, sys.path[0] = [f"stages/{stage}.py"], os.path.abspath("stages")
+        runpy.run_path(f"stages/{stage}.py", run_name="__main__")
+        sys.exit(0)
+    print(process, flush=True)
+    print(os.waitpid(process, 0)[1], flush=True)
+"""
+
+
+def environment() -> dict[str, str]:
+    outside = ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI", "MAKEFLAGS", "MAKELEVEL", "PYTHONPATH")
+    ours = {name: value for name, value in os.environ.items() if name not in outside}
+    ours |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{ours['PATH']}", "DVC_NO_ANALYTICS": "1"}
+    for role in ("AUTHOR", "COMMITTER"):
+        ours |= {f"GIT_{role}_NAME": "test", f"GIT_{role}_EMAIL": "test@example.org"}
+    return ours | {"OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+def out_paths(stage: str) -> list[str]:
+    listed = [*DVC_YAML[stage]["outs"], *DVC_YAML[stage].get("metrics", [])]
+    return [next(iter(out)) if isinstance(out, dict) else out for out in listed]
+
+
+def hashes(folder: Path, stage: str) -> dict[str, str]:
+    """The checksum of every output of a stage, and of every file in those that are folders."""
+    found = [file for name in out_paths(stage) for path in [folder / name] for file in [path, *path.rglob("*")]]
+    assert all(path.exists() for path in found)
+    return {
+        file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in found
+        if file.is_file()
+    }
+
+
+def lines(folder: Path, pattern: str) -> int:
+    """Whole lines of the one file that matches; 0 where there is none."""
+    return sum(file.read_bytes().count(b"\n") for file in folder.glob(pattern))
+
+
+def steps_kept(folder: Path) -> int:
+    """The step of the last checkpoint of the training."""
+    return max((int(file.stem) for file in folder.glob(".checkpoints/train-*/[0-9]*.json")), default=0)
+
+
+# How far a stage has come, by what it keeps.
+KEPT: dict[str, Callable[[Path], int]] = {
+    "validate": lambda folder: lines(folder, ".checkpoints/validate-*/inspected.jsonl"),
+    "preprocess": lambda folder: len(list(folder.glob(".checkpoints/preprocess-*/*.npy.json"))),
+    "train": steps_kept,
+}
+STEP = {"validate": 7, "preprocess": 3, "train": 7}  # at most so much further between two kills: five are at work
+
+
+class Nursery:
+    """Where stages start without waiting for imports."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", NURSERY], env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+
+    def start(self, folder: Path, stage: str, limit: int = -1) -> int:
+        """Start a stage as DVC does, whose outputs go first; returns the number of its process and group."""
+        for name in out_paths(stage):
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        assert self.process.stdin
+        self.process.stdin.write(f"{folder}\t{stage}\t{limit}\n".encode())
+        return int(self._line())
+
+    def ended(self, seconds: float) -> bool:
+        """Whether the stage ended within this time."""
+        return bool(select.select([self.process.stdout], [], [], seconds)[0])
+
+    def status(self) -> int:
+        """How the stage ended: 0, or the signal, or 256 times the exit code."""
+        return int(self._line())
+
+    def _line(self) -> bytes:
+        assert self.process.stdout
+        return self.process.stdout.readline()
+
+    def run(self, folder: Path, stage: str) -> float:
+        """Run a stage to its end; returns the seconds that it took."""
+        started = time.monotonic()
+        self.start(folder, stage)
+        assert self.status() == 0, (folder / f"{stage}.said").read_text()
+        return time.monotonic() - started
+
+    def kill(self, folder: Path, stage: str, reached: Callable[[], bool], delay: float) -> bool:
+        """Start a stage and kill all of its processes a moment after it has come so far; False where it ended first."""
+        group = self.start(folder, stage)
+        while not (ended := self.ended(0.001)) and not reached():
+            pass
+        if not ended and not self.ended(delay):
+            os.killpg(group, signal.SIGKILL)
+        status = self.status()
+        assert status in (0, signal.SIGKILL), (folder / f"{stage}.said").read_text()
+        return status == signal.SIGKILL
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    one = Nursery()
+    yield one
+    assert one.process.stdin and one.process.stdout
+    one.process.stdin.close()
+    assert one.process.wait(30) == 0
+    one.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with this working tree as its one commit, and photos beside it; nothing has run."""
+    base = tmp_path_factory.mktemp("kills")
+    folder, photos = base / "start", base / "photos"
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True)
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (REPOSITORY / name).is_file() and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((REPOSITORY / name).read_bytes())
+    write_photos(photos, PHOTOS - 2, width=320, height=240)
+    Image.open(photos / "photo-000.png").convert("L").save(photos / "gray.png")
+    (photos / "copy.png").write_bytes((photos / "photo-001.png").read_bytes())
+    values = changed_params(SMALL | {"data.dir": str(photos)})
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
+        subprocess.run(["git", *arguments], cwd=folder, env=environment(), check=True)
+    return folder
+
+
+class Undisturbed:
+    """A run of all stages that nobody disturbed: its folder, and what each stage took and wrote."""
+
+    def __init__(self, nursery: Nursery, start: Path):
+        self.folder = Path(shutil.copytree(start, start.parent / "undisturbed"))
+        self.seconds = {stage: nursery.run(self.folder, stage) for stage in STAGES}
+        self.hashes = {stage: hashes(self.folder, stage) for stage in STAGES}
+        assert not list((self.folder / ".checkpoints").iterdir())
+
+
+@pytest.fixture(scope="module")
+def undisturbed(nursery: Nursery, start: Path) -> Undisturbed:
+    return Undisturbed(nursery, start)
+
+
+@pytest.fixture(scope="module")
+def disturbed(start: Path) -> Path:
+    """A copy of the repository whose stages are killed."""
+    return Path(shutil.copytree(start, start.parent / "disturbed"))
+
+
+def kill_at_work(nursery: Nursery, folder: Path, stage: str, chance: random.Random) -> bool:
+    """Kill a stage a few files, shards or steps later than it had come."""
+    kept = KEPT[stage]
+    goal = kept(folder) + chance.randint(1, STEP[stage])
+    return nursery.kill(folder, stage, lambda: kept(folder) >= goal, chance.uniform(0, 0.03))
+
+
+def kill_at_output(nursery: Nursery, folder: Path, stage: str, chance: random.Random, count: int) -> bool:
+    """Kill a stage once some of its outputs are there."""
+    outs = [folder / name for name in out_paths(stage)]
+    return nursery.kill(folder, stage, lambda: sum(map(Path.exists, outs)) >= count, chance.uniform(0, 0.01))
+
+
+def kill_at_share(nursery: Nursery, folder: Path, stage: str, seconds: float) -> bool:
+    """Kill a stage after so many seconds."""
+    return nursery.kill(folder, stage, lambda: True, seconds)
+
+
+@pytest.mark.scale
+def test_stages_killed_at_random_moments_end_in_the_bytes_of_an_undisturbed_run(
+    nursery: Nursery, undisturbed: Undisturbed, disturbed: Path
+) -> None:
+    chance, kills = random.Random(16), dict.fromkeys(STAGES, 0)
+    for stage in STAGES:
+        moments = [lambda stage=stage: kill_at_work(nursery, disturbed, stage, chance)] * 5 if stage in STEP else []
+        if stage == "evaluate":
+            shares = [undisturbed.seconds[stage] * chance.uniform(0.05, 0.9) for _ in range(4)]
+            moments += [lambda share=share: kill_at_share(nursery, disturbed, "evaluate", share) for share in shares]
+        if stage != "preprocess":  # its one output appears in the end
+            moments += [
+                lambda stage=stage, count=count: kill_at_output(nursery, disturbed, stage, chance, count)
+                for count in (1, 2)
+            ]
+        kills[stage] = sum(kill() for kill in moments)
+        nursery.run(disturbed, stage)
+        assert hashes(disturbed, stage) == undisturbed.hashes[stage]
+        assert not list((disturbed / ".checkpoints").iterdir())  # what is finished is cleaned up
+        assert not [path.name for path in disturbed.rglob(".*.part")]
+    assert sum(kills.values()) >= 20 and all(kills.values()), kills
+    for stage, words in {"validate": "file", "preprocess": "photo", "train": "step"}.items():
+        told = (disturbed / f"{stage}.said").read_text()
+        starts = [int(start) for start in re.findall(rf"goes on from {words} (\d+) of \d+", told)]
+        assert len(starts) >= 4 and starts == sorted(starts) and len(set(starts)) >= 3, told
+        assert "warning" not in told
+    total = steps_in_all(undisturbed)
+    assert starts[-1] > total / 2  # the last run of the training did less than those before it
+
+
+@pytest.mark.scale
+def test_four_workers_write_the_bytes_of_one(nursery: Nursery, undisturbed: Undisturbed, start: Path) -> None:
+    folder = Path(shutil.copytree(undisturbed.folder, start.parent / "workers", symlinks=True))
+    values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")) | {"jobs": 4}
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    for stage in ("validate", "preprocess", "evaluate"):
+        nursery.run(folder, stage)
+        assert hashes(folder, stage) == undisturbed.hashes[stage]
+
+
+# Bytes of the largest file: enough for MLflow's database where it is written first, too few for the stage's outputs.
+TOO_SMALL = {
+    "validate": (4_000, "reports/data_docs"),
+    "preprocess": (10_000, "data/lab"),
+    "train": (1_500_000, "models/colorizer"),
+    "evaluate": (30_000, "reports/index.html"),
+}
+
+
+@pytest.mark.scale
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_disk_that_takes_no_more_leaves_nothing_half_written_and_the_next_run_is_whole(
+    nursery: Nursery, undisturbed: Undisturbed, start: Path, stage: str
+) -> None:
+    limit, named = TOO_SMALL[stage]
+    folder = Path(shutil.copytree(undisturbed.folder, start.parent / f"full-{stage}", symlinks=True))
+    said = folder / f"{stage}.said"
+    said.unlink()
+    nursery.start(folder, stage, limit)
+    assert nursery.status() == 256, said.read_text()
+    *others, line = said.read_text().splitlines()
+    assert line.startswith("error: ") and named in line and "File too large; this disk takes no file of that" in line
+    warnings = [other for other in others if not other.startswith("epoch ")]
+    assert len(warnings) == (stage in ("validate", "train")), others  # which write checkpoints before
+    assert all(other.startswith("warning: no checkpoint could be written (File too large): ") for other in warnings)
+    there = [name for name in out_paths(stage) if (folder / name).exists()]
+    for name in there:  # what was written before that file is whole
+        assert undisturbed.hashes[stage][name] == hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    assert not [path.name for path in folder.rglob(".*.part")]
+    nursery.run(folder, stage)
+    assert hashes(folder, stage) == undisturbed.hashes[stage]
+
+
+def steps_in_all(undisturbed: Undisturbed) -> int:
+    photos = sum(name.startswith("data/lab/train-") for name in undisturbed.hashes["preprocess"])
+    return photos * EPOCHS  # a shard holds as many photos as a batch
+
+
+def dvc(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """DVC in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    return said
+
+
+def group_of_training(folder: Path) -> int:
+    """The process group of the training that belongs to this repository, in whichever copy it runs."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"stages/train.py" in command and f"DVC_ROOT={folder}".encode() in (entry / "environ").read_bytes():
+                return os.getpgid(int(entry.name))
+    raise AssertionError("no training runs")
+
+
+def kill_training(folder: Path, share: float, total: int) -> int:
+    """Kill all processes of the training's group when so much of it is done; returns the step that is kept."""
+    limit = time.monotonic() + 120
+    while steps_kept(folder) < share * total:
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+    group = group_of_training(folder)
+    assert group != os.getpgrp()
+    os.killpg(group, signal.SIGKILL)
+    time.sleep(0.05)
+    return steps_kept(folder)
+
+
+@pytest.fixture(scope="module")
+def committed(undisturbed: Undisturbed) -> Path:
+    """The undisturbed run as DVC knows it: dvc.lock is committed, and the cache holds the outputs."""
+    folder = undisturbed.folder
+    ended(dvc(folder, "commit", "-q", "-f", *STAGES))
+    for arguments in (["add", "-A"], ["commit", "-q", "-m", "run"]):
+        subprocess.run(["git", *arguments], cwd=folder, env=environment(), check=True)
+    return folder
+
+
+def outs_of(folder: Path, revision: str) -> dict[str, str]:
+    """What dvc.lock of a commit says that the training wrote."""
+    command = ["git", "show", f"{revision}:dvc.lock"]
+    text = subprocess.run(command, cwd=folder, capture_output=True, check=True, text=True).stdout
+    return {out["path"]: out["md5"] for out in yaml.safe_load(text)["stages"]["train"]["outs"]}
+
+
+@pytest.mark.scale
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found in /proc")
+@pytest.mark.parametrize("way", ["repro", "temp", "queue"])
+def test_a_training_that_dvc_runs_goes_on_after_a_kill(undisturbed: Undisturbed, committed: Path, way: str) -> None:
+    """Also where the temporary copy of the repository in which it ran is another one."""
+    folder, total = committed, steps_in_all(undisturbed)
+    share = random.Random(way).uniform(0.55, 0.8)
+    first = start_with_dvc(folder, way, "first")
+    at = kill_training(folder, share, total)
+    first.communicate(timeout=120)
+    said = wait_for_dvc(folder, way, start_with_dvc(folder, way, "second"))
+    assert f"training goes on from step {at} of {total}" in said
+    assert total - at < at  # less work than before the kill
+    if way == "repro":
+        assert hashes(folder, "train") == undisturbed.hashes["train"]
+    else:
+        assert outs_of(folder, experiment(folder, f"{way}-second")) == outs_of(folder, "HEAD")
+    assert not list((folder / ".checkpoints").iterdir())
+
+
+def start_with_dvc(folder: Path, way: str, name: str) -> subprocess.Popen[str]:
+    """Have DVC train anew, with params that give the same result."""
+    if way == "repro":
+        return dvc(folder, "repro", "-f", "-s", "train")
+    arguments = ["exp", "run", f"--{way}", "-f", "-s", "-n", f"{way}-{name}", "-S", f"track.experiment={name}", "train"]
+    if way == "temp":
+        return dvc(folder, *arguments)
+    ended(dvc(folder, *arguments))
+    return dvc(folder, "queue", "start", "-j", "1")
+
+
+def wait_for_dvc(folder: Path, way: str, process: subprocess.Popen[str]) -> str:
+    """What the training said, once DVC has ended."""
+    said = ended(process)
+    if way != "queue":
+        return said
+    limit = time.monotonic() + 120
+    while not experiment(folder, f"{way}-second"):
+        assert time.monotonic() < limit, ended(dvc(folder, "queue", "status"))
+        time.sleep(0.1)
+    return ended(dvc(folder, "queue", "logs", "queue-second"))
+
+
+def experiment(folder: Path, name: str) -> str:
+    """The git reference of a finished experiment; empty where there is none."""
+    command = ["git", "for-each-ref", "--format=%(refname)", "refs/exps"]
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.split()
+    return next((reference for reference in found if reference.endswith(f"/{name}")), "")
