@@ -57,6 +57,11 @@ def inspect(folder: Path, name: str, limits: source.Limits) -> dict[str, Any]:
     return row
 
 
+def lost(folder: Path, name: str, limits: source.Limits, reason: str, detail: str) -> dict[str, Any]:
+    """The row of a file at which `inspect` was ended, because it took too long or took its process with it."""
+    return {"path": name, "problem": reason, "detail": detail}
+
+
 def shot(image: Image.Image) -> dict[str, Any]:
     """By which camera and when a photo was taken, by its EXIF; what is missing or odd there is None.
 
@@ -141,5 +146,6 @@ def inspect_folder(folder: Path, validate: Validate, jobs: int) -> pd.DataFrame:
     if not names:
         raise ChromascapeError(f"data.dir: {folder} is empty: put your photos there or point data.dir elsewhere")
     limits = source.Limits(validate.max_pixels, int(validate.max_file_mb * 1e6))
-    rows = in_parallel(inspect, ((folder, name, limits) for name in names), jobs, len(names), "validate")
+    tasks = ((folder, name, limits) for name in names)
+    rows = in_parallel(inspect, tasks, jobs, len(names), "validate", validate.seconds, lost)
     return pd.DataFrame(list(rows), dtype=object).reindex(columns=COLUMNS).astype(TYPES)
