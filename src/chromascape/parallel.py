@@ -100,7 +100,7 @@ def _from_workers(
                 return
             values, future = waiting.popleft()
             result = _outcome(pool, future, seconds)
-            if result == _CRASHED:
+            if result is _CRASHED:
                 if not pool.active:  # all that was handed out went with the pool
                     _end(pool)
                     pool = _new_pool(workers)

@@ -1,7 +1,9 @@
 """Inspection: the facts of each file."""
 
 import io
+import itertools
 import os
+import signal
 import struct
 import zlib
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from PIL import ExifTags, Image
 from chromascape.params import Params
 from chromascape.photos import inspection, reading, source
 from chromascape.photos.manifest import COLUMNS, INTEGERS
+from chromascape.photos.validation import validate_folder
 
 SETTINGS = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 LIMITS = source.Limits(max_pixels=1_000_000, max_file_bytes=1_000_000)
@@ -358,3 +361,32 @@ def test_broken_exif_never_stops_inspection(changes: list[tuple[float, int]]) ->
         assert found == {"camera": "Canon R5 1", "taken": 1_620_036_672.05}
     assert found["camera"] is None or found["camera"].isprintable()
     assert found["taken"] is None or isinstance(found["taken"], float)
+
+
+def hostile_inspect(folder: Path, name: str, limits: source.Limits) -> dict[str, Any]:
+    """A reader that hangs in C at one name, and takes its process with it at another."""
+    if name.startswith("hang"):
+        sum(itertools.repeat(0))
+    if name.startswith("crash"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return inspection.inspect(folder, name, limits)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_photo_that_hangs_or_crashes_the_reader_is_rejected_and_the_rest_go_on(
+    tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    photos = tmp_path / "photos"
+    write_photos(photos, 3)
+    for name in ("a.png", "crash.png", "hang.png", "z.png"):
+        save(photos / name, make_photo(7))
+    monkeypatch.setattr(inspection, "inspect", hostile_inspect)
+    params = make_params({"validate.seconds": 5, "validate.min_accepted": 3})
+    manifest, _ = validate_folder(photos, params.data, params.validate_, tmp_path / "docs", jobs)
+    rejected = manifest[manifest["problem"].notna()].set_index("path")
+    assert rejected["reasons"].to_dict() == {"crash.png": "crashed", "hang.png": "too_slow"}
+    assert rejected["verdict"].tolist() == ["rejected", "rejected"]
+    assert rejected["detail"].tolist() == ["crashed the reader", "takes longer than 5 seconds to read"]
+    others = manifest[manifest["problem"].isna()]
+    assert others["path"].tolist() == ["a.png", "photo-000.png", "photo-001.png", "photo-002.png", "z.png"]
+    assert others["phash"].notna().all()
