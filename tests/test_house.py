@@ -21,6 +21,7 @@ WHOLE = {
     "test_rerun",
     "test_stages",
     "test_experiments",
+    "test_fuzz",
     "test_house",
     "test_makefile",
     "test_workflows",

@@ -13,7 +13,7 @@ MAX_CONFIG_BYTES = 100_000
 MAX_HEADER_BYTES = 1_000_000
 MAX_TENSOR_FILE_BYTES = 2_000_000_000
 BYTES_OF = {"F16": 2, "BF16": 2, "F32": 4, "I64": 8, "U8": 1}  # what `save` and `write_seen` write, and bfloat16
-PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib"}
+PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt"}
 # How files begin that are unpickled where they are read: a pickle, and the zip that torch.save makes.
 PICKLED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 WAY_OUT = "have its maker send the weights as safetensors, or train a model"
