@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 PORT ?= 5000
 
-.PHONY: run test lint ui compare screenshots clean
+.PHONY: run test lint fuzz audit ui compare screenshots clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp  ## environment, then the whole pipeline, then a short table
@@ -23,6 +23,13 @@ lint: .venv/test.stamp  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+fuzz: .venv/test.stamp  ## 10,000 hostile files through what the stages do with photos
+	$(BIN)/python tests/fuzz.py
+
+audit: .venv/run.stamp  ## known holes in the packages of constraints.txt; asks PyPI's database, so it needs the network
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'
+	$(BIN)/python .ci/audit.py
 
 ui: .venv/run.stamp  ## MLflow's page on this machine only: make ui PORT=8080
 	@$(BIN)/python -m chromascape.tracking.page --port "$(PORT)"

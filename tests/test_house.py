@@ -14,7 +14,7 @@ PACKAGE = REPOSITORY / "src/chromascape"
 SOURCES = sorted(file for folder in ("src", "stages", "experiments") for file in (REPOSITORY / folder).rglob("*.py"))
 # From top to bottom: each may use what stands below it.
 WINGS = ["cli", "health", "learning", "judging", "serving", "tracking", "colorizing", "photos", "color"]
-GROUND = {"__init__", "params", "defaults", "errors", "files", "parallel", "devices", "resume", "room"}
+GROUND = {"__init__", "params", "defaults", "errors", "files", "parallel", "devices", "resume", "room", "workers"}
 # Tests of what is not one module of the package.
 WHOLE = {
     "test_browser",
@@ -23,6 +23,7 @@ WHOLE = {
     "test_kills",
     "test_stages",
     "test_experiments",
+    "test_fuzz",
     "test_house",
     "test_makefile",
     "test_workflows",
@@ -99,7 +100,10 @@ def test_only_one_place_opens_pictures_and_one_starts_workers() -> None:
     opens = {name for name, code in text.items() if re.search(r"\bImage\.open\(", code)}
     workers = re.compile(r"joblib|multiprocessing|concurrent\.futures|ProcessPool|ThreadPool")
     assert opens == {"src/chromascape/photos/reading.py"}
-    assert {name for name, code in text.items() if workers.search(code)} == {"src/chromascape/parallel.py"}
+    assert {name for name, code in text.items() if workers.search(code)} == {
+        "src/chromascape/parallel.py",
+        "src/chromascape/workers.py",
+    }
 
 
 def test_no_module_of_the_library_knows_dvc() -> None:

@@ -1,6 +1,10 @@
 """Workflows and hooks can't run here: their syntax, and that they do what `make` and `.ci/run` do."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -71,3 +75,30 @@ def test_hooks_work_offline_and_run_what_make_lint_runs() -> None:
     assert {hook["language"] for hook in hooks} == {"system"}
     entries = [hook["entry"].removesuffix(" --force-exclude") for hook in hooks]
     assert entries == [re.sub(r" --check| \.$", "", line.removesuffix(" .")) for line in recipe("lint")]
+
+
+NONE = {"name": "a", "version": "1", "vulns": []}
+HOLE = NONE | {"vulns": [{"id": "PYSEC-1", "fix_versions": ["2"]}]}
+SKIPPED = {"name": "b", "skip_reason": "not found"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "line"),
+    [
+        (json.dumps({"dependencies": [NONE]}), 0, "no known hole in 1 packages"),
+        (json.dumps({"dependencies": [HOLE, SKIPPED]}), 1, "a 1: PYSEC-1, mended in 2"),
+        (json.dumps({"dependencies": [NONE, SKIPPED]}), 2, "error: 1 of 2 packages not audited (b ...): the vuln"),
+        ("", 2, "error: not audited: pip-audit needs the vulnerability database on pypi.org: no network"),
+    ],
+)
+def test_an_audit_that_could_not_ask_is_not_taken_for_a_clean_one(
+    tmp_path: Path, answer: str, code: int, line: str
+) -> None:
+    """pip-audit itself ends with 0 where it found no package in its database."""
+    stub = f"import sys\nprint({answer!r})\nprint('no network', file=sys.stderr)\n"
+    (tmp_path / "pip_audit.py").write_text(stub)
+    command = [sys.executable, str(REPOSITORY / ".ci/audit.py")]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert len(done.stdout.splitlines()) == 1 and done.stdout.startswith(line)

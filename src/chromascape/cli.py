@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -131,14 +132,14 @@ def _plan(inputs: list[Path], output: Path, recursive: bool) -> list[tuple[Path,
     if one_file and (len(inputs) > 1 or inputs[0].is_dir()):
         raise ChromascapeError(f"{output}: name a folder for more than one photo")
     plan: list[tuple[Path, Path]] = []
-    outputs = output.resolve()
+    outputs = _real(output)
     for source in inputs:
         if source.is_dir():
             names = [name for name in list_files(source) if recursive or "/" not in name]
             names = [name for name in names if Path(name).suffix.lower() in known]
             # Where the outputs lie inside the inputs, they are not colorized again.
-            if not source.resolve().is_relative_to(outputs):
-                names = [name for name in names if not (source / name).resolve().is_relative_to(outputs)]
+            if not _real(source).is_relative_to(outputs):
+                names = [name for name in names if not _real(source / name).is_relative_to(outputs)]
             if not names:
                 more = "" if recursive else "; --recursive looks into its folders"
                 raise ChromascapeError(f"{source}: no photos in this folder{more}")
@@ -153,9 +154,9 @@ def _plan(inputs: list[Path], output: Path, recursive: bool) -> list[tuple[Path,
 def _check_plan(plan: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
     """No photo may be written over another one or over itself."""
     taken: dict[Path, Path] = {}
-    inputs = {source.resolve(): source for source, _ in plan}
+    inputs = {_real(source): source for source, _ in plan}
     for source, target in plan:
-        replaced = inputs.get(target.resolve())
+        replaced = inputs.get(_real(target))
         if replaced is not None:
             whose = "its own colors" if replaced == source else f"those of {source}"
             raise ChromascapeError(f"{replaced}: would be replaced by {whose}: choose another output folder")
@@ -165,6 +166,11 @@ def _check_plan(plan: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
             )
         taken[target] = source
     return plan
+
+
+def _real(path: Path) -> Path:
+    """The path without links. `Path.resolve` fails on some Pythons at a link to itself."""
+    return Path(os.path.realpath(path))
 
 
 def _target(path: Path) -> Path:

@@ -29,6 +29,7 @@ DEFAULTS: dict[str, Any] = {
     "validate.min_side": 128,
     "validate.max_pixels": 100000000,
     "validate.max_file_mb": 200.0,
+    "validate.seconds": 60.0,
     "validate.min_colorfulness": 4.0,
     "validate.near_duplicate_bits": 4,
     "validate.policy.cmyk": "reject",

@@ -1,35 +1,88 @@
-"""The only place that starts worker processes, and the only one that tells how far long work has come."""
+"""Work on many things at once, and the only place that tells how far long work has come.
+
+Worker processes are started by `workers`, for `in_parallel` alone.
+"""
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self, TypeVar
 
-from joblib import Parallel, delayed
 from tqdm import tqdm
+
+from chromascape.errors import ChromascapeError
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 SECONDS = 30.0  # between signs of life where there is no terminal
 DELAY = 1.0  # seconds, before a bar appears on a terminal
 
 
 def in_parallel(
-    function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], jobs: int, total: int, title: str
+    function: Callable[..., Any],
+    arguments: Iterable[tuple[Any, ...]],
+    jobs: int,
+    total: int,
+    title: str,
+    seconds: float | None = None,
+    instead: Callable[..., Any] | None = None,
 ) -> Iterator[Any]:
     """Results of `function(*arguments)`, in the order of the arguments, with a progress bar on a terminal and
     now and then a line elsewhere.
 
-    Arguments are taken only a little ahead of the workers, so that memory stays bounded.
+    Arguments are taken only a little ahead of the workers, so that memory stays bounded. A task whose worker dies is
+    tried once more: it may have died of another's hunger for memory.
 
     Args:
         function: at the top level of a module, as worker processes import it.
-        jobs: worker processes, 0 for one a core.
+        jobs: worker processes, 0 for one a core. One job without `seconds` is done in this process.
         total: number of arguments.
         title: of the progress bar.
+        seconds: after which a task is ended, whatever it is at.
+        instead: gives the result of a task that was ended or whose worker died twice, from its arguments, and what
+            happened as two more: "too_slow" or "crashed", and a text for people.
+    Raises:
+        ChromascapeError: a task was lost, and nothing stands `instead`.
     """
-    results = Parallel(n_jobs=jobs or -1, return_as="generator", batch_size="auto")(
-        delayed(function)(*values) for values in arguments
-    )
-    yield from with_progress(results, total, title)
+    if jobs == 1 and seconds is None:
+        yield from with_progress((function(*values) for values in arguments), total, title)
+        return
+    from chromascape.workers import Lost, count_workers, from_workers  # here: who only colorizes may lack its packages
+
+    workers = count_workers(jobs, total)
+    results = from_workers(function, arguments, workers, seconds)
+    for values, result in with_progress(results, total, title):
+        if not isinstance(result, Lost):
+            yield result
+        elif instead:
+            yield instead(*values, result.reason, result.detail)
+        else:
+            raise ChromascapeError(f"{title}: a worker process died or hung: is there memory for {workers} jobs?")
+
+
+def in_threads(function: Callable[[Given], Result], values: Iterable[Given], jobs: int) -> Iterator[Result]:
+    """Results of `function(value)`, in the order of the values, by `jobs` threads of this process.
+
+    For work that spends its time where Python's lock is not held: they share one model in memory. Values are taken
+    only a little ahead. When it ends early (Ctrl-C), what has begun is finished and nothing more begins.
+    """
+    if jobs == 1:
+        yield from map(function, values)
+        return
+    pool = ThreadPoolExecutor(jobs)
+    waiting: deque[Any] = deque()
+    try:
+        for value in values:
+            waiting.append(pool.submit(function, value))
+            if len(waiting) >= 2 * jobs:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def with_progress(results: Iterable[Any], total: int, title: str) -> Iterator[Any]:

@@ -71,6 +71,7 @@ class Validate(Section):
     # Pillow itself refuses to open more than 178,956,970 pixels.
     max_pixels: Annotated[int, Field(ge=1, le=178_000_000)]
     max_file_mb: Positive
+    seconds: Annotated[float, Field(ge=0, le=86_400)]
     min_colorfulness: Weight
     near_duplicate_bits: Annotated[int, Field(ge=0, le=8)]
     policy: dict[str, str]  # photos.rules knows the keys, and checks them

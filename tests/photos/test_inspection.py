@@ -1,7 +1,9 @@
 """Inspection: the facts of each file."""
 
 import io
+import itertools
 import os
+import signal
 import struct
 import zlib
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from PIL import ExifTags, Image
 from chromascape.params import Params
 from chromascape.photos import inspection, reading, source
 from chromascape.photos.manifest import COLUMNS, INTEGERS
+from chromascape.photos.validation import validate_folder
 
 SETTINGS = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 LIMITS = source.Limits(max_pixels=1_000_000, max_file_bytes=1_000_000)
@@ -43,7 +46,7 @@ def png_16_bit(rgb: np.ndarray) -> bytes:
 
 @pytest.fixture
 def validate(make_params: Callable[..., Params]) -> Any:
-    return make_params().validate_
+    return make_params({"validate.seconds": 0}).validate_  # so that one job reads in this process
 
 
 def test_a_row_tells_what_a_photo_is(tmp_path: Path) -> None:
@@ -493,3 +496,32 @@ def test_what_rows_follow_from_is_in_the_fingerprint_and_nothing_else(validate: 
         other = validate.model_copy(update=changes)
         assert (inspection.fingerprint(Path("photos"), other) == here) is same
     assert inspection.fingerprint(Path("elsewhere"), validate) != here
+
+
+def hostile_inspect(folder: Path, name: str, limits: source.Limits, known: None) -> dict[str, Any]:
+    """A reader that hangs in C at one name, and takes its process with it at another."""
+    if name.startswith("hang"):
+        sum(itertools.repeat(0))
+    if name.startswith("crash"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return inspection.inspect(folder, name, limits)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_photo_that_hangs_or_crashes_the_reader_is_rejected_and_the_rest_go_on(
+    tmp_path: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    photos = tmp_path / "photos"
+    write_photos(photos, 3)
+    for name in ("a.png", "crash.png", "hang.png", "z.png"):
+        save(photos / name, make_photo(7))
+    monkeypatch.setattr(inspection, "_inspect_unless_known", hostile_inspect)
+    params = make_params({"validate.seconds": 5, "validate.min_accepted": 3})
+    manifest, _ = validate_folder(photos, params.data, params.validate_, tmp_path / "docs", jobs)
+    rejected = manifest[manifest["problem"].notna()].set_index("path")
+    assert rejected["reasons"].to_dict() == {"crash.png": "crashed", "hang.png": "too_slow"}
+    assert rejected["verdict"].tolist() == ["rejected", "rejected"]
+    assert rejected["detail"].tolist() == ["crashed the reader", "takes longer than 5 seconds to read"]
+    others = manifest[manifest["problem"].isna()]
+    assert others["path"].tolist() == ["a.png", "photo-000.png", "photo-001.png", "photo-002.png", "z.png"]
+    assert others["phash"].notna().all()

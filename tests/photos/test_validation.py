@@ -207,7 +207,8 @@ def test_the_opposite_policies_turn_the_verdicts_around(opposite: pd.DataFrame) 
 
 def test_the_zoo_shows_every_reason_of_the_closed_list(manifest: pd.DataFrame, opposite: pd.DataFrame) -> None:
     named = ";".join([*manifest["reasons"], *opposite["reasons"]]).split(";")
-    assert set(named) - {""} == set(rules.reasons())
+    # No file is known that hangs or crashes a reader: test_inspection has readers that do.
+    assert set(named) - {""} == set(rules.reasons()) - {"too_slow", "crashed"}
 
 
 @pytest.mark.parametrize("name", ["manifest", "opposite"])

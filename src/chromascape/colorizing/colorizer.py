@@ -1,7 +1,6 @@
 """Weights and a photo of any size in, a color photo out."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from chromascape import __version__
 from chromascape.color import lab
+from chromascape.colorizing import received
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import NETWORKS, build_network, predict
 from chromascape.devices import pick_device
@@ -144,15 +144,20 @@ def load_network(folder: Path) -> tuple[Any, Network]:
     Raises:
         ChromascapeError: files are missing, damaged, or of another version.
     """
+    received.refuse_pickles(folder, "weights.safetensors")
     config = read_config(folder / "config.json")
     network = build_network(config["network"])
     file = folder / "weights.safetensors"
     try:
+        received.check_tensors(file, {name: tuple(value.shape) for name, value in network.state_dict().items()})
         data = file.read_bytes()
-        network.load_state_dict(from_bytes(data))
+        weights = from_bytes(data)
+        if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
+            raise ValueError("weights that are not numbers")
+        network.load_state_dict(weights)
     except FileNotFoundError:
         raise ChromascapeError(f"{file}: no such file: run `dvc repro` to train a model") from None
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
         raise ChromascapeError(f"{file}: no weights for network {config['network']}: {first}") from None
     if config.get("weights_sha256", checksum := hashlib.sha256(data).hexdigest()) != checksum:
@@ -193,7 +198,7 @@ def read_config(file: Path) -> Any:
         ChromascapeError: the file is missing, damaged or of another format.
     """
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = received.read_config(file)
         if config["format"] != FORMAT:
             raise ChromascapeError(
                 f"{file}: format {config['format']}, but this version of Chromascape reads format {FORMAT}"
@@ -208,7 +213,7 @@ def read_config(file: Path) -> Any:
             raise ValueError("renderings")
     except FileNotFoundError:
         raise ChromascapeError(f"{file}: no such file: name a folder with a trained model, or train one") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ChromascapeError(f"{file}: not the configuration of a Chromascape model ({error})") from None
     return config
 

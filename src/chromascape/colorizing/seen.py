@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from chromascape.colorizing import received
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write
 
@@ -69,6 +70,7 @@ def read_seen(folder: Path) -> Hashes:
     """
     file = folder / FILE
     try:
+        received.check_tensors(file)
         arrays = load(file.read_bytes())
         seen = Hashes(arrays["sha256"], arrays["phash"])
     except FileNotFoundError:

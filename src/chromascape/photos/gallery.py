@@ -55,7 +55,7 @@ def render_gallery(manifest: pd.DataFrame, folder: Path, validate: Validate, sto
     scenes, n_scenes = _scenes(manifest, left_out)
     rejected = _rejected(manifest[(manifest["verdict"] == "rejected") & ~left_out])
     shown = [file for group in [*scenes, *rejected] for file in group.files]
-    _add_thumbnails(shown, manifest, folder, source.Limits(validate.max_pixels, int(validate.max_file_mb * 1e6)), jobs)
+    _add_thumbnails(shown, manifest, folder, validate, jobs)
     return render_page(
         Path(__file__).with_name("gallery.html.j2"),
         folder=source.shown_name(str(folder)),
@@ -142,11 +142,13 @@ def _facts(row: Any) -> str:
     return ", ".join(facts)
 
 
-def _add_thumbnails(shown: list[Shown], manifest: pd.DataFrame, folder: Path, limits: source.Limits, jobs: int) -> None:
+def _add_thumbnails(shown: list[Shown], manifest: pd.DataFrame, folder: Path, validate: Validate, jobs: int) -> None:
     """Thumbnails of the files that validation could read; the others, pipes among them, are not opened again."""
     readable = [file for file in shown if pd.isna(manifest.at[file.row, "problem"])]
+    limits = source.Limits(validate.max_pixels, int(validate.max_file_mb * 1e6))
     tasks = ((folder / manifest.at[file.row, "path"], limits) for file in readable)
-    for file, made in zip(readable, in_parallel(thumbnail, tasks, jobs, len(readable), "thumbnails"), strict=True):
+    pictures = in_parallel(thumbnail, tasks, jobs, len(readable), "thumbnails", validate.seconds, no_thumbnail)
+    for file, made in zip(readable, pictures, strict=True):
         file.thumbnail, problem = made
         file.detail = file.detail or problem
 
@@ -159,3 +161,8 @@ def thumbnail(path: Path, limits: source.Limits) -> tuple[str | None, str]:
         return None, str(error)
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     return data_uri(image, quality=80), ""
+
+
+def no_thumbnail(path: Path, limits: source.Limits, reason: str, detail: str) -> tuple[None, str]:
+    """What stands in for the thumbnail of a photo that took too long or took its reader's process with it."""
+    return None, detail

@@ -59,6 +59,11 @@ def inspect(folder: Path, name: str, limits: source.Limits) -> dict[str, Any]:
     return row
 
 
+def lost(folder: Path, name: str, limits: source.Limits, known: None, reason: str, detail: str) -> dict[str, Any]:
+    """The row of a file at which `inspect` was ended, because it took too long or took its process with it."""
+    return {"path": name, "problem": reason, "detail": detail}
+
+
 def shot(image: Image.Image) -> dict[str, Any]:
     """By which camera and when a photo was taken, by its EXIF; what is missing or odd there is None.
 
@@ -156,8 +161,9 @@ def inspect_folder(folder: Path, validate: Validate, jobs: int, kept: Path | Non
     if known:
         tell(f"validation goes on from file {len(known):,} of {len(names):,}")
     calls = ((folder, name, limits, known.get(name)) for name in names)
+    found = in_parallel(_inspect_unless_known, calls, jobs, len(names), "validate", validate.seconds or None, lost)
     rows = []
-    for name, row in zip(names, in_parallel(_inspect_unless_known, calls, jobs, len(names), "validate"), strict=True):
+    for name, row in zip(names, found, strict=True):
         if "sha256" in row and row != known.get(name):
             journal.add(name, {"stamp": stamps[name], "row": row})
         rows.append(row)

@@ -1,0 +1,123 @@
+"""Weights and configurations that somebody else made: looked at before memory is taken for what they declare."""
+
+import json
+import math
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from chromascape.errors import ChromascapeError
+
+MAX_CONFIG_BYTES = 100_000
+MAX_HEADER_BYTES = 1_000_000
+MAX_TENSOR_FILE_BYTES = 2_000_000_000
+BYTES_OF = {"F16": 2, "BF16": 2, "F32": 4, "I64": 8, "U8": 1}  # what `save` and `write_seen` write, and bfloat16
+PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt"}
+# How files begin that are unpickled where they are read: a pickle, and the zip that torch.save makes.
+PICKLED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+WAY_OUT = "have its maker send the weights as safetensors, or train a model"
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is larger than MAX_CONFIG_BYTES, is nested too deeply, is no JSON, or holds something else.
+    """
+    data = _beginning(file, MAX_CONFIG_BYTES + 1)
+    if len(data) > MAX_CONFIG_BYTES:
+        raise ValueError(f"more than {MAX_CONFIG_BYTES:,} bytes")
+    try:
+        values = json.loads(data.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(values, dict):
+        raise ValueError("no JSON object")
+    return values
+
+
+def refuse_pickles(folder: Path, wanted: str) -> None:
+    """Name the pickles of a folder that lacks the file `wanted`: they run their maker's code when they are read.
+
+    Raises:
+        ChromascapeError: there are some.
+    """
+    if folder.is_file():
+        _refuse_pickled(folder)
+        return
+    if not (folder / wanted).exists() and folder.is_dir():
+        for file in sorted(folder.iterdir()):
+            if file.suffix.lower() in PICKLES:
+                raise ChromascapeError(f"{file}: a pickle, which can run any program when it is read: {WAY_OUT}")
+
+
+def check_tensors(file: Path, shapes: Shapes | None = None) -> None:
+    """Look at the header of a safetensors file alone.
+
+    Args:
+        shapes: name and shape of each tensor that must be there, and of no other; None: any.
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: the header or the file is too large, contradicts itself or the file's size, or tells of other
+            tensors than `shapes`.
+        ChromascapeError: it is a pickle.
+    """
+    _refuse_pickled(file)
+    size = file.stat().st_size
+    if size > MAX_TENSOR_FILE_BYTES:
+        raise ValueError(f"{size / 1e9:.1f} GB")
+    length = int.from_bytes(_beginning(file, 8), "little")
+    if size < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+        raise ValueError("it has no header of safetensors")
+    try:
+        header = json.loads(_beginning(file, 8 + length)[8:].decode("utf-8"))
+    except RecursionError:
+        raise ValueError("its header is nested too deeply") from None
+    if not isinstance(header, dict):
+        raise ValueError("its header is no JSON object")
+    header.pop("__metadata__", None)
+    spans = sorted(_span(name, entry) for name, entry in header.items())
+    ends = [0, *(end for _, end in spans)]
+    if [start for start, _ in spans] != ends[:-1] or ends[-1] != size - 8 - length:
+        raise ValueError("its tensors overlap, leave gaps or do not fill the file")
+    if shapes is not None:
+        _compare(header, shapes)
+
+
+def _span(name: str, entry: Any) -> tuple[int, int]:
+    """Where a tensor lies, in bytes, if its entry is consistent."""
+    try:
+        dtype, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+        whole = all(type(number) is int and 0 <= number < 2**53 for number in [*shape, start, end])
+        fits = whole and end - start == math.prod(shape) * BYTES_OF[dtype]
+    except (TypeError, KeyError, ValueError):
+        fits = False
+    if not fits:
+        raise ValueError(f"its entry for tensor {name[:80]!r} is not consistent")
+    return start, end
+
+
+def _compare(header: dict[str, Any], shapes: Shapes) -> None:
+    missing, extra = sorted(shapes.keys() - header.keys()), sorted(header.keys() - shapes.keys())
+    if missing or extra:
+        raise ValueError(f"it lacks {missing[0]!r}" if missing else f"it has {extra[0][:80]!r} too")
+    for name, shape in shapes.items():
+        if tuple(header[name]["shape"]) != shape:
+            raise ValueError(f"{name!r} has the shape {tuple(header[name]['shape'])}, expected {shape}")
+
+
+def _refuse_pickled(file: Path) -> None:
+    if _beginning(file, 4).startswith(PICKLED):
+        raise ChromascapeError(f"{file}: a pickle under this name, which can run any program when read: {WAY_OUT}")
+
+
+def _beginning(file: Path, count: int) -> bytes:
+    """The first bytes of a regular file; a pipe or device would never end."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise ValueError("not a regular file")
+    with file.open("rb") as stream:
+        return stream.read(count)

@@ -1,0 +1,181 @@
+"""Weights and configurations from others: refused in one line, before memory is taken for what they declare."""
+
+import json
+import os
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from chromascape.colorizing import received
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer, load_network
+from chromascape.errors import ChromascapeError
+
+SETTINGS = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("config.json", "weights.safetensors"):
+        shutil.copy(SHIPPED / name, folder / name)
+    return folder
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(ChromascapeError) as caught:
+        Colorizer.load(folder, "cpu")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def tensors(header: Any, data: bytes = b"", length: int | None = None) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return (len(text) if length is None else length).to_bytes(8, "little") + text + data
+
+
+def entry(shape: list[int], start: int, end: int, dtype: str = "F32") -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (tensors(b"{}", length=2**63), "it has no header of safetensors"),
+        (tensors({"a": entry([2**41], 0, 2**43)}), "do not fill the file"),  # 8 TB
+        (tensors({"a": entry([2**60], 0, 2**62)}), "'a' is not consistent"),
+        (tensors({"a": entry([1], 0, 4), "b": entry([1], 0, 4)}, bytes(4)), "overlap"),
+        (tensors({"a": entry([1], 4, 8)}, bytes(8)), "leave gaps"),
+        (tensors({"a": entry([-1, -4], 0, 16)}, bytes(16)), "'a' is not consistent"),
+        (tensors({"a": entry([1], 0, 4, "Q9")}, bytes(4)), "'a' is not consistent"),
+        (tensors({"a": 3}), "'a' is not consistent"),
+        (tensors(b"[" * 100_000), "nested too deeply"),
+        (tensors([1]), "no JSON object"),
+        (tensors({"a": entry([1], 0, 4)}, bytes(4)), "it lacks "),
+    ],
+    ids=["length", "8 TB", "huge", "overlap", "gap", "negative", "dtype", "entry", "deep", "list", "others"],
+)
+def test_a_header_that_lies_is_refused(
+    model: Path, content: bytes, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chromascape.colorizing.colorizer.load_file", lambda file: pytest.fail("was read"))
+    (model / "weights.safetensors").write_bytes(content)
+    line = refused(model)
+    assert line.startswith(f"{model / 'weights.safetensors'}: no weights for network ") and problem in line
+
+
+def test_a_file_of_terabytes_is_refused_by_its_size(model: Path) -> None:
+    os.truncate(model / "weights.safetensors", 8_000_000_000_000)  # takes no room on the disk
+    assert line_has(refused(model), "8000.0 GB")
+
+
+def line_has(line: str, part: str) -> bool:
+    return part in line
+
+
+def test_weights_that_are_not_numbers_and_of_another_shape_are_refused(model: Path) -> None:
+    file = model / "weights.safetensors"
+    weights = load_file(file)
+    name = next(name for name, value in weights.items() if value.ndim == 4)
+    save_file(weights | {name: torch.full_like(weights[name], float("nan"))}, file)
+    assert "weights that are not numbers" in refused(model)
+    save_file(weights | {name: weights[name][..., :0].clone()}, file)
+    assert f"{name!r} has the shape" in refused(model)
+
+
+@pytest.mark.parametrize("name", ["weights.pt", "model.PTH", "x.pkl", "pytorch_model.bin"])
+def test_a_pickle_is_refused_by_its_name_with_the_way_out(model: Path, name: str) -> None:
+    (model / "weights.safetensors").rename(model / name)
+    assert refused(model).startswith(f"{model / name}: a pickle, which can run any program when it is read: have its ")
+
+
+def test_a_pickle_under_another_name_is_refused_by_its_content(model: Path, tmp_path: Path) -> None:
+    file = model / "weights.safetensors"
+    for write in (lambda: file.write_bytes(pickle.dumps({"a": 1})), lambda: torch.save({"a": torch.ones(1)}, file)):
+        write()
+        assert refused(model).startswith(f"{file}: a pickle under this name")
+    single = tmp_path / "model.any"
+    torch.save({"a": torch.ones(1)}, single)
+    assert refused(single).startswith(f"{single}: a pickle under this name")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"[" * 90_000, "nested too deeply"),
+        (b'{"a": "' + b"x" * 200_000 + b'"}', "more than 100,000 bytes"),
+        (b"[1]", "no JSON object"),
+        (b"\xff\xfe", "can't decode"),
+    ],
+    ids=["deep", "large", "list", "bytes"],
+)
+def test_a_hostile_config_is_refused(model: Path, content: bytes, problem: str) -> None:
+    (model / "config.json").write_bytes(content)
+    line = refused(model)
+    assert (
+        line.startswith(f"{model / 'config.json'}: not the configuration of a Chromascape model (") and problem in line
+    )
+
+
+@pytest.mark.parametrize("name", ["config.json", "weights.safetensors"])
+def test_pipes_and_devices_are_not_read(model: Path, name: str) -> None:
+    (model / name).unlink()
+    os.mkfifo(model / name)
+    assert "not a regular file" in refused(model)
+    (model / name).unlink()
+    (model / name).symlink_to("/dev/zero")
+    assert "not a regular file" in refused(model)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+KEYS = ["format", "network", "input", "size", "renderings"]
+
+
+@SETTINGS
+@given(st.dictionaries(st.sampled_from(KEYS), VALUES))
+def test_any_config_is_read_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, changes: dict[str, Any]
+) -> None:
+    folder = tmp_path_factory.mktemp("model")
+    good = json.loads((SHIPPED / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(good | changes))
+    with pytest.raises(ChromascapeError) as caught:  # there are no weights beside it
+        load_network(folder)
+    assert "\n" not in str(caught.value)
+
+
+ENTRIES = st.fixed_dictionaries(
+    {
+        "dtype": st.sampled_from(["F32", "U8", "F16", 7, None]),
+        "shape": st.lists(st.integers(-2, 5) | st.just(2**62), max_size=3),
+        "data_offsets": st.lists(st.integers(-1, 24), max_size=3),
+    }
+)
+
+
+@SETTINGS
+@given(
+    st.dictionaries(st.sampled_from("abc"), ENTRIES | VALUES), st.integers(0, 24), st.none() | st.integers(0, 2**64 - 1)
+)
+def test_any_header_is_taken_only_if_it_fills_the_file(
+    tmp_path_factory: pytest.TempPathFactory, header: dict[str, Any], count: int, length: int | None
+) -> None:
+    file = tmp_path_factory.mktemp("weights") / "x.safetensors"
+    file.write_bytes(tensors(header, bytes(count), length))
+    try:
+        received.check_tensors(file)
+    except (ValueError, ChromascapeError):
+        return
+    assert sum(int(np.prod(value.shape)) * value.element_size() for value in load_file(file).values()) == count
