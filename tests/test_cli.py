@@ -45,6 +45,11 @@ def colorize(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     return lambda *arguments: main(["colorize", *map(str, arguments), "--model", str(model)])
 
 
+@pytest.fixture
+def by(model: Path) -> str:
+    return f" by the model in {model}"
+
+
 def gray_photo(path: Path | str, seed: int = 0, width: int = 60, height: int = 50) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,12 +67,12 @@ def is_colored(path: Path | str, size: tuple[int, int] = (60, 50), kind: str = "
     return colorfulness(np.asarray(picture)) > 5
 
 
-def test_one_photo_into_a_file(colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_photo_into_a_file(colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], by: str) -> None:
     gray_photo("gray.png")
     assert colorize("gray.png", "-o", "new/color.png") == 0
     assert is_colored("new/color.png")
     assert files_in(".") == ["gray.png", "new/color.png"]
-    assert capsys.readouterr().out == "1 colorized into new/color.png\n"
+    assert capsys.readouterr().out == f"1 colorized into new/color.png{by}\n"
 
 
 def test_one_photo_into_a_folder_keeps_its_name(colorize: Callable[..., int]) -> None:
@@ -78,7 +83,7 @@ def test_one_photo_into_a_folder_keeps_its_name(colorize: Callable[..., int]) ->
 
 
 def test_several_photos_keep_their_stems_and_formats(
-    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], by: str
 ) -> None:
     kinds = {"a.png": "PNG", "b.jpg": "JPEG", "c.webp": "WEBP", "d.tiff": "TIFF", "e.JPEG": "JPEG", "f.tif": "TIFF"}
     for name in kinds:
@@ -86,7 +91,7 @@ def test_several_photos_keep_their_stems_and_formats(
     assert colorize(*(f"in/{name}" for name in kinds), "-o", "out") == 0
     assert files_in("out") == sorted(kinds)
     assert all(is_colored(f"out/{name}", kind=kind) for name, kind in kinds.items())
-    assert capsys.readouterr().out == "6 colorized into out\n"
+    assert capsys.readouterr().out == f"6 colorized into out{by}\n"
 
 
 def test_where_nothing_was_trained_the_shipped_model_colorizes(
@@ -146,18 +151,18 @@ def test_a_folder_named_like_a_photo_is_a_folder(colorize: Callable[..., int]) -
 
 
 def test_outputs_that_exist_are_skipped_and_overwrite_replaces_them(
-    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], by: str
 ) -> None:
     for name in ("a.png", "b.png"):
         gray_photo(f"in/{name}")
     Path("out").mkdir()
     Path("out/a.png").write_text("mine")
     assert colorize("in", "-o", "out") == 0
-    said = "1 colorized into out, 1 skipped because the output exists (--overwrite replaces it)\n"
+    said = f"1 colorized into out{by}, 1 skipped because the output exists (--overwrite replaces it)\n"
     assert capsys.readouterr().out == said
     assert Path("out/a.png").read_text() == "mine"
     assert colorize("in", "-o", "out", "--overwrite") == 0
-    assert capsys.readouterr().out == "2 colorized into out\n"
+    assert capsys.readouterr().out == f"2 colorized into out{by}\n"
     assert is_colored("out/a.png")
 
 
@@ -169,7 +174,7 @@ def test_colorizing_again_gives_the_same_bytes(colorize: Callable[..., int]) -> 
 
 
 def test_bad_photos_are_reported_and_the_rest_go_on(
-    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], by: str
 ) -> None:
     for name in ("a.png", "z.png"):
         gray_photo(f"in/{name}")
@@ -180,7 +185,7 @@ def test_bad_photos_are_reported_and_the_rest_go_on(
     assert colorize("in", "-o", "out") == 1
     said = capsys.readouterr()
     assert files_in("out") == ["a.png", "z.png"]
-    assert said.out == "2 colorized into out, 3 failed\n"
+    assert said.out == f"2 colorized into out{by}, 3 failed\n"
     lines = [line for line in said.err.splitlines() if line.startswith("error: ")]
     assert [line.split(": ")[1] for line in lines] == ["in/cut.png", "in/empty.jpg", "in/text.png"]
     assert lines[1] == "error: in/empty.jpg: the file is empty"
@@ -197,7 +202,7 @@ def test_a_pipe_is_reported_and_not_waited_for(
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_piece(
-    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     gray_photo("a.png")
 
@@ -209,7 +214,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_piece(
     assert colorize("a.png", "-o", "out") == 1
     said = capsys.readouterr()
     assert "error: a.png: " in said.err and "No space left on device; free some space on this disk" in said.err
-    assert said.out == "0 colorized into out, 1 failed\n"
+    assert said.out == f"0 colorized into out{by}, 1 failed\n"
     assert files_in("out") == []
 
 
@@ -394,7 +399,7 @@ def test_a_wrong_command_line_is_exit_code_2(
     [
         (["--version"], f"chromascape {__version__}\n"),
         (["--help"], "usage: chromascape [-h] [--version] COMMAND"),
-        (["colorize", "--help"], "a file for one photo, else a folder; made where it is missing"),
+        (["colorize", "--help"], "a file for one photo (its suffix names the format), else a folder;"),
     ],
     ids=" ".join,
 )

@@ -50,27 +50,18 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     colorize = commands.add_parser("colorize", help="colorize photos", description="Colorize photos of any size.")
     add = colorize.add_argument
     add("inputs", nargs="+", metavar="IN", help="photos, folders of photos, and patterns such as 'scans/*.tif'")
-    add("-o", "--output", default=Path("colorized"), type=Path, metavar="OUT",
-        help="a file for one photo (its suffix names the format), else a folder; made where it is missing "
-        "(%(default)s)")  # fmt: skip
-    add("--model", type=Path, metavar="DIR",
-        help="trained model (models/colorizer where you have trained one, else the one that comes with Chromascape)")  # fmt: skip
-    add("--style", choices=("faithful", "vivid"), default="faithful",
-        help="close to the truth, or as colorful as photos are (%(default)s)")  # fmt: skip
+    place = "a file for one photo (its suffix names the format), else a folder; made where it is missing (%(default)s)"
+    add("-o", "--output", default=Path("colorized"), type=Path, metavar="OUT", help=place)
+    which = "trained model (models/colorizer where you have trained one, else the one that comes with Chromascape)"
+    add("--model", type=Path, metavar="DIR", help=which)
+    style = "close to the truth, or as colorful as photos are (%(default)s)"
+    add("--style", choices=("faithful", "vivid"), default="faithful", help=style)
     add("--vivid", action="store_true", help="the same as --style vivid")
-    add(
-        "--saturation", type=_saturation, default=1.0, metavar="S", help="a factor on the colors, 0 to 10 (%(default)s)"
-    )
+    add("--saturation", type=_saturation, default=1.0, metavar="S", help="factor on the colors, 0 to 10 (%(default)s)")
     add("--compare", action="store_true", help="write gray and color side by side")
     add("--recursive", action="store_true", help="take folders inside folders too, keeping the tree")
     add("--overwrite", action="store_true", help="replace outputs that exist; else they are skipped")
-    add(
-        "--jobs",
-        type=_jobs,
-        default=1,
-        metavar="N",
-        help="photos at a time, which takes N times the memory (%(default)s)",
-    )
+    add("--jobs", type=_jobs, default=1, metavar="N", help="photos at a time, each with its own memory (%(default)s)")
     add("--device", default="auto", metavar="D", help="auto, cuda, mps or cpu (%(default)s)")
     colorize.set_defaults(run=_colorize)
 

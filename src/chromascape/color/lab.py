@@ -53,7 +53,7 @@ def lab_to_levels(lab: Float) -> NDArray[np.float32]:
     """Lab (..., 3) to sRGB (..., 3) as floats in 0..1; what sRGB can't show is clipped (see `fit_to_srgb`)."""
     linear = np.clip(_lab_to_linear(lab), 0, 1)
     encoded = np.where(linear > 0.0031308, 1.055 * linear ** np.float32(1 / 2.4) - 0.055, 12.92 * linear)
-    return encoded.astype(np.float32, copy=False)
+    return encoded.astype(np.float32)
 
 
 def lightness(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -67,7 +67,7 @@ def lightness(values: NDArray[Any]) -> NDArray[np.float32]:
 def luma_of_levels(values: NDArray[Any]) -> NDArray[np.float32]:
     """`luma` of the same arrays that `lightness` takes: (H, W) in 0..100."""
     scaled = values.astype(np.float32) / np.float32(1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max)
-    return 100 * (scaled if values.ndim == 2 else scaled @ _LUMA)
+    return np.asarray(100 * (scaled if values.ndim == 2 else scaled @ _LUMA), np.float32)
 
 
 def fit_to_srgb(lab: Float) -> NDArray[np.float32]:
