@@ -56,7 +56,7 @@ def _outcome(colorizer: Colorizer, source: Path, target: Path, look: Look) -> Ou
         return Outcome(source, explain_os_error(error))
     except MemoryError:
         return Outcome(source, "not enough memory for a photo of this size: colorize a smaller copy, or use --jobs 1")
-    except (PhotoError, ValueError, SyntaxError) as error:  # SyntaxError: Pillow's, of a PNG that can't be written
+    except (PhotoError, ValueError, RuntimeError) as error:  # what a format's writer may raise
         return Outcome(source, " ".join(str(error).split()))
 
 

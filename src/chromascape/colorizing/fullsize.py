@@ -24,8 +24,8 @@ from chromascape.photos.pixels import Pixels
 Float = NDArray[np.floating]
 
 STRIP_PIXELS = 500_000  # a photo is worked on in strips of about this many pixels, to bound the memory
-# Added to the variance of L* in the 3 × 3 cells: where L* varies less than by about 7, it tells nothing of color.
-NOISE = 50.0
+# Added to the variance of L* in the 3 × 3 cells: where L* varies less than by about 5, it tells nothing of color.
+NOISE = 25.0
 GAP = 3  # L* is averaged in whole blocks down to this many times the size that is wanted, and only then resampled
 
 

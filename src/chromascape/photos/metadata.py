@@ -132,6 +132,6 @@ def _dpi(dpi: Any, turned: bool) -> tuple[float, float] | None:
         across, down = (float(value) for value in dpi)
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    if not (0.01 <= across <= 1e6 and 0.01 <= down <= 1e6):
+    if not (0.01 <= across <= 1e6 and 0.01 <= down <= 1e6) or across == down == 1:  # 1 is Pillow's for none in a TIFF
         return None
     return (down, across) if turned else (across, down)

@@ -46,7 +46,7 @@ FORMATS = {
         ("exif", "xmp", "dpi", "comment"),
     ),
     "WEBP": Format((".webp",), {"quality": 95}, 16_383, True, False, ("exif", "xmp")),
-    "TIFF": Format((".tif", ".tiff"), {"compression": "tiff_lzw"}, 2**31 - 1, True, True, ("exif", "xmp", "dpi")),
+    "TIFF": Format((".tif", ".tiff"), {}, 2**31 - 1, True, True, ("exif", "xmp", "dpi")),
     "AVIF": Format((".avif",), {"quality": 90}, 65_535, True, False, ("exif", "xmp")),
     "JPEG2000": Format((".jp2",), {}, 2**31 - 1, True, False, ()),
     "BMP": Format((".bmp", ".dib"), {}, 2**31 - 1, False, False, ("dpi",)),
@@ -77,10 +77,10 @@ def write_picture(picture: Image.Image | NDArray[np.uint16], path: Path, name: s
     Raises:
         OSError: the file can't be written.
     """
-    if isinstance(picture, np.ndarray):
-        data = {"PNG": _png_16_bit, "TIFF": _tiff_16_bit}[name](picture, about)
+    if name == "TIFF" or isinstance(picture, np.ndarray):
+        levels = np.asarray(picture)
         with path.open("wb") as file:
-            file.writelines(data)
+            file.writelines(_tiff(levels, about) if name == "TIFF" else _png_16_bit(levels, about))
         return
     if picture.mode == "RGBA" and not FORMATS[name].alpha:
         white = Image.new("RGBA", picture.size, "white")
@@ -120,7 +120,7 @@ def srgb_profile() -> bytes:
     return bytes(profile)
 
 
-# Pillow writes no color of 16 bits.
+# Pillow writes no color of 16 bits, and stumbles over EXIF in a TIFF that it compresses.
 
 
 def _png_16_bit(picture: NDArray[np.uint16], about: Metadata) -> Iterator[bytes]:
@@ -151,17 +151,19 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _tiff_16_bit(picture: NDArray[np.uint16], about: Metadata) -> Iterator[bytes]:
-    """A TIFF (revision 6.0) of 16 bits a channel, not compressed, in one strip."""
-    height, width = picture.shape[:2]
+def _tiff(picture: NDArray[Any], about: Metadata) -> Iterator[bytes]:
+    """A TIFF (revision 6.0) of uint8 or uint16 (H, W, 3 or 4), not compressed, in one strip, piece by piece."""
+    height, width, channels = picture.shape
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     for tag, value in exif_tags(about.exif).items():
         tags[tag] = value
     tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH] = width, height
-    tags[TiffImagePlugin.BITSPERSAMPLE] = (16, 16, 16)
+    tags[TiffImagePlugin.BITSPERSAMPLE] = (8 * picture.itemsize,) * channels
     tags[TiffImagePlugin.COMPRESSION], tags[TiffImagePlugin.PHOTOMETRIC_INTERPRETATION] = 1, 2
-    tags[TiffImagePlugin.SAMPLESPERPIXEL], tags[TiffImagePlugin.ROWSPERSTRIP] = 3, height
-    tags[TiffImagePlugin.STRIPBYTECOUNTS] = picture.size * 2
+    tags[TiffImagePlugin.SAMPLESPERPIXEL], tags[TiffImagePlugin.ROWSPERSTRIP] = channels, height
+    if channels == 4:
+        tags[TiffImagePlugin.EXTRASAMPLES] = 2  # transparency, with which colors are not multiplied
+    tags[TiffImagePlugin.STRIPBYTECOUNTS] = picture.nbytes
     tags.tagtype[TiffImagePlugin.STRIPOFFSETS] = TiffTags.LONG
     tags[TiffImagePlugin.STRIPOFFSETS] = 0  # Pillow counts from the end of the directory
     if about.dpi:
@@ -177,4 +179,5 @@ def _tiff_16_bit(picture: NDArray[np.uint16], about: Metadata) -> Iterator[bytes
     tags.save(head)
     yield head.getvalue()
     for top in range(0, height, 64):
-        yield picture[top : top + 64].astype("<u2").tobytes()
+        rows = picture[top : top + 64]
+        yield rows.astype(rows.dtype.newbyteorder("<")).tobytes()
