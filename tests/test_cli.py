@@ -111,6 +111,71 @@ def test_the_vivid_rendering_is_more_colorful(colorize: Callable[..., int]) -> N
     assert colorfulness(faithful) < colorfulness(vivid)
 
 
+def test_style_is_the_same_as_vivid_and_saturation_a_factor(colorize: Callable[..., int]) -> None:
+    gray_photo("a.png")
+    flags = {"one": ["--vivid"], "two": ["--style", "vivid"], "none": ["--saturation", "0"], "plain": []}
+    for folder, more in flags.items():
+        assert colorize("a.png", "-o", folder, *more) == 0
+    one, two, none, plain = (np.asarray(Image.open(f"{folder}/a.png")) for folder in flags)
+    np.testing.assert_array_equal(one, two)
+    assert colorfulness(none) < 1 < colorfulness(plain) < colorfulness(one)
+
+
+def test_compare_writes_gray_and_color_side_by_side(colorize: Callable[..., int]) -> None:
+    gray_photo("a.png")
+    assert colorize("a.png", "-o", "out", "--compare") == 0
+    pair = np.asarray(Image.open("out/a.png"))
+    assert pair.shape == (50, 120, 3)
+    assert colorfulness(pair[:, :60]) < 1 < colorfulness(pair[:, 60:])
+
+
+def test_a_file_of_another_format_is_a_file(colorize: Callable[..., int]) -> None:
+    gray_photo("a.png")
+    assert colorize("a.png", "-o", "b.bmp") == 0
+    assert is_colored("b.bmp", kind="BMP")
+
+
+def test_notes_are_told_and_are_no_failures(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], by: str
+) -> None:
+    Image.new("RGBA", (40, 30), (90, 90, 90, 100)).save("a.png")
+    Path("in").mkdir()
+    gray_photo("in/b.png")
+    Path("in/link").symlink_to(".")
+    assert colorize("a.png", "in", "-o", "out", "--recursive") == 0
+    assert colorize("a.png", "-o", "c.jpg") == 0
+    said = capsys.readouterr()
+    assert "note: in/link: a link to a folder, which is not followed: name it as an input\n" in said.err
+    assert "note: a.png: JPEG holds no transparency: what is transparent becomes white\n" in said.err
+    assert said.out == f"2 colorized into out{by}\n1 colorized into c.jpg{by}\n"
+
+
+def test_a_closed_folder_is_a_failure(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Told of by the listing, which is simulated, as root may read everything."""
+    gray_photo("in/a.png")
+    Path("in/closed").mkdir()
+    monkeypatch.setattr("chromascape.colorizing.plan.list_files", lambda folder: ["a.png", "closed"])
+    assert colorize("in", "-o", "out", "--recursive") == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("error: in/closed: this folder can't be read: check its permissions\n")
+    assert said.out == f"1 colorized into out{by}, 1 failed\n"
+
+
+def test_colorizing_loads_nothing_that_it_does_not_need(model: Path, tmp_path: Path) -> None:
+    gray_photo(tmp_path / "a.png")
+    code = f"""
+import sys
+from chromascape.cli import main
+assert main(["colorize", "a.png", "--model", {str(model)!r}]) == 0
+heavy = {{"mlflow", "pandas", "great_expectations", "skimage", "scipy", "joblib", "matplotlib"}}
+print(sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.endswith("\n[]\n")
+
+
 @pytest.mark.parametrize("name", ["a.bmp", "a.gif", "a.ppm", "a.jp2"])
 def test_formats_that_are_not_written_become_png(colorize: Callable[..., int], name: str) -> None:
     gray_photo(name)
@@ -382,8 +447,12 @@ def test_errors_of_the_program_itself_are_not_hidden(
         (["colorize"], "IN"),
         (["paint"], "'paint'"),
         (["colorize", "a.png", "-o", "out", "--fast"], "--fast"),
+        (["colorize", "a.png", "--saturation", "nan"], "--saturation: must be from 0 to 10 (it is nan)"),
+        (["colorize", "a.png", "--saturation", "much"], "--saturation: must be a number (it is much)"),
+        (["colorize", "a.png", "--jobs", "0"], "--jobs: must be from 1 to 256 (it is 0)"),
+        (["colorize", "a.png", "--style", "loud"], "--style: invalid choice: 'loud'"),
     ],
-    ids=["none", "no input", "unknown command", "unknown flag"],
+    ids=["none", "no input", "unknown command", "unknown flag", "nan", "text", "no jobs", "unknown style"],
 )
 def test_a_wrong_command_line_is_exit_code_2(
     capsys: pytest.CaptureFixture[str], arguments: list[str], named: str

@@ -67,16 +67,20 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _saturation(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 10:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 10 (it is {text})")
-    return value
+    return _number(text, float, 0, 10)
 
 
 def _jobs(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 256:
-        raise argparse.ArgumentTypeError(f"must be from 1 to 256 (it is {text})")
+    return int(_number(text, int, 1, 256))
+
+
+def _number(text: str, kind: type[float], least: float, most: float) -> float:
+    try:
+        value = kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number (it is {text})") from None
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"must be from {least} to {most} (it is {text})")
     return value
 
 

@@ -111,13 +111,16 @@ def test_only_the_first_of_several_pictures_is_colorized_and_this_is_told(tmp_pa
 def test_sizes_are_checked_before_memory_is_taken(
     tmp_path: Path, colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    Image.new("L", (9_000, 10)).save(tmp_path / "half.png")
+    with pytest.raises(PhotoError, match=r"^18000 × 10, but WEBP holds at most 16,383"):
+        colorize_file(colorizer, tmp_path / "half.png", tmp_path / "b.webp", Look(compare=True))
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     (tmp_path / "bomb.png").write_bytes(png(60_000, 60_000, 8, 0, b""))
-    (tmp_path / "wide.png").write_bytes(png(9_000, 10, 8, 0, b""))
-    with pytest.raises(PhotoError, match="more than 178,000,000|60000"):
+    (tmp_path / "wide.png").write_bytes(png(18_000, 10, 8, 0, b""))
+    with pytest.raises(PhotoError, match=r"more than 178,000,000|60000"):
         colorize_file(colorizer, tmp_path / "bomb.png", tmp_path / "b.png")
-    with pytest.raises(PhotoError, match="^18000 × 20, but WEBP holds at most 16,383"):
-        colorize_file(colorizer, tmp_path / "wide.png", tmp_path / "b.webp", Look(compare=True))
+    with pytest.raises(PhotoError, match=r"^18000 × 10, but WEBP holds at most 16,383"):
+        colorize_file(colorizer, tmp_path / "wide.png", tmp_path / "b.webp")
 
 
 def test_names_as_long_as_a_disk_takes_them(tmp_path: Path, colorizer: Colorizer) -> None:

@@ -68,7 +68,7 @@ def test_named_twice_it_is_colorized_once() -> None:
 
 def test_a_broken_link_is_named() -> None:
     Path("a.png").symlink_to("gone.png")
-    with pytest.raises(ChromascapeError, match="^a.png: no such file: a broken link$"):
+    with pytest.raises(ChromascapeError, match=r"^a.png: no such file: a broken link$"):
         planned("a.png")
 
 
@@ -105,5 +105,5 @@ def test_names_that_differ_only_by_a_kept_suffix_stay_apart() -> None:
     touch("in/a.png", "in/a.jpg", "in/a.jpeg")
     assert sorted(planned("in").values()) == ["out/a.jpeg", "out/a.jpg", "out/a.png"]
     touch("in/a.gif")
-    with pytest.raises(ChromascapeError, match="in/a.png and in/a.gif would both become out/a.png"):
+    with pytest.raises(ChromascapeError, match=r"in/a.png and in/a.gif would both become out/a.png"):
         planned("in")

@@ -115,7 +115,7 @@ def test_a_mode_without_conversion_is_a_photo_error(monkeypatch: pytest.MonkeyPa
         raise ValueError("no way\nfrom here")
 
     monkeypatch.setattr(Image.Image, "convert", fail)
-    with pytest.raises(PhotoError, match="^no way from here$"):
+    with pytest.raises(PhotoError, match=r"^no way from here$"):
         photo.rows(WHOLE)
 
 

@@ -73,11 +73,11 @@ def colorize_file(colorizer: Colorizer, source: Path, target: Path, look: Look =
     """
     name = SUFFIXES[target.suffix.lower()]
     image = reading.open_photo(read_bytes(source))
-    wide = 2 if look.compare else 1
-    check_size(name, *(wide * side for side in image.size))
-    notes = _notes(image, name)
+    check_size(name, *image.size)
+    notes, wide = _notes(image, name), 2 if look.compare else 1
     about, shape = metadata(image), image.size
     photo = Pixels(image)
+    check_size(name, wide * photo.width, photo.height)
     if photo.image is not image:  # turned
         about = metadata(image, turned=(photo.width, photo.height) != shape)
         image.close()
