@@ -75,12 +75,12 @@ def colorize_file(colorizer: Colorizer, source: Path, target: Path, look: Look =
     image = reading.open_photo(read_bytes(source))
     check_size(name, *image.size)
     notes, wide = _notes(image, name), 2 if look.compare else 1
-    about, shape = metadata(image), image.size
+    shape = image.size
     photo = Pixels(image)
     check_size(name, wide * photo.width, photo.height)
-    if photo.image is not image:  # turned
-        about = metadata(image, turned=(photo.width, photo.height) != shape)
-        image.close()
+    about = metadata(image, turned=(photo.width, photo.height) != shape)
+    if photo.image is not image:
+        image.close()  # a turned copy has taken its place
     strips: Iterator[Strip] = colorizer.strips(photo, look.rendering, look.saturation)
     if look.compare:
         strips = map(_beside_gray, strips)
