@@ -46,6 +46,11 @@ def colorize(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     return lambda *arguments: main(["colorize", *map(str, arguments), "--model", str(model)])
 
 
+@pytest.fixture
+def by(model: Path) -> str:
+    return f" by the model in {model}"
+
+
 def gray_photo(path: Path | str, seed: int = 0, width: int = 60, height: int = 50) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,12 +68,12 @@ def is_colored(path: Path | str, size: tuple[int, int] = (60, 50), kind: str = "
     return colorfulness(np.asarray(picture)) > 5
 
 
-def test_one_photo_into_a_file(colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_photo_into_a_file(colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], by: str) -> None:
     gray_photo("gray.png")
     assert colorize("gray.png", "-o", "new/color.png") == 0
     assert is_colored("new/color.png")
     assert files_in(".") == ["gray.png", "new/color.png"]
-    assert capsys.readouterr().out == "1 colorized into new/color.png\n"
+    assert capsys.readouterr().out == f"1 colorized into new/color.png{by}\n"
 
 
 def test_one_photo_into_a_folder_keeps_its_name(colorize: Callable[..., int]) -> None:
@@ -79,7 +84,7 @@ def test_one_photo_into_a_folder_keeps_its_name(colorize: Callable[..., int]) ->
 
 
 def test_several_photos_keep_their_stems_and_formats(
-    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], by: str
 ) -> None:
     kinds = {"a.png": "PNG", "b.jpg": "JPEG", "c.webp": "WEBP", "d.tiff": "TIFF", "e.JPEG": "JPEG", "f.tif": "TIFF"}
     for name in kinds:
@@ -87,7 +92,7 @@ def test_several_photos_keep_their_stems_and_formats(
     assert colorize(*(f"in/{name}" for name in kinds), "-o", "out") == 0
     assert files_in("out") == sorted(kinds)
     assert all(is_colored(f"out/{name}", kind=kind) for name, kind in kinds.items())
-    assert capsys.readouterr().out == "6 colorized into out\n"
+    assert capsys.readouterr().out == f"6 colorized into out{by}\n"
 
 
 def test_where_nothing_was_trained_the_shipped_model_colorizes(
@@ -105,6 +110,71 @@ def test_the_vivid_rendering_is_more_colorful(colorize: Callable[..., int]) -> N
     assert colorize("a.png", "-o", "faithful") == colorize("a.png", "-o", "vivid", "--vivid") == 0
     faithful, vivid = (np.asarray(Image.open(f"{folder}/a.png")) for folder in ("faithful", "vivid"))
     assert colorfulness(faithful) < colorfulness(vivid)
+
+
+def test_style_is_the_same_as_vivid_and_saturation_a_factor(colorize: Callable[..., int]) -> None:
+    gray_photo("a.png")
+    flags = {"one": ["--vivid"], "two": ["--style", "vivid"], "none": ["--saturation", "0"], "plain": []}
+    for folder, more in flags.items():
+        assert colorize("a.png", "-o", folder, *more) == 0
+    one, two, none, plain = (np.asarray(Image.open(f"{folder}/a.png")) for folder in flags)
+    np.testing.assert_array_equal(one, two)
+    assert colorfulness(none) < 1 < colorfulness(plain) < colorfulness(one)
+
+
+def test_compare_writes_gray_and_color_side_by_side(colorize: Callable[..., int]) -> None:
+    gray_photo("a.png")
+    assert colorize("a.png", "-o", "out", "--compare") == 0
+    pair = np.asarray(Image.open("out/a.png"))
+    assert pair.shape == (50, 120, 3)
+    assert colorfulness(pair[:, :60]) < 1 < colorfulness(pair[:, 60:])
+
+
+def test_a_file_of_another_format_is_a_file(colorize: Callable[..., int]) -> None:
+    gray_photo("a.png")
+    assert colorize("a.png", "-o", "b.bmp") == 0
+    assert is_colored("b.bmp", kind="BMP")
+
+
+def test_notes_are_told_and_are_no_failures(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], by: str
+) -> None:
+    Image.new("RGBA", (40, 30), (90, 90, 90, 100)).save("a.png")
+    Path("in").mkdir()
+    gray_photo("in/b.png")
+    Path("in/link").symlink_to(".")
+    assert colorize("a.png", "in", "-o", "out", "--recursive") == 0
+    assert colorize("a.png", "-o", "c.jpg") == 0
+    said = capsys.readouterr()
+    assert "note: in/link: a link to a folder, which is not followed: name it as an input\n" in said.err
+    assert "note: a.png: JPEG holds no transparency: what is transparent becomes white\n" in said.err
+    assert said.out == f"2 colorized into out{by}\n1 colorized into c.jpg{by}\n"
+
+
+def test_a_closed_folder_is_a_failure(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Told of by the listing, which is simulated, as root may read everything."""
+    gray_photo("in/a.png")
+    Path("in/closed").mkdir()
+    monkeypatch.setattr("chromascape.colorizing.plan.list_files", lambda folder: ["a.png", "closed"])
+    assert colorize("in", "-o", "out", "--recursive") == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("error: in/closed: this folder can't be read: check its permissions\n")
+    assert said.out == f"1 colorized into out{by}, 1 failed\n"
+
+
+def test_colorizing_loads_nothing_that_it_does_not_need(model: Path, tmp_path: Path) -> None:
+    gray_photo(tmp_path / "a.png")
+    code = f"""
+import sys
+from chromascape.cli import main
+assert main(["colorize", "a.png", "--model", {str(model)!r}]) == 0
+heavy = {{"mlflow", "pandas", "great_expectations", "skimage", "scipy", "joblib", "matplotlib"}}
+print(sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.endswith("\n[]\n")
 
 
 @pytest.mark.parametrize("name", ["a.bmp", "a.gif", "a.ppm", "a.jp2"])
@@ -147,18 +217,18 @@ def test_a_folder_named_like_a_photo_is_a_folder(colorize: Callable[..., int]) -
 
 
 def test_outputs_that_exist_are_skipped_and_overwrite_replaces_them(
-    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], by: str
 ) -> None:
     for name in ("a.png", "b.png"):
         gray_photo(f"in/{name}")
     Path("out").mkdir()
     Path("out/a.png").write_text("mine")
     assert colorize("in", "-o", "out") == 0
-    said = "1 colorized into out, 1 skipped because the output exists (--overwrite replaces it)\n"
+    said = f"1 colorized into out{by}, 1 skipped because the output exists (--overwrite replaces it)\n"
     assert capsys.readouterr().out == said
     assert Path("out/a.png").read_text() == "mine"
     assert colorize("in", "-o", "out", "--overwrite") == 0
-    assert capsys.readouterr().out == "2 colorized into out\n"
+    assert capsys.readouterr().out == f"2 colorized into out{by}\n"
     assert is_colored("out/a.png")
 
 
@@ -170,7 +240,7 @@ def test_colorizing_again_gives_the_same_bytes(colorize: Callable[..., int]) -> 
 
 
 def test_bad_photos_are_reported_and_the_rest_go_on(
-    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], by: str
 ) -> None:
     for name in ("a.png", "z.png"):
         gray_photo(f"in/{name}")
@@ -181,7 +251,7 @@ def test_bad_photos_are_reported_and_the_rest_go_on(
     assert colorize("in", "-o", "out") == 1
     said = capsys.readouterr()
     assert files_in("out") == ["a.png", "z.png"]
-    assert said.out == "2 colorized into out, 3 failed\n"
+    assert said.out == f"2 colorized into out{by}, 3 failed\n"
     lines = [line for line in said.err.splitlines() if line.startswith("error: ")]
     assert [line.split(": ")[1] for line in lines] == ["in/cut.png", "in/empty.jpg", "in/text.png"]
     assert lines[1] == "error: in/empty.jpg: the file is empty"
@@ -193,7 +263,7 @@ def test_a_folder_of_many_photos_is_not_silent_in_a_log(
 ) -> None:
     for number in range(4):
         gray_photo(f"in/{number}.png")
-    monkeypatch.setattr(Colorizer, "colorize", clock.slow(Colorizer.colorize, 25))
+    monkeypatch.setattr(Colorizer, "strips", clock.slow(Colorizer.strips, 25))
     assert colorize("in", "-o", "out") == 0
     assert clock.lines == [(50, "colorize: 3 of 4 photos")]
 
@@ -208,7 +278,7 @@ def test_a_pipe_is_reported_and_not_waited_for(
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_piece(
-    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     gray_photo("a.png")
 
@@ -220,7 +290,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_piece(
     assert colorize("a.png", "-o", "out") == 1
     said = capsys.readouterr()
     assert "error: a.png: " in said.err and "No space left on device; free some space on this disk" in said.err
-    assert said.out == "0 colorized into out, 1 failed\n"
+    assert said.out == f"0 colorized into out{by}, 1 failed\n"
     assert files_in("out") == []
 
 
@@ -388,8 +458,12 @@ def test_errors_of_the_program_itself_are_not_hidden(
         (["colorize"], "IN"),
         (["paint"], "'paint'"),
         (["colorize", "a.png", "-o", "out", "--fast"], "--fast"),
+        (["colorize", "a.png", "--saturation", "nan"], "--saturation: must be from 0 to 10 (it is nan)"),
+        (["colorize", "a.png", "--saturation", "much"], "--saturation: must be a number (it is much)"),
+        (["colorize", "a.png", "--jobs", "0"], "--jobs: must be from 1 to 256 (it is 0)"),
+        (["colorize", "a.png", "--style", "loud"], "--style: invalid choice: 'loud'"),
     ],
-    ids=["none", "no input", "unknown command", "unknown flag"],
+    ids=["none", "no input", "unknown command", "unknown flag", "nan", "text", "no jobs", "unknown style"],
 )
 def test_a_wrong_command_line_is_exit_code_2(
     capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
@@ -405,7 +479,7 @@ def test_a_wrong_command_line_is_exit_code_2(
     [
         (["--version"], f"chromascape {__version__}\n"),
         (["--help"], "usage: chromascape [-h] [--version] COMMAND"),
-        (["colorize", "--help"], "a file for one photo, else a folder; made where it is missing"),
+        (["colorize", "--help"], "a file for one photo (its suffix names the format), else a folder;"),
     ],
     ids=" ".join,
 )

@@ -57,6 +57,16 @@ def test_atomic_write_that_writes_nothing_keeps_what_was_there(tmp_path: Path) -
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.parametrize("name", ["n" * 255, "ö" * 127, "a" * 201])
+def test_atomic_write_takes_any_name_that_the_disk_takes(tmp_path: Path, name: str) -> None:
+    with atomic_write(tmp_path / name) as one, atomic_write(tmp_path / (name[:-1] + "m")) as two:
+        assert one != two
+        one.write_text("one")
+        two.write_text("two")
+    assert (tmp_path / name).read_text() == "one"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_atomic_folder_replaces_the_whole_folder_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "lab"
     with atomic_folder(path) as beside:

@@ -30,6 +30,7 @@ WHOLE = {
     "test_golden",
     "test_dvc_views",
     "test_docs",
+    "test_using",
 }
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 HOME = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|Users)/(?!me/)|\b[A-Z]:\\Users\\")  # /home/me is an example

@@ -4,7 +4,9 @@ import itertools
 import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +17,7 @@ from conftest import Clock
 
 from chromascape import parallel, workers
 from chromascape.errors import ChromascapeError
-from chromascape.parallel import ProgressBar, in_parallel, with_progress
+from chromascape.parallel import ProgressBar, in_parallel, in_threads, with_progress
 
 
 def double(number: int) -> int:
@@ -25,6 +27,37 @@ def double(number: int) -> int:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_results_come_in_the_order_of_the_arguments(jobs: int) -> None:
     assert list(in_parallel(double, ((number,) for number in range(20)), jobs, 20, "double")) == list(range(0, 40, 2))
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_threads_give_results_in_order_and_take_values_little_ahead(jobs: int) -> None:
+    taken = 0
+
+    def values() -> Iterator[int]:
+        nonlocal taken
+        for number in range(1, 101):
+            taken = number
+            yield number
+
+    results = in_threads(lambda number: (2 * number, threading.get_ident()), values(), jobs)
+    assert next(results)[0] == 2 and taken <= 2 * jobs
+    doubled, threads = zip(*results, strict=True)
+    assert list(doubled) == list(range(4, 202, 2))
+    assert (threading.get_ident() in threads) == (jobs == 1)
+
+
+def test_when_a_thread_fails_nothing_more_begins() -> None:
+    begun: list[int] = []
+
+    def work(number: int) -> int:
+        begun.append(number)
+        if number == 1:
+            raise ValueError("one")
+        return number
+
+    with pytest.raises(ValueError, match="one"):
+        list(in_threads(work, range(100), 2))
+    assert len(begun) < 10
 
 
 def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

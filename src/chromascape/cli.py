@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,6 @@ from chromascape.errors import ChromascapeError, explain_os_error
 
 TRAINED = Path("models/colorizer")
 SAMPLE = Path("data/sample")
-WRITABLE = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,23 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="chromascape", description="Learn to colorize photos, and colorize them.")
     parser.add_argument("--version", action="version", version=f"chromascape {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    colorize = commands.add_parser("colorize", help="colorize photos", description="Colorize photos of any size.")
-    colorize.add_argument("inputs", nargs="+", type=Path, metavar="IN", help="photos, or folders of photos")
-    colorize.add_argument(
-        "-o", "--output", default=Path("colorized"), type=Path, metavar="OUT",
-        help="a file for one photo, else a folder; made where it is missing (%(default)s)",
-    )  # fmt: skip
-    colorize.add_argument(
-        "--model", type=Path, metavar="DIR",
-        help="trained model (models/colorizer where you have trained one, else the one that comes with Chromascape)",
-    )  # fmt: skip
-    colorize.add_argument(
-        "--vivid", action="store_true", help="as colorful as photos are, not as close to the truth as can be"
-    )
-    colorize.add_argument("--device", default="auto", metavar="D", help="auto, cuda, mps or cpu (%(default)s)")
-    colorize.add_argument("--recursive", action="store_true", help="take folders inside folders too, keeping the tree")
-    colorize.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
-    colorize.set_defaults(run=_colorize)
+    _add_colorize(commands)
     check = commands.add_parser(
         "check", help="name what would stop `dvc repro` or have it wait for ever, before it starts",
         description="Check params.yaml, every file of data.dir, and that the MLflow server answers where "
@@ -77,105 +59,85 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    colorize = commands.add_parser("colorize", help="colorize photos", description="Colorize photos of any size.")
+    add = colorize.add_argument
+    add("inputs", nargs="+", metavar="IN", help="photos, folders of photos, and patterns such as 'scans/*.tif'")
+    place = "a file for one photo (its suffix names the format), else a folder; made where it is missing (%(default)s)"
+    add("-o", "--output", default=Path("colorized"), type=Path, metavar="OUT", help=place)
+    which = "trained model (models/colorizer where you have trained one, else the one that comes with Chromascape)"
+    add("--model", type=Path, metavar="DIR", help=which)
+    style = "close to the truth, or as colorful as photos are (%(default)s)"
+    add("--style", choices=("faithful", "vivid"), default="faithful", help=style)
+    add("--vivid", action="store_true", help="the same as --style vivid")
+    add("--saturation", type=_saturation, default=1.0, metavar="S", help="factor on the colors, 0 to 10 (%(default)s)")
+    add("--compare", action="store_true", help="write gray and color side by side")
+    add("--recursive", action="store_true", help="take folders inside folders too, keeping the tree")
+    add("--overwrite", action="store_true", help="replace outputs that exist; else they are skipped")
+    add("--jobs", type=_jobs, default=1, metavar="N", help="photos at a time, each with its own memory (%(default)s)")
+    add("--device", default="auto", metavar="D", help="auto, cuda, mps or cpu (%(default)s)")
+    colorize.set_defaults(run=_colorize)
+
+
+def _saturation(text: str) -> float:
+    return _number(text, float, 0, 10)
+
+
+def _jobs(text: str) -> int:
+    return int(_number(text, int, 1, 256))
+
+
+def _number(text: str, kind: type[float], least: float, most: float) -> float:
+    try:
+        value = kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number (it is {text})") from None
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"must be from {least} to {most} (it is {text})")
+    return value
+
+
 def _colorize(options: argparse.Namespace) -> int:
     """Colorize every input; a bad one is reported and the rest go on. Returns 1 where any failed."""
     from tqdm import tqdm
 
-    jobs = _plan(options.inputs, options.output, options.recursive)
+    from chromascape.colorizing.plan import make_plan
+
+    plan = make_plan(options.inputs, options.output, options.recursive)
+    todo = [pair for pair in plan.pairs if options.overwrite or not pair[1].exists()]
+    skipped = len(plan.pairs) - len(todo)
+    from chromascape.colorizing.batch import Look, colorize_files
     from chromascape.colorizing.colorizer import SHIPPED, Colorizer
     from chromascape.files import clean_leftovers
     from chromascape.parallel import with_progress
-    from chromascape.photos.source import PhotoError
 
     clean_leftovers(TRAINED.parent)  # a training that was killed while it replaced the model left it aside
     model = options.model or (TRAINED if TRAINED.exists() else SHIPPED)
     colorizer = Colorizer.load(model, options.device)
-    rendering = "vivid" if options.vivid else "faithful"
-    done = skipped = failed = 0
-    for source, target in with_progress(jobs, len(jobs), "colorize"):
-        if target.exists() and not options.overwrite:
-            skipped += 1
-            continue
-        try:
-            _colorize_one(colorizer, source, target, rendering)
-            done += 1
-        except (PhotoError, OSError, ValueError) as error:  # ValueError: a picture that the format can't hold
-            reason = explain_os_error(error) if isinstance(error, OSError) else str(error)
-            tqdm.write(f"error: {source}: {reason}", file=sys.stderr)
-            failed += 1
-    by = " by the model that comes with Chromascape" if model == SHIPPED else ""
-    parts = [f"{done} colorized into {options.output}{by}"]
+    look = Look("vivid" if options.vivid else options.style, options.saturation, options.compare)
+    _tell_left_out(plan.closed, plan.links)
+    done, failed = 0, len(plan.closed)
+    outcomes = colorize_files(colorizer, todo, look, options.jobs)
+    for outcome in with_progress(outcomes, len(todo), "colorize"):
+        if outcome.error:
+            tqdm.write(f"error: {outcome.source}: {outcome.error}", file=sys.stderr)
+        for note in outcome.notes:
+            tqdm.write(f"note: {outcome.source}: {note}", file=sys.stderr)
+        failed += bool(outcome.error)
+        done += not outcome.error
+    by = "the model that comes with Chromascape" if model == SHIPPED else f"the model in {model}"
+    parts = [f"{done} colorized into {options.output} by {by}"]
     parts += [f"{skipped} skipped because the output exists (--overwrite replaces it)"] * bool(skipped)
     parts += [f"{failed} failed"] * bool(failed)
     print(", ".join(parts))
     return 1 if failed else 0
 
 
-def _colorize_one(colorizer, source: Path, target: Path, rendering: str) -> None:  # type: ignore[no-untyped-def]
-    from chromascape.files import atomic_write
-    from chromascape.photos import reading
-    from chromascape.photos.source import read_bytes
-
-    picture = colorizer.colorize(reading.open_photo(read_bytes(source)), rendering)
-    formats = {".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
-    with atomic_write(target) as temporary:
-        picture.save(temporary, formats.get(target.suffix.lower(), "JPEG"), quality=95)
-
-
-def _plan(inputs: list[Path], output: Path, recursive: bool) -> list[tuple[Path, Path]]:
-    """Which file becomes which: inside folders every image by its extension keeps its relative path and stem."""
-    from chromascape.photos.reading import EXTENSIONS
-    from chromascape.photos.source import list_files
-
-    known = set().union(*EXTENSIONS.values())
-    one_file = output.suffix.lower() in WRITABLE and not output.is_dir()
-    if one_file and (len(inputs) > 1 or inputs[0].is_dir()):
-        raise ChromascapeError(f"{output}: name a folder for more than one photo")
-    plan: list[tuple[Path, Path]] = []
-    outputs = _real(output)
-    for source in inputs:
-        if source.is_dir():
-            names = [name for name in list_files(source) if recursive or "/" not in name]
-            names = [name for name in names if Path(name).suffix.lower() in known]
-            # Where the outputs lie inside the inputs, they are not colorized again.
-            if not _real(source).is_relative_to(outputs):
-                names = [name for name in names if not _real(source / name).is_relative_to(outputs)]
-            if not names:
-                more = "" if recursive else "; --recursive looks into its folders"
-                raise ChromascapeError(f"{source}: no photos in this folder{more}")
-            plan += [(source / name, _target(output / name)) for name in names]
-        elif source.exists():
-            plan.append((source, output if one_file else _target(output / source.name)))
-        else:
-            raise ChromascapeError(f"{source}: no such file")
-    return _check_plan(plan)
-
-
-def _check_plan(plan: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
-    """No photo may be written over another one or over itself."""
-    taken: dict[Path, Path] = {}
-    inputs = {_real(source): source for source, _ in plan}
-    for source, target in plan:
-        replaced = inputs.get(_real(target))
-        if replaced is not None:
-            whose = "its own colors" if replaced == source else f"those of {source}"
-            raise ChromascapeError(f"{replaced}: would be replaced by {whose}: choose another output folder")
-        if target in taken:
-            raise ChromascapeError(
-                f"{source} and {taken[target]} would both become {target}: colorize them into different folders"
-            )
-        taken[target] = source
-    return plan
-
-
-def _real(path: Path) -> Path:
-    """The path without links. `Path.resolve` fails on some Pythons at a link to itself."""
-    return Path(os.path.realpath(path))
-
-
-def _target(path: Path) -> Path:
-    """The same name, with an extension that can be written: PNG for those that can't."""
-    return path if path.suffix.lower() in WRITABLE else path.with_suffix(".png")
+def _tell_left_out(closed: list[Path], links: list[Path]) -> None:
+    for path in closed:
+        print(f"error: {path}: this folder can't be read: check its permissions", file=sys.stderr)
+    for path in links:
+        print(f"note: {path}: a link to a folder, which is not followed: name it as an input", file=sys.stderr)
 
 
 def _check(options: argparse.Namespace) -> int:

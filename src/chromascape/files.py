@@ -112,7 +112,10 @@ def _clean_once(folder: Path) -> None:
 
 
 def _part(path: Path, kind: str) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{kind}.part")
+    name = path.name
+    if kind == "new" and len(os.fsencode(name)) > 200:  # a disk's names end at 255 bytes
+        name = f"{name[:40]}~{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+    return path.with_name(f".{name}.{os.getpid()}.{kind}.part")
 
 
 def is_alive(process: int) -> bool:

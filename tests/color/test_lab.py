@@ -231,3 +231,28 @@ def test_luma_is_scikit_images_and_not_lightness(photo: np.ndarray) -> None:
     exact = lab.rgb_to_lab(photo)
     np.testing.assert_allclose(lab.luma(exact), 100 * skimage.color.rgb2gray(photo), atol=0.5)
     assert np.abs(lab.luma(exact) - exact[..., 0]).mean() > 2
+
+
+def test_lightness_of_every_kind_of_array_is_that_of_lab() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    expected = lab.rgb_to_lab(pixels)
+    for values in (pixels, pixels.astype(np.uint16) * 257, pixels / 255, (pixels / 255).astype(np.float32)):
+        np.testing.assert_allclose(lab.lightness(values), expected[..., 0], atol=1e-3)
+        np.testing.assert_allclose(lab.luma_of_levels(values), lab.luma(expected), atol=1e-3)
+        gray = np.stack([pixels[..., 1]] * 3, axis=-1)
+        np.testing.assert_allclose(lab.lightness(values[..., 1]), lab.rgb_to_lab(gray)[..., 0], atol=1e-3)
+        np.testing.assert_allclose(lab.luma_of_levels(values[..., 1]), lab.luma(lab.rgb_to_lab(gray)), atol=1e-3)
+        assert lab.lightness(values).dtype == lab.luma_of_levels(values).dtype == np.float32
+
+
+def test_lightness_of_16_bits_tells_neighbours_apart() -> None:
+    levels = np.arange(65536, dtype=np.uint16)[None]
+    assert (np.diff(lab.lightness(levels)[0]) > 0).mean() > 0.99
+    assert lab.lightness(levels)[0, [0, -1]] == pytest.approx([0, 100], abs=1e-4)
+
+
+def test_levels_are_those_of_rgb_before_rounding() -> None:
+    colors = np.random.default_rng(0).uniform((0, -60, -60), (100, 60, 60), (50, 3))
+    levels = lab.lab_to_levels(colors)
+    assert levels.min() >= 0 and levels.max() <= 1
+    np.testing.assert_array_equal(np.rint(levels * 255), lab.lab_to_rgb(colors))

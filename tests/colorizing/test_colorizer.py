@@ -1,9 +1,12 @@
 """Weights saved and loaded, and photos of every size and mode colorized."""
 
+import doctest
 import hashlib
 import io
 import json
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from torch import Tensor, nn
 from chromascape.color import lab
 from chromascape.color.metrics import colorfulness
 from chromascape.colorizing import colorizer as module
+from chromascape.colorizing import fullsize
 from chromascape.colorizing.colorizer import Colorizer, save
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import NETWORKS, build_network
@@ -115,27 +119,98 @@ def test_photos_of_every_mode_keep_their_size_and_lightness(lively: Colorizer, p
         picture = Image.fromarray(photo).convert(mode)
     assert picture.mode == mode
     colored = lively.colorize(picture)
-    assert colored.mode == "RGB" and colored.size == gray.size
+    assert colored.mode == ("RGBA" if mode in ("RGBA", "LA") else "RGB") and colored.size == gray.size
+    colored = colored.convert("RGB")
     expected = np.asarray(reading.to_rgb(picture.copy()))
     assert np.abs(gray_levels(colored) - gray_levels(expected)).max() < 1
     if mode != "1":  # black and white have no color
         assert colorfulness(np.asarray(colored)) > 5
 
 
-def test_transparent_parts_become_white(lively: Colorizer, photo: np.ndarray) -> None:
-    picture = Image.fromarray(photo).convert("RGBA")
-    picture.paste((0, 0, 0, 0), (0, 0, 40, 40))
-    colored = np.asarray(lively.colorize(picture))
-    assert colored[:40, :40].min() >= 250
-    assert colored[50:].mean() < 240
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparency_is_kept_and_the_network_sees_it_on_white(photo: np.ndarray, mode: str) -> None:
+    picture = Image.fromarray(photo).convert(mode)
+    alpha = np.full((144, 160), 255, np.uint8)
+    alpha[:40, :40], alpha[100:, 100:] = 0, 77
+    picture.putalpha(Image.fromarray(alpha))
+    picture.paste(0, (0, 0, 40, 40), None)
+    network = Constant(0.6, 0.6)
+    colored = Colorizer(network, "unet", 144).colorize(picture)
+    expected = np.asarray(picture.getchannel("A"))
+    assert set(np.unique(expected)) == {0, 77, 255}
+    np.testing.assert_array_equal(np.asarray(colored.getchannel("A")), expected)
+    seen = network.seen[0][0, 0].numpy()
+    assert (seen[:40, :40] == 1).all() and seen[50:].mean() < 0.8
 
 
 def test_gray_and_color_arrays_of_both_shapes(lively: Colorizer, photo: np.ndarray) -> None:
     gray = np.asarray(Image.fromarray(photo).convert("L"))
     from_gray, from_rgb = lively.colorize(gray), lively.colorize(np.stack([gray] * 3, axis=-1))
-    np.testing.assert_array_equal(np.asarray(from_gray), np.asarray(from_rgb))
-    np.testing.assert_array_equal(np.asarray(from_gray), np.asarray(lively.colorize(Image.fromarray(gray))))
-    assert from_gray.size == (160, 144)
+    assert from_gray.shape == (144, 160, 3) and from_gray.dtype == np.uint8
+    np.testing.assert_array_equal(from_gray, from_rgb)
+    np.testing.assert_array_equal(from_gray, np.asarray(lively.colorize(Image.fromarray(gray))))
+
+
+@pytest.mark.parametrize(("dtype", "top"), [(np.uint16, 65535), (np.float32, 1), (np.float64, 1), (np.float16, 1)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_arrays_of_other_types_give_the_same_colors_in_their_own_type(
+    lively: Colorizer, photo: np.ndarray, dtype: Any, top: int, channels: int
+) -> None:
+    levels = photo if channels == 3 else photo[..., 1]
+    deep = lively.colorize((levels / 255 * top).round(12 if top == 1 else 0).astype(dtype))
+    assert deep.dtype == (dtype if top > 1 else np.float32) and deep.shape == photo.shape
+    difference = np.asarray(deep, float) / top * 255 - lively.colorize(levels)
+    assert np.abs(difference).mean() < 0.4 and np.abs(difference).max() < 2
+
+
+def test_sixteen_bits_are_finer_than_eight(lively: Colorizer) -> None:
+    """A slow gradient over four 8-bit levels stays a gradient."""
+    gradient = np.broadcast_to(np.linspace(30_000, 31_000, 200).astype(np.uint16), (100, 200))
+    green = lively.colorize(np.ascontiguousarray(gradient))[50, :, 1]
+    assert len(np.unique(green)) > 100
+
+
+def test_a_batch_gives_what_its_photos_give_alone(lively: Colorizer, photo: np.ndarray) -> None:
+    image = Image.fromarray(photo[:100])
+    first, second = lively.colorize_batch([photo, image], "vivid", saturation=0.5)
+    np.testing.assert_array_equal(first, lively.colorize(photo, "vivid", 0.5))
+    assert second.tobytes() == lively.colorize(image, "vivid", 0.5).tobytes()
+    assert lively.colorize_batch([]) == []
+
+
+def test_saturation_is_a_factor_on_the_colors(lively: Colorizer, photo: np.ndarray) -> None:
+    full, half, none = (lab.rgb_to_lab(lively.colorize(photo, saturation=factor)) for factor in (1, 0.5, 0))
+    assert np.abs(none[..., 1:]).max() < 1
+    assert np.abs(half[..., 1:]).mean() == pytest.approx(np.abs(full[..., 1:]).mean() / 2, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"rendering": "loud"}, "rendering: 'loud' is none of faithful, vivid"),
+        ({"saturation": -1}, "saturation: must be from 0 to 10"),
+        ({"saturation": float("nan")}, "saturation: must be from 0 to 10"),
+    ],
+)
+def test_wrong_options_are_named(lively: Colorizer, photo: np.ndarray, options: dict[str, Any], named: str) -> None:
+    with pytest.raises(ChromascapeError, match=named):
+        lively.colorize(photo, **options)
+
+
+def test_without_a_path_the_shipped_model_is_loaded_and_the_examples_run() -> None:
+    from chromascape import Colorizer as lazily
+
+    assert lazily is Colorizer
+    assert Colorizer.load(device="cpu").name == Colorizer.load(module.SHIPPED, "cpu").name
+    tried = doctest.testmod(module)
+    assert tried.attempted >= 5 and tried.failed == 0
+
+
+def test_the_package_itself_stays_light() -> None:
+    code = "import sys, chromascape; print({'torch', 'numpy', 'PIL'} & set(sys.modules)); chromascape.nothing"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "set()\n"
+    assert done.stderr.endswith("AttributeError: module 'chromascape' has no attribute 'nothing'\n")
 
 
 def test_of_color_input_only_the_lightness_is_used(lively: Colorizer) -> None:
@@ -148,15 +223,21 @@ def test_of_color_input_only_the_lightness_is_used(lively: Colorizer) -> None:
 @pytest.mark.parametrize(
     ("array", "named"),
     [
-        (np.zeros((4, 4, 3), np.float32), r"float32 \(4, 4, 3\)"),
-        (np.zeros((4, 4), np.uint16), r"uint16 \(4, 4\)"),
+        (np.full((4, 4, 3), 1.5, np.float32), "float32 from 1.5 to 1.5"),
+        (np.full((4, 4), -0.5), "float64 from -0.5 to -0.5"),
+        (np.full((4, 4), np.nan), "float64 from nan to nan"),
+        (np.zeros((4, 4), np.int32), r"int32 \(4, 4\)"),
+        (np.zeros((4, 4), bool), r"bool \(4, 4\)"),
+        ("photo.jpg", "str"),
         (np.zeros((4, 4, 4), np.uint8), r"uint8 \(4, 4, 4\)"),
         (np.zeros((1, 4, 4, 3), np.uint8), r"uint8 \(1, 4, 4, 3\)"),
         (np.zeros(4, np.uint8), r"uint8 \(4,\)"),
     ],
 )
 def test_other_arrays_are_refused_with_what_they_are(lively: Colorizer, array: np.ndarray, named: str) -> None:
-    with pytest.raises(ChromascapeError, match=r"^expected uint8 \(H, W\) or \(H, W, 3\), got " + named):
+    with pytest.raises(
+        ChromascapeError, match=r"^expected \(H, W\) or \(H, W, 3\) of uint8, uint16, or floats .* " + named
+    ):
         lively.colorize(array)
 
 
@@ -256,11 +337,11 @@ def test_strips_give_the_same_picture_as_one_piece(
 ) -> None:
     whole = np.asarray(lively.colorize(photo))
     pieces: list[int] = []
-    convert = lab.rgb_to_lab
-    monkeypatch.setattr(lab, "rgb_to_lab", lambda rgb: (pieces.append(len(rgb)), convert(rgb))[1])
-    monkeypatch.setattr(module, "STRIP_PIXELS", pixels)
+    convert = lab.lightness
+    monkeypatch.setattr(lab, "lightness", lambda rgb: (pieces.append(len(rgb)), convert(rgb))[1])
+    monkeypatch.setattr(fullsize, "STRIP_PIXELS", pixels)
     np.testing.assert_array_equal(np.asarray(lively.colorize(photo)), whole)
-    assert len(pieces) > 1 and sum(pieces) == len(photo)
+    assert len(pieces) > 2 and sum(pieces) == 2 * len(photo)  # once for the network, once for the picture
 
 
 def test_colorizing_twice_gives_the_same_bytes(lively: Colorizer, photo: np.ndarray) -> None:

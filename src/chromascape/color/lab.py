@@ -9,6 +9,9 @@ Three forms of a photo occur:
 Formulas: CIE 15:2004 for Lab, IEC 61966-2-1 for sRGB, with scikit-image's constants.
 """
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +28,7 @@ NEUTRAL_AB = NEUTRAL / LEVELS  # the same, scaled
 
 _LEVELS = np.arange(256) / 255
 _LINEAR = np.where(_LEVELS > 0.04045, ((_LEVELS + 0.055) / 1.055) ** 2.4, _LEVELS / 12.92).astype(np.float32)
+_LUMA = np.array([0.2125, 0.7154, 0.0721], np.float32)
 _FROM_LINEAR = (XYZ_FROM_RGB / WHITE[:, None]).astype(np.float32)  # linear RGB to XYZ relative to white
 _TO_LINEAR = (RGB_FROM_XYZ * WHITE).astype(np.float32)
 
@@ -42,9 +46,28 @@ def rgb_to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def lab_to_rgb(lab: Float) -> NDArray[np.uint8]:
     """Lab (..., 3) to uint8 sRGB (..., 3); what sRGB can't show is clipped (see `fit_to_srgb`)."""
+    return np.rint(lab_to_levels(lab) * 255).astype(np.uint8)
+
+
+def lab_to_levels(lab: Float) -> NDArray[np.float32]:
+    """Lab (..., 3) to sRGB (..., 3) as floats in 0..1; what sRGB can't show is clipped (see `fit_to_srgb`)."""
     linear = np.clip(_lab_to_linear(lab), 0, 1)
     encoded = np.where(linear > 0.0031308, 1.055 * linear ** np.float32(1 / 2.4) - 0.055, 12.92 * linear)
-    return np.rint(encoded * 255).astype(np.uint8)
+    return encoded.astype(np.float32)
+
+
+def lightness(values: NDArray[Any]) -> NDArray[np.float32]:
+    """L* in 0..100, (H, W), of sRGB: gray (H, W) or color (H, W, 3), as uint8, uint16, or floats in 0..1."""
+    if values.ndim == 2 and values.dtype in (np.uint8, np.uint16):
+        return _l_star(_linear_levels(values.dtype.itemsize))[values]
+    linear = _linearise(values) if values.dtype.kind == "f" else _linear_levels(values.dtype.itemsize)[values]
+    return _l_star(linear if values.ndim == 2 else linear @ _FROM_LINEAR[1])
+
+
+def luma_of_levels(values: NDArray[Any]) -> NDArray[np.float32]:
+    """`luma` of the same arrays that `lightness` takes: (H, W) in 0..100."""
+    scaled = values.astype(np.float32) / np.float32(1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max)
+    return np.asarray(100 * (scaled if values.ndim == 2 else scaled @ _LUMA), np.float32)
 
 
 def fit_to_srgb(lab: Float) -> NDArray[np.float32]:
@@ -73,7 +96,7 @@ def luma(lab: Float) -> NDArray[np.float32]:
     It is no L*: a weighted sum of sRGB's levels (ITU-R BT.709), which lies up to 15 away. Only the network that the
     project grew from takes it for one.
     """
-    return (lab_to_rgb(lab) @ np.array([0.2125, 0.7154, 0.0721], np.float32)) * np.float32(100 / 255)
+    return (lab_to_rgb(lab) @ _LUMA) * np.float32(100 / 255)
 
 
 def quantise(lab: Float) -> NDArray[np.uint8]:
@@ -108,6 +131,24 @@ def unscale_ab(scaled: Float) -> NDArray[np.float32]:
 def join(lightness: Float, ab: Float) -> NDArray[np.float32]:
     """L* (..., ) and ab (..., 2) to Lab (..., 3)."""
     return np.concatenate([lightness[..., None], ab], axis=-1).astype(np.float32)
+
+
+def _l_star(y: Float) -> NDArray[np.float32]:
+    """L* of Y relative to white."""
+    f = np.where(y > 0.008856, np.cbrt(y), y * np.float32(7.787) + np.float32(16 / 116))
+    return 116 * f - 16
+
+
+def _linearise(levels: Float) -> NDArray[np.float32]:
+    """sRGB in 0..1 to linear light."""
+    levels = levels.astype(np.float32)
+    return np.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92).astype(np.float32)
+
+
+@cache
+def _linear_levels(size: int) -> NDArray[np.float32]:
+    """Linear light of each level of integers of `size` bytes."""
+    return _LINEAR if size == 1 else _linearise(np.arange(65536) / 65535)
 
 
 def _lab_to_linear(lab: Float) -> NDArray[np.float32]:

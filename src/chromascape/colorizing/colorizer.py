@@ -1,6 +1,7 @@
 """Weights and a photo of any size in, a color photo out."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,24 +17,26 @@ from torch import Tensor
 from chromascape import __version__
 from chromascape.color import lab
 from chromascape.colorizing import received
+from chromascape.colorizing.fullsize import FullSize, resize, small_lightness, strips
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import NETWORKS, build_network, predict
 from chromascape.devices import pick_device
 from chromascape.errors import ChromascapeError
 from chromascape.files import write_json
-from chromascape.photos import reading
+from chromascape.photos.pixels import Pixels, Strip, assemble
 
 FORMAT = 2  # of the folder that `save` writes; raise it when older code can't read it any more
 SHIPPED = Path(__file__).parent / "weights"  # the model that comes with the package
 Rendering = Literal["faithful", "vivid"]
-STRIP_PIXELS = 2_000_000  # full-size Lab is made in strips of about this many pixels, to bound the memory
+Picture = Image.Image | NDArray[Any]
 
 
 class Colorizer:
     """A trained network and how to use it.
 
     The network sees a photo's L* at its working size (shorter side `size` pixels); the ab that it predicts is
-    enlarged and joined to the photo's own L*, so that all detail stays and the output has the input's size.
+    enlarged along the photo's own L* (see `fullsize`) and joined to it, so that all detail stays and the output has
+    the input's size. Where a network is measured (`network_lab`), its ab is enlarged by interpolation alone.
     `renderings` are factors on the predicted ab, see `calibration`. With `luma` the network takes luma for L*, and
     so does the picture that is made of its ab.
     """
@@ -53,38 +56,74 @@ class Colorizer:
         self.luma = luma
 
     @classmethod
-    def load(cls, path: Path | str, device: str = "auto") -> "Colorizer":
+    def load(cls, path: Path | str = SHIPPED, device: str = "auto") -> "Colorizer":
         """Read weights.safetensors and config.json from a folder that `save` wrote.
 
+        Args:
+            path: such a folder; without it, the model that comes with Chromascape.
+            device: "cuda", "mps", "cpu", or "auto" for the first of these that is there.
         Raises:
-            ChromascapeError: files are missing, damaged, or of another version.
+            ChromascapeError: files are missing, damaged, or of another version; or there is no such device.
         """
         config, network = load_network(Path(path))
         where = pick_device(device, "device")
         return cls(network, config["network"], config["size"], where, config["renderings"], config["input"] == "luma")
 
-    def colorize(self, image: Image.Image | NDArray[np.uint8], rendering: Rendering = "faithful") -> Image.Image:
-        """Color for a photo of any size and mode.
+    def colorize(self, image: Picture, rendering: Rendering = "faithful", saturation: float = 1.0) -> Any:
+        """Color for a photo of any size.
 
         Args:
-            image: a Pillow image, turned upright by its EXIF orientation; or uint8 (H, W) or (H, W, 3). Of color
-                input only L* is used.
+            image: a Pillow image of any mode, which is turned upright by its EXIF orientation and converted to sRGB
+                by its color profile; or an array (H, W) or (H, W, 3), sRGB of uint8 (0..255), uint16 (0..65535) or
+                floats (0..1). Of color input only L* is used.
             rendering: "faithful", closest to the truth on average, or "vivid", as colorful as photos are.
+            saturation: a further factor on the colors' strength, 0 (gray) to 10.
         Returns:
-            8-bit RGB of the (upright) input's size.
+            Of a Pillow image an image of the upright input's size, 8-bit RGB, or RGBA where it has transparency. Of
+            an array an array (H, W, 3) of its type (floats: float32).
         Raises:
-            ChromascapeError: an array of another shape or type.
+            ChromascapeError: an array of another shape, type or range; an unknown rendering or saturation.
             source.PhotoError: the image can't be decoded.
+
+        >>> from PIL import Image
+        >>> colorizer = Colorizer.load()
+        >>> colorizer.colorize(Image.new("L", (640, 480), 128))  # doctest: +ELLIPSIS
+        <PIL.Image.Image image mode=RGB size=640x480 at 0x...>
+        >>> colorizer.colorize(np.full((48, 64), 0.5)).dtype
+        dtype('float32')
         """
-        rgb = np.asarray(reading.to_rgb(image)) if isinstance(image, Image.Image) else _rgb_array(image)
-        lightness = np.empty(rgb.shape[:2], np.float32)
-        for rows in _strips(*rgb.shape[:2]):
-            lightness[rows] = self._lightness(lab.rgb_to_lab(rgb[rows]))
-        ab = self.predict_ab(lightness, rendering)
-        colors = np.empty(rgb.shape, np.uint8)
-        for rows in _strips(*rgb.shape[:2]):
-            colors[rows] = lab.lab_to_rgb(lab.fit_to_srgb(lab.join(lightness[rows], ab[rows])))
-        return Image.fromarray(colors)
+        return self.colorize_batch([image], rendering, saturation)[0]
+
+    def colorize_batch(
+        self, images: Iterable[Picture], rendering: Rendering = "faithful", saturation: float = 1.0
+    ) -> list[Any]:
+        """`colorize` for several photos, which may differ in size and kind; all of them are held in memory.
+
+        >>> gray = np.zeros((30, 40), np.uint8)
+        >>> [picture.shape for picture in Colorizer.load().colorize_batch([gray, gray.T])]
+        [(30, 40, 3), (40, 30, 3)]
+        """
+        photos = [Pixels(image) for image in images]
+        return [_assembled(photo, self.strips(photo, rendering, saturation)) for photo in photos]
+
+    def strips(self, photo: Pixels, rendering: Rendering, saturation: float = 1.0) -> Iterator[Strip]:
+        """A photo's colors from top to bottom: rows, sRGB (h, W, 3) of the photo's dtype, and alpha (h, W) if any.
+
+        The full-size picture is never held in one piece, so that a photo of 100 megapixels takes little memory.
+        """
+        if rendering not in self.renderings:
+            raise ChromascapeError(f"rendering: {rendering!r} is none of {', '.join(sorted(self.renderings))}")
+        if not 0 <= saturation <= 10:
+            raise ChromascapeError(f"saturation: must be from 0 to 10 (it is {saturation})")
+        measure = lab.luma_of_levels if self.luma else lab.lightness
+        small = small_lightness(photo, measure, *self.working_size(photo.height, photo.width))
+        ab = self._small_ab(lab.scale_lightness(small)) * np.float32(self.renderings[rendering] * saturation)
+        colors = FullSize(ab, small, photo.height, photo.width, self.network.cell)
+        for rows in strips(photo.height, photo.width):
+            values, alpha = photo.rows(rows)
+            lightness = measure(values)
+            picture = lab.fit_to_srgb(lab.join(lightness, colors.ab(rows, lightness)))
+            yield rows, as_levels(picture, photo.dtype), alpha
 
     def network_lab(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:
         """The network's own picture of a photo, Lab (H, W, 3), made from its lightness: to be measured.
@@ -94,7 +133,7 @@ class Colorizer:
         lightness = self._lightness(photo)
         if self.network.predicts == "rgb":
             picture = lab.rgb_to_lab(_levels(self._output(self._input(lightness))))
-            return np.stack([_resize(picture[..., n], *lightness.shape) for n in range(3)], axis=-1)
+            return resize(picture, *lightness.shape)
         return lab.join(lightness, self.network_ab(lightness))
 
     def _lightness(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -112,18 +151,24 @@ class Colorizer:
 
     def network_ab(self, lightness: NDArray[np.floating]) -> NDArray[np.float32]:
         """The network's own a* and b* for L* (H, W) in 0..100, (H, W, 2) in -128..127."""
-        colors = self._output(self._input(lightness))
-        rgb = self.network.predicts == "rgb"
-        ab = lab.rgb_to_lab(_levels(colors))[..., 1:] if rgb else lab.unscale_ab(colors)
-        return np.stack([_resize(ab[..., channel], *lightness.shape) for channel in range(2)], axis=-1)
+        small = resize(lightness, *self.working_size(*lightness.shape))
+        return resize(self._small_ab(lab.scale_lightness(small)), *lightness.shape)
 
-    def _input(self, lightness: NDArray[np.floating]) -> Tensor:
-        """Scaled L* at working size on the device, (1, 1, H, W)."""
-        height, width = lightness.shape
+    def working_size(self, height: int, width: int) -> tuple[int, int]:
+        """The size at which the network sees a photo of this size."""
         scale = self.size / min(height, width)
         # A panorama is not enlarged beyond four times the working size along its longer side.
         scale = min(scale, 4 * self.size / max(height, width))
-        small = _resize(lightness, max(1, round(height * scale)), max(1, round(width * scale)))
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+    def _small_ab(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The network's a* and b* at working size, (H, W, 2), for scaled L* (H, W)."""
+        colors = self._output(torch.from_numpy(scaled)[None, None].to(self.device))
+        return lab.rgb_to_lab(_levels(colors))[..., 1:] if self.network.predicts == "rgb" else lab.unscale_ab(colors)
+
+    def _input(self, lightness: NDArray[np.floating]) -> Tensor:
+        """Scaled L* at working size on the device, (1, 1, H, W)."""
+        small = resize(lightness, *self.working_size(*lightness.shape))
         return torch.from_numpy(lab.scale_lightness(small))[None, None].to(self.device)
 
     @torch.inference_mode()
@@ -223,23 +268,16 @@ def _levels(rgb: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.rint(rgb * 255).astype(np.uint8)
 
 
-def _resize(values: NDArray[np.floating], height: int, width: int) -> NDArray[np.float32]:
-    """(H, W) to (height, width), smoothed when it gets smaller, bilinear when it gets larger."""
-    if values.shape == (height, width):
-        return values.astype(np.float32)
-    picture = Image.fromarray(values.astype(np.float32))
-    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+def as_levels(picture: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Lab (..., 3) within sRGB as sRGB (..., 3): uint8, uint16, or float32 in 0..1."""
+    if dtype == np.uint8:
+        return lab.lab_to_rgb(picture)
+    levels = lab.lab_to_levels(picture)
+    return np.rint(levels * 65535).astype(np.uint16) if dtype == np.uint16 else levels.astype(np.float32)
 
 
-def _strips(height: int, width: int) -> list[slice]:
-    """Rows of the photo in strips of about STRIP_PIXELS."""
-    rows = max(1, STRIP_PIXELS // width)
-    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
-
-
-def _rgb_array(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W) or (H, W, 3) uint8 as (H, W, 3)."""
-    shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
-    if image.dtype != np.uint8 or not shaped or not image.size:
-        raise ChromascapeError(f"expected uint8 (H, W) or (H, W, 3), got {image.dtype} {image.shape}")
-    return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
+def _assembled(photo: Pixels, colors: Iterator[Strip]) -> Any:
+    """An image of a Pillow image's strips, an array of an array's."""
+    if photo.image is None:
+        return np.concatenate([rgb for _, rgb, _ in colors])
+    return assemble(photo, colors)

@@ -13,11 +13,13 @@ class Network(nn.Module):
         predicts: "ab" (C = 2, scaled ab, see `lab`) or "rgb" (C = 3, RGB / 255).
         inits: the weights that training can start from, see `train.init`. "imagenet" fills `self.encoder`, an
             EfficientNetLite0.
+        cell: its colors are known on a grid of cells of so many pixels of the input along each side.
         multiple: H and W must be multiples of this; `networks.predict` pads and cuts.
     """
 
     predicts: ClassVar[Literal["ab", "rgb"]] = "ab"
     inits: ClassVar[tuple[str, ...]] = ("scratch",)
+    cell: ClassVar[int] = 4
     multiple: ClassVar[int] = 1
 
 

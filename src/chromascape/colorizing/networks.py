@@ -18,6 +18,7 @@ class AssignmentNetwork(Network):
     The trunk (He et al. 2016, through its second stage) has one input channel and starts from random weights.
     """
 
+    cell = 2
     multiple = 8
 
     def __init__(self) -> None:

@@ -1,0 +1,137 @@
+"""From colors at the network's working size to colors of the photo's own pixels, which stop where its L* does.
+
+Enlarged by interpolation alone, colors run over edges: they are known only on a grid of cells, each some pixels of the
+working size wide and many pixels of the photo. But within a few cells color mostly follows lightness, so that the
+difference of a pixel's L* from what the grid shows of it tells the difference of its color:
+
+    ab = enlarged(ab) + enlarged(slope) · (L* − enlarged(L* of the grid))
+
+`slope` is the least-squares slope of ab over L* in the 3 × 3 cells around, as in the guided filter (He, Sun and Tang
+2010), computed on the small grid and enlarged, as in its fast form (He and Sun 2015, arXiv:1505.00996). The colors
+that the network gave stay what they are on the scale of its grid; only what lies below that scale is added.
+`benchmarks/fullsize.py` measures it against interpolation alone.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from chromascape.photos.pixels import Pixels
+
+Float = NDArray[np.floating]
+
+STRIP_PIXELS = 500_000  # a photo is worked on in strips of about this many pixels, to bound the memory
+# Added to the variance of L* in the 3 × 3 cells: where L* varies less than by about 5, it tells nothing of color.
+NOISE = 25.0
+GAP = 3  # L* is averaged in whole blocks down to this many times the size that is wanted, and only then resampled
+
+
+def strips(height: int, width: int, multiple: int = 1) -> Iterator[slice]:
+    """Rows of a photo in strips of about STRIP_PIXELS, each but the last a multiple of rows."""
+    rows = max(1, STRIP_PIXELS // width // multiple) * multiple
+    yield from (slice(top, min(top + rows, height)) for top in range(0, height, rows))
+
+
+def resize(values: Float, height: int, width: int) -> NDArray[np.float32]:
+    """(H, W) or (H, W, C) to (height, width), smoothed when it gets smaller, bilinear when it gets larger."""
+    if values.ndim == 3:
+        return np.stack([resize(values[..., n], height, width) for n in range(values.shape[2])], axis=-1)
+    if values.shape == (height, width):
+        return values.astype(np.float32)
+    picture = Image.fromarray(np.ascontiguousarray(values, np.float32))
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def small_lightness(
+    photo: Pixels, measure: Callable[[NDArray[Any]], NDArray[np.float32]], height: int, width: int
+) -> NDArray[np.float32]:
+    """L* of a photo at the size (height, width), 0..100; transparent parts are seen on white.
+
+    Args:
+        measure: gives L* of gray (H, W) or sRGB (H, W, 3), as `lab.lightness` does.
+    """
+    block = max(1, int(min(photo.height / height, photo.width / width) / GAP))
+    parts = []
+    for rows in strips(photo.height, photo.width, block):
+        values, alpha = photo.rows(rows)
+        if alpha is not None:
+            values = _on_white(values, alpha)
+        parts.append(np.asarray(Image.fromarray(measure(values)).reduce(block)))
+    reduced = Image.fromarray(np.concatenate(parts))
+    box = (0, 0, photo.width / block, photo.height / block)  # the last blocks may be cut
+    if reduced.size == (width, height):
+        return np.asarray(reduced)
+    return np.asarray(reduced.resize((width, height), Image.Resampling.BILINEAR, box))
+
+
+class FullSize:
+    """Colors at working size, to be had for any strip of the photo.
+
+    Attributes:
+        planes: (5, h, w): ab, and the slopes of ab over L*, and the L* that they are for.
+    """
+
+    def __init__(self, ab: Float, lightness: Float, height: int, width: int, cell: int):
+        """Prepare what each strip is made of.
+
+        Args:
+            ab: at working size (h, w, 2).
+            lightness: L* at working size (h, w), 0..100.
+            height, width: of the photo.
+            cell: pixels of the working size along the side of a cell of the network's colors, see `Network.cell`.
+        """
+        self.height, self.width = height, width
+        h, w = lightness.shape
+        if height <= h or width <= w:  # nothing is enlarged
+            self.planes = resize(ab, height, width).transpose(2, 0, 1)
+            return
+        grid = (max(1, round(h / cell)), max(1, round(w / cell)))
+        coarse = resize(lightness, *grid)
+        slope = slopes(coarse, resize(ab, *grid))
+        planes = np.concatenate([ab, resize(slope, h, w), resize(coarse, h, w)[..., None]], axis=-1)
+        self.planes = np.ascontiguousarray(planes.transpose(2, 0, 1), np.float32)
+
+    def ab(self, rows: slice, lightness: Float) -> NDArray[np.float32]:
+        """a* and b* (h, W, 2) of some rows with this L* (h, W), clamped to -128..127."""
+        if len(self.planes) == 2:
+            ab = self.planes[:, rows]
+        else:
+            a, b, slope_a, slope_b, coarse = (self._enlarged(plane, rows) for plane in self.planes)
+            detail = lightness - coarse
+            ab = np.stack([a + slope_a * detail, b + slope_b * detail])
+        return np.clip(ab, -128, 127).transpose(1, 2, 0).astype(np.float32)
+
+    def _enlarged(self, plane: Float, rows: slice) -> NDArray[np.float32]:
+        """Some rows of a plane enlarged to the photo's size, the same whatever the strips are."""
+        at = (np.arange(rows.start, rows.stop) + 0.5) * len(plane) / self.height - 0.5
+        at = np.clip(at, 0, len(plane) - 1)
+        above = at.astype(int)
+        share = (at - above).astype(np.float32)[:, None]
+        lines = plane[above] * (1 - share) + plane[np.minimum(above + 1, len(plane) - 1)] * share
+        return resize(lines, len(lines), self.width)
+
+
+def slopes(lightness: Float, ab: Float) -> NDArray[np.float32]:
+    """Least-squares slope of ab (h, w, 2) over L* (h, w) in the 3 × 3 cells around, near 0 where L* is flat."""
+    light = lightness[..., None].astype(np.float64)
+    mean, mean_ab = _mean(light), _mean(ab)
+    covariance = _mean(light * ab) - mean * mean_ab
+    variance = np.maximum(_mean(light * light) - mean * mean, 0)
+    return _mean(covariance / (variance + NOISE)).astype(np.float32)
+
+
+def _mean(values: Float) -> NDArray[np.float64]:
+    """Mean of the 3 × 3 around each place of (h, w, C); edges are repeated."""
+    h, w = values.shape[:2]
+    padded = np.pad(values.astype(np.float64), ((1, 1), (1, 1), (0, 0)), mode="edge")
+    total: NDArray[np.float64] = sum(padded[y : y + h, x : x + w] for y in range(3) for x in range(3))  # type: ignore
+    return total / 9
+
+
+def _on_white(values: NDArray[Any], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """8-bit gray or color as it is seen on white."""
+    share = (alpha / np.float32(255)) if values.ndim == 2 else (alpha / np.float32(255))[..., None]
+    return np.rint(255 + (values - np.float32(255)) * share).astype(np.uint8)

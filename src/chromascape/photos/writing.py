@@ -1,0 +1,183 @@
+"""Writing color pictures in the formats that can hold them, with their photo's metadata."""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin, TiffTags
+
+from chromascape.photos.metadata import Metadata, exif_tags
+from chromascape.photos.source import PhotoError
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a format can hold, and how it is written.
+
+    Attributes:
+        suffixes: of its files' names, in small letters.
+        options: of Pillow's `save`.
+        side: the most pixels of a side.
+        alpha: whether it holds transparency.
+        deep: whether 16 bits are written.
+        kept: what of `Metadata` is written, besides the color profile.
+    """
+
+    suffixes: tuple[str, ...]
+    options: dict[str, Any]
+    side: int
+    alpha: bool
+    deep: bool
+    kept: tuple[str, ...]
+
+
+# JPEG's color in full size: at half of it, as is usual, colors would run over edges again.
+FORMATS = {
+    "PNG": Format((".png",), {}, 2**31 - 1, True, True, ("exif", "dpi", "pnginfo")),
+    "JPEG": Format(
+        (".jpg", ".jpeg", ".jpe", ".jfif"), {"quality": 95, "subsampling": 0}, 65_500, False, False,
+        ("exif", "xmp", "dpi", "comment"),
+    ),
+    "WEBP": Format((".webp",), {"quality": 95}, 16_383, True, False, ("exif", "xmp")),
+    "TIFF": Format((".tif", ".tiff"), {}, 2**31 - 1, True, True, ("exif", "xmp", "dpi")),
+    "AVIF": Format((".avif",), {"quality": 90}, 65_535, True, False, ("exif", "xmp")),
+    "JPEG2000": Format((".jp2",), {}, 2**31 - 1, True, False, ()),
+    "BMP": Format((".bmp", ".dib"), {}, 2**31 - 1, False, False, ("dpi",)),
+    "PPM": Format((".ppm",), {}, 2**31 - 1, False, False, ()),
+}  # fmt: skip
+SUFFIXES = {suffix: name for name, entry in FORMATS.items() for suffix in entry.suffixes}
+MARKER = 65_533  # bytes that a part of a JPEG's header can have
+XMP_KEY = "XML:com.adobe.xmp"  # of a PNG's text
+
+
+def check_size(name: str, width: int, height: int) -> None:
+    """Refuse what the format can't hold, before any work.
+
+    Raises:
+        PhotoError: a side is too long.
+    """
+    side = FORMATS[name].side
+    if max(width, height) > side:
+        raise PhotoError("too_large", f"{width} × {height}, but {name} holds at most {side:,} pixels a side: write PNG")
+
+
+def write_picture(picture: Image.Image | NDArray[np.uint16], path: Path, name: str, about: Metadata) -> None:
+    """Write a picture into a file, in the format `name` of FORMATS.
+
+    Args:
+        picture: 8-bit RGB or RGBA, composed on white where the format holds no transparency; or uint16 (H, W, 3),
+            for formats that are `deep`.
+    Raises:
+        OSError: the file can't be written.
+    """
+    if name == "TIFF" or isinstance(picture, np.ndarray):
+        levels = np.asarray(picture)
+        with path.open("wb") as file:
+            file.writelines(_tiff(levels, about) if name == "TIFF" else _png_16_bit(levels, about))
+        return
+    if picture.mode == "RGBA" and not FORMATS[name].alpha:
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture).convert("RGB")
+    picture.save(path, name, **FORMATS[name].options, **_options(name, about))
+
+
+def _options(name: str, about: Metadata) -> dict[str, Any]:
+    """Options of Pillow's `save` for what the format can keep; what is too long for a JPEG's header is left out."""
+    values: dict[str, Any] = {
+        "exif": about.exif, "xmp": about.xmp, "dpi": about.dpi, "comment": about.comment, "pnginfo": _png_texts(about),
+    }  # fmt: skip
+    options = {key: values[key] for key in FORMATS[name].kept if values[key]}
+    if name == "JPEG":
+        options = {key: value for key, value in options.items() if key == "dpi" or len(value) < MARKER - 64}
+    if about.profile and name not in ("BMP", "PPM", "JPEG2000"):
+        options["icc_profile"] = srgb_profile()
+    return options
+
+
+def _png_texts(about: Metadata) -> PngImagePlugin.PngInfo | None:
+    if not about.texts and not about.xmp:
+        return None
+    info = PngImagePlugin.PngInfo()
+    for key, value in about.texts.items():
+        info.add_itxt(key, value)
+    if about.xmp:
+        info.add_itxt(XMP_KEY, about.xmp.decode("utf-8", "replace"))
+    return info
+
+
+@cache
+def srgb_profile() -> bytes:
+    """sRGB's color profile, dated 2000-01-01, so that the same picture gives the same bytes."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
+    return bytes(profile)
+
+
+# Pillow writes no color of 16 bits, and stumbles over EXIF in a TIFF that it compresses.
+
+
+def _png_16_bit(picture: NDArray[np.uint16], about: Metadata) -> Iterator[bytes]:
+    """A PNG of 16 bits a channel (W3C PNG, third edition), piece by piece."""
+    height, width = picture.shape[:2]
+    yield b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
+    if about.profile:
+        yield _chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile()))
+    if about.dpi:
+        yield _chunk(b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in about.dpi), 1))
+    if about.exif:
+        yield _chunk(b"eXIf", about.exif.removeprefix(b"Exif\0\0"))
+    for key, value in [*about.texts.items(), *([(XMP_KEY, about.xmp.decode("utf-8", "replace"))] * bool(about.xmp))]:
+        yield _chunk(b"iTXt", key.encode("latin-1", "replace") + b"\0\0\0\0\0" + value.encode())
+    pack = zlib.compressobj(6)
+    above = np.zeros((1, width * 6), np.uint8)
+    for top in range(0, height, 64):
+        rows = picture[top : top + 64].astype(">u2").view(np.uint8).reshape(-1, width * 6)
+        # Filter 2, the difference from the row above, packs photos well and is one subtraction.
+        differences = rows - np.concatenate([above, rows[:-1]])
+        above = rows[-1:]
+        kinds = np.full((len(rows), 1), 2, np.uint8)
+        yield _chunk(b"IDAT", pack.compress(np.concatenate([kinds, differences], axis=1).tobytes()))
+    yield _chunk(b"IDAT", pack.flush()) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _tiff(picture: NDArray[Any], about: Metadata) -> Iterator[bytes]:
+    """A TIFF (revision 6.0) of uint8 or uint16 (H, W, 3 or 4), not compressed, in one strip, piece by piece."""
+    height, width, channels = picture.shape
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in exif_tags(about.exif).items():
+        tags[tag] = value
+    tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH] = width, height
+    tags[TiffImagePlugin.BITSPERSAMPLE] = (8 * picture.itemsize,) * channels
+    tags[TiffImagePlugin.COMPRESSION], tags[TiffImagePlugin.PHOTOMETRIC_INTERPRETATION] = 1, 2
+    tags[TiffImagePlugin.SAMPLESPERPIXEL], tags[TiffImagePlugin.ROWSPERSTRIP] = channels, height
+    if channels == 4:
+        tags[TiffImagePlugin.EXTRASAMPLES] = 2  # transparency, with which colors are not multiplied
+    tags[TiffImagePlugin.STRIPBYTECOUNTS] = picture.nbytes
+    tags.tagtype[TiffImagePlugin.STRIPOFFSETS] = TiffTags.LONG
+    tags[TiffImagePlugin.STRIPOFFSETS] = 0  # Pillow counts from the end of the directory
+    if about.dpi:
+        tags[TiffImagePlugin.RESOLUTION_UNIT] = 2
+        tags[TiffImagePlugin.X_RESOLUTION], tags[TiffImagePlugin.Y_RESOLUTION] = about.dpi
+    if about.profile:
+        tags.tagtype[TiffImagePlugin.ICCPROFILE] = TiffTags.UNDEFINED
+        tags[TiffImagePlugin.ICCPROFILE] = srgb_profile()
+    if about.xmp:
+        tags.tagtype[TiffImagePlugin.XMP] = TiffTags.BYTE
+        tags[TiffImagePlugin.XMP] = about.xmp
+    head = io.BytesIO()
+    tags.save(head)
+    yield head.getvalue()
+    for top in range(0, height, 64):
+        rows = picture[top : top + 64]
+        yield rows.astype(rows.dtype.newbyteorder("<")).tobytes()

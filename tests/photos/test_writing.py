@@ -1,0 +1,124 @@
+"""Every format holds what the table says of it."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import make_photo
+from PIL import ExifTags, Image
+from test_metadata import MAKERS_NOTE, camera_exif, opened
+
+from chromascape.photos.metadata import Metadata, metadata
+from chromascape.photos.source import PhotoError
+from chromascape.photos.writing import FORMATS, SUFFIXES, check_size, srgb_profile, write_picture
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"></x:xmpmeta>'
+ABOUT = Metadata(
+    metadata(opened("JPEG", exif=camera_exif())).exif, XMP, (300.0, 150.0), {"Author": "Ængström"}, b"attic", True
+)
+DEEP = [name for name, entry in FORMATS.items() if entry.deep]
+
+
+def written(tmp_path: Path, name: str, picture: Image.Image | np.ndarray, about: Metadata = ABOUT) -> Image.Image:
+    path = tmp_path / f"a{FORMATS[name].suffixes[0]}"
+    write_picture(picture, path, name, about)
+    image = Image.open(path)
+    image.load()
+    return image
+
+
+def check_metadata(name: str, image: Image.Image) -> None:
+    kept = FORMATS[name].kept
+    if "exif" in kept:
+        assert image.getexif()[ExifTags.Base.Make] == "Lens & Sons"
+        assert image.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.MakerNote] == MAKERS_NOTE
+    if "xmp" in kept or "pnginfo" in kept:
+        xmp = image.info["xmp"]
+        assert (xmp if isinstance(xmp, bytes) else xmp.encode()) == XMP
+        assert image.info["icc_profile"] == srgb_profile()
+    if "dpi" in kept:
+        assert tuple(image.info["dpi"]) == pytest.approx((300, 150), abs=0.1)
+    if "comment" in kept:
+        assert image.info["comment"] == b"attic"
+    if "pnginfo" in kept:
+        assert image.text["Author"] == "Ængström"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_colors_transparency_and_metadata(tmp_path: Path, name: str) -> None:
+    picture = Image.fromarray(make_photo(0, 96, 80))
+    image = written(tmp_path, name, picture)
+    assert (image.format, image.size, image.mode) == (name, picture.size, "RGB")
+    assert np.abs(np.asarray(image).astype(int) - np.asarray(picture)).mean() < 6
+    check_metadata(name, image)
+    picture.putalpha(0)
+    image = written(tmp_path, name, picture)
+    assert image.mode == ("RGBA" if FORMATS[name].alpha else "RGB")
+    if not FORMATS[name].alpha:
+        assert np.asarray(image).min() > 250
+
+
+def rows_of_png(data: bytes, width: int) -> np.ndarray:
+    """All bits of a color PNG of 16 bits, whose rows are differences from the rows above; Pillow reads 8 of them."""
+    at, packed = 8, b""
+    while at < len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        packed += data[at + 8 : at + 8 + length] * (kind == b"IDAT")
+        at += 12 + length
+    rows = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(-1, 1 + 6 * width)
+    assert set(rows[:, 0]) == {2}
+    return np.cumsum(rows[:, 1:], axis=0, dtype=np.uint8).view(">u2").reshape(-1, width, 3)
+
+
+def rows_of_tiff(image: Image.Image, data: bytes) -> np.ndarray:
+    (start,), (count,) = image.tag_v2[273], image.tag_v2[279]  # type: ignore[attr-defined]
+    return np.frombuffer(data[start : start + count], "<u2").reshape(image.height, image.width, 3)
+
+
+@pytest.mark.parametrize("name", DEEP)
+@pytest.mark.parametrize("height", [1, 64, 150])
+def test_16_bits_are_all_there(tmp_path: Path, name: str, height: int) -> None:
+    generator = np.random.default_rng(height)
+    deep = generator.integers(0, 65536, (height, 70, 3), np.uint16)
+    image = written(tmp_path, name, deep)
+    assert image.size == (70, height)
+    check_metadata(name, image)
+    data = (tmp_path / f"a{FORMATS[name].suffixes[0]}").read_bytes()
+    np.testing.assert_array_equal(rows_of_png(data, 70) if name == "PNG" else rows_of_tiff(image, data), deep)
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_16_bits_without_metadata(tmp_path: Path, name: str) -> None:
+    image = written(tmp_path, name, np.full((5, 6, 3), 40_000, np.uint16), Metadata())
+    assert image.getpixel((3, 3)) == (156, 156, 156)
+    assert metadata(image).dpi is None and "icc_profile" not in image.info and "xmp" not in image.info
+
+
+def test_the_same_picture_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in FORMATS:
+        picture = Image.fromarray(make_photo(0, 96, 80))
+        path = tmp_path / f"a{FORMATS[name].suffixes[0]}"
+        written(tmp_path, name, picture)
+        before = path.read_bytes()
+        srgb_profile.cache_clear()
+        written(tmp_path, name, picture)
+        assert path.read_bytes() == before
+
+
+def test_what_is_too_long_for_a_jpegs_header_is_left_out(tmp_path: Path) -> None:
+    about = Metadata(exif=b"Exif\0\0" + bytes(70_000), xmp=b"x" * 70_000, comment=b"kept")
+    image = written(tmp_path, "JPEG", Image.new("RGB", (9, 9)), about)
+    assert image.info["comment"] == b"kept" and "exif" not in image.info and "xmp" not in image.info
+
+
+@pytest.mark.parametrize(("name", "side"), [("WEBP", 16_383), ("JPEG", 65_500), ("AVIF", 65_535)])
+def test_sides_that_are_too_long_are_refused(name: str, side: int) -> None:
+    check_size(name, side, 1)
+    with pytest.raises(PhotoError, match=f"^1 × {side + 1}, but {name} holds at most .* pixels a side: write PNG"):
+        check_size(name, 1, side + 1)
+
+
+def test_each_suffix_has_one_format() -> None:
+    assert len(SUFFIXES) == sum(len(entry.suffixes) for entry in FORMATS.values())
