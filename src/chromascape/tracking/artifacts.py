@@ -5,6 +5,7 @@ import tempfile
 import warnings
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -42,7 +43,17 @@ def log_model(folder: Path, name: str, description: str) -> None:
             artifacts={"colorizer": str(folder)},
             code_paths=[str(code)],
             pip_requirements=_requirements(),
+            signature=_signature(),
         )
+
+
+def _signature() -> Any:
+    """Files in, files out, of any number and size, and which rendering: MLflow infers no params from type hints."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+    files = Schema([ColSpec(DataType.binary)])
+    return ModelSignature(files, files, ParamSchema([ParamSpec("rendering", DataType.string, "faithful")]))
 
 
 def _requirements() -> list[str]:
