@@ -31,7 +31,7 @@ ui: .venv/run.stamp  ## MLflow's page on this machine only: make ui PORT=8080
 
 # DVC shows all params and the hash of every file that a stage depends on: what does not differ, and the hashes, go.
 compare: .venv/run.stamp  ## experiments of this commit in a table: what differs between them
-	$(BIN)/dvc exp show --only-changed --drop '.*/' --keep '.*gain|win_rate'
+	$(BIN)/dvc exp show --only-changed --drop '.*/' --keep '(val_)?gain|win_rate'
 
 clean:  ## remove the environment; photos, models and runs stay
 	rm -rf .venv

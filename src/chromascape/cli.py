@@ -42,8 +42,10 @@ def _parser() -> argparse.ArgumentParser:
         help="a file for one photo, else a folder; made where it is missing (%(default)s)",
     )  # fmt: skip
     colorize.add_argument(
-        "--model", type=Path, metavar="DIR",
-        help="trained model (models/colorizer where you have trained one, else the one that comes with Chromascape)",
+        "--model", metavar="MODEL",
+        help="folder of a trained model, or one that MLflow keeps: models:/chromascape@champion, "
+        "models:/chromascape/3, runs:/RUN_ID (models/colorizer where you have trained one, else the one that comes "
+        "with Chromascape)",
     )  # fmt: skip
     colorize.add_argument(
         "--vivid", action="store_true", help="as colorful as photos are, not as close to the truth as can be"
@@ -71,9 +73,10 @@ def _colorize(options: argparse.Namespace) -> int:
     from chromascape.colorizing.colorizer import SHIPPED, Colorizer
     from chromascape.files import clean_leftovers
     from chromascape.photos.source import PhotoError
+    from chromascape.tracking.resolve import resolve_model
 
     clean_leftovers(TRAINED.parent)  # a training that was killed while it replaced the model left it aside
-    model = options.model or (TRAINED if TRAINED.exists() else SHIPPED)
+    model = resolve_model(options.model) if options.model else TRAINED if TRAINED.exists() else SHIPPED
     colorizer = Colorizer.load(model, options.device)
     rendering = "vivid" if options.vivid else "faithful"
     done = skipped = failed = 0

@@ -19,7 +19,7 @@ from chromascape.tracking.runlog import RunLog, reason
 from chromascape.tracking.server import without_credentials
 from chromascape.tracking.store import connect, tracking_uri
 
-EVALUATE_SECTIONS = ("evaluate", "jobs")  # of params.yaml; the stage train logs the others
+EVALUATE_SECTIONS = ("evaluate", "register", "jobs")  # of params.yaml; the stage train logs the others
 AFTER_TRAINING = "training goes on, weights and metrics are written, and the stage evaluate records a complete run"
 AFTER_EVALUATION = "report and metrics are written; `dvc repro --single-item --force evaluate` records a complete run"
 
