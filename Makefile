@@ -39,7 +39,7 @@ ui: .venv/run.stamp  ## MLflow's page on this machine only: make ui PORT=8080
 # DVC shows all params and the hash of every file that a stage depends on: what does not differ, and the hashes, go.
 # Experiments that wait have no figures, so that then all differ: a terminal has room for these.
 compare: .venv/run.stamp  ## experiments of this commit in a table: what differs between them, and which wait
-	$(BIN)/dvc exp show --only-changed --drop '.*/|Created|Executor|accepted|psnr_db|gray_psnr' --keep '.*gain|win_rate'
+	$(BIN)/dvc exp show --only-changed --drop '.*/|Created|Executor|accepted|psnr_db|gray_psnr' --keep '(val_)?gain|win_rate'
 
 screenshots: .venv/test.stamp  ## the pictures of docs/images, from the runs and pages that are here
 	$(BIN)/python docs/screenshots.py

@@ -265,7 +265,7 @@ def test_a_folder_of_many_photos_is_not_silent_in_a_log(
         gray_photo(f"in/{number}.png")
     monkeypatch.setattr(Colorizer, "strips", clock.slow(Colorizer.strips, 25))
     assert colorize("in", "-o", "out") == 0
-    assert clock.lines == [(50, "colorize: 3 of 4 photos")]
+    assert clock.lines == [(50, "colorize: 2 of 4 photos"), (100, "colorize: 4 of 4 photos")]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

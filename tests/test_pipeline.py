@@ -16,7 +16,7 @@ from PIL import Image
 
 from chromascape.params import flatten, load_params
 
-STAGES = ["sample", "validate", "preprocess", "train", "evaluate"]
+STAGES = ["sample", "validate", "preprocess", "train", "evaluate", "register"]
 SMALL = {
     "data.split": {"train": 0.6, "val": 0.2, "test": 0.2, "seed": 0},
     "sample.max_side": 128,
@@ -128,6 +128,8 @@ def test_one_repro_makes_every_output(clone: Path) -> None:
     assert figures["gain_over_gray_db"] == pytest.approx(figures["model"]["psnr_db"] - figures["gray"]["psnr_db"])
     low, high = figures["gain_over_gray_ci95_db"]
     assert low <= figures["gain_over_gray_db"] <= high
+    registered = json.loads((clone / "metrics/register.json").read_text())
+    assert registered["version"] == 1 and registered["verdict"] in ("champion", "challenger")
 
 
 def test_the_photos_are_neither_copied_nor_touched(clone: Path) -> None:
@@ -191,7 +193,7 @@ def test_a_params_change_reruns_only_what_depends_on_it(clone: Path) -> None:
         "-S",
         "train.init=scratch",
     )
-    assert stages_run(output) == ["train", "evaluate"]
+    assert stages_run(output) == ["train", "evaluate", "register"]
     assert len(runs_of(clone)) == before + 2
     assert json.loads((clone / "models/colorizer/config.json").read_text())["network"] == "assignment"
     assert "train.network" in run(clone, "dvc", "params", "diff")
@@ -212,6 +214,7 @@ def test_runs_of_temporary_and_queued_experiments_survive(clone: Path) -> None:
     new = [run_ for run_ in runs_of(clone) if run_.info.run_id not in before]
     assert sorted(run_.data.params["train.lr"] for run_ in new) == ["0.0011", "0.0012", "0.0013"]
     assert all("gain_over_gray_db" in run_.data.metrics and run_.info.status == "FINISHED" for run_ in new)
+    assert len({run_.data.tags["chromascape.registered"] for run_ in new}) == 3
     apart = next(run_ for run_ in new if run_.data.params["train.lr"] == "0.0011")
     assert apart.data.tags["dvc.experiment"] == "apart"
     assert apart.data.tags["dvc.baseline"] == run(clone, "git", "rev-parse", "HEAD").strip()

@@ -95,5 +95,5 @@ def test_every_changed_key_runs_the_stages_that_depend_on_it(repo: Path) -> None
         if sorted(ran) != sorted(declared(key)) or (not ran and not key.startswith(NO_STAGE)):
             wrong[key] = ran
     assert wrong == {}
-    # The run cache was on all along: what ran once is not run again.
-    assert stages_that_ran(repo, changed_params({})) == []
+    # The run cache was on all along: what ran once is not run again, but for what registers in a store of its own.
+    assert stages_that_ran(repo, changed_params({})) == ["register"]

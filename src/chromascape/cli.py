@@ -65,8 +65,9 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     add("inputs", nargs="+", metavar="IN", help="photos, folders of photos, and patterns such as 'scans/*.tif'")
     place = "a file for one photo (its suffix names the format), else a folder; made where it is missing (%(default)s)"
     add("-o", "--output", default=Path("colorized"), type=Path, metavar="OUT", help=place)
-    which = "trained model (models/colorizer where you have trained one, else the one that comes with Chromascape)"
-    add("--model", type=Path, metavar="DIR", help=which)
+    which = "folder of a trained model, or one that MLflow keeps: models:/chromascape@champion, models:/chromascape/3, "
+    which += "runs:/RUN_ID (models/colorizer where you have trained one, else the one that comes with Chromascape)"
+    add("--model", metavar="MODEL", help=which)
     style = "close to the truth, or as colorful as photos are (%(default)s)"
     add("--style", choices=("faithful", "vivid"), default="faithful", help=style)
     add("--vivid", action="store_true", help="the same as --style vivid")
@@ -110,9 +111,10 @@ def _colorize(options: argparse.Namespace) -> int:
     from chromascape.colorizing.colorizer import SHIPPED, Colorizer
     from chromascape.files import clean_leftovers
     from chromascape.parallel import with_progress
+    from chromascape.tracking.resolve import resolve_model
 
     clean_leftovers(TRAINED.parent)  # a training that was killed while it replaced the model left it aside
-    model = options.model or (TRAINED if TRAINED.exists() else SHIPPED)
+    model = resolve_model(options.model) if options.model else TRAINED if TRAINED.exists() else SHIPPED
     colorizer = Colorizer.load(model, options.device)
     look = Look("vivid" if options.vivid else options.style, options.saturation, options.compare)
     _tell_left_out(plan.closed, plan.links)

@@ -71,6 +71,8 @@ DEFAULTS: dict[str, Any] = {
     "evaluate.bootstrap": 10000,
     "evaluate.seed": 0,
     "evaluate.rows": 4,
+    "register.model": "chromascape",
+    "register.min_gain_db": 0.5,
     "track.experiment": "chromascape",
     "jobs": 0,
 }

@@ -130,6 +130,13 @@ class Evaluate(Section):
     rows: Annotated[int, Field(ge=1, le=50)]
 
 
+class Register(Section):
+    """The gate of the model registry."""
+
+    model: Annotated[str, Field(pattern=r"^[\w-]+$")]
+    min_gain_db: Weight
+
+
 class Track(Section):
     """MLflow."""
 
@@ -145,6 +152,7 @@ class Params(Section):
     preprocess: Preprocess
     train: Train
     evaluate: Evaluate
+    register_: Annotated[Register, Field(alias="register")]  # pydantic's classes have a method of this name
     track: Track
     jobs: Annotated[int, Field(ge=0)]
 

@@ -23,7 +23,6 @@ import torch
 import yaml
 from conftest import REPOSITORY, changed_params, make_photo
 from mlflow.entities import Run
-from mlflow.pyfunc import PythonModelContext
 from PIL import Image
 from torch import nn
 
@@ -31,7 +30,6 @@ from chromascape.colorizing.colorizer import Colorizer, save
 from chromascape.colorizing.networks import build_network
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params, flatten
-from chromascape.photos.source import PhotoError
 from chromascape.tracking import delivery, lineage, outbox
 from chromascape.tracking import runs as tracking
 from chromascape.tracking import store as stores
@@ -136,7 +134,7 @@ def test_a_new_run_holds_the_params_of_training_and_all_epochs(store: Path, para
     run_id = train_once(params, weights)
     (run,) = runs()
     assert run.info.run_id == run_id and run.info.status == "FINISHED"
-    training = {n: v for n, v in flatten(params).items() if not n.startswith(("evaluate.", "jobs"))}
+    training = {n: v for n, v in flatten(params).items() if not n.startswith(("evaluate.", "register.", "jobs"))}
     assert run.data.params == {name: str(value) for name, value in training.items()}
     assert run.data.params["train.lr"] == "0.0123" and "track.experiment" in training
     for name in ("train_loss", "val_loss", "gray_val_loss", "lr"):
@@ -864,21 +862,6 @@ def test_a_run_keeps_the_weights_once(store: Path, params: Params, colorizer_fol
     assert "colorizer.py" in {path.name for path in kept}
 
 
-def test_the_served_model_answers_bytes_with_bytes(colorizer_folder: Path, photo: np.ndarray) -> None:
-    from chromascape.serving.mlflow_model import ColorizerModel
-
-    model, context = ColorizerModel(), PythonModelContext({"colorizer": str(colorizer_folder)}, {})
-    model.load_context(context)
-    stream = io.BytesIO()
-    Image.fromarray(photo).save(stream, "PNG")
-    (answer,) = model.predict(context, [stream.getvalue()])
-    picture = Image.open(io.BytesIO(answer))
-    assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", (160, 144))
-    np.testing.assert_array_equal(np.asarray(picture), np.asarray(Colorizer.load(colorizer_folder).colorize(photo)))
-    with pytest.raises(PhotoError, match="in none of the formats"):
-        model.predict(context, [b"no photo"])
-
-
 def test_the_logged_model_holds_no_pickle_and_names_exact_versions(
     store: Path, params: Params, colorizer_folder: Path
 ) -> None:
@@ -960,7 +943,7 @@ def test_a_training_that_was_stopped_goes_on_in_its_run_and_nothing_is_logged_tw
     for name in ("train_loss", "val_loss", "gray_val_loss", "lr"):
         assert history(run, name) == list(zip([1, 2, 3], CURVES[name], strict=True))
     assert history(run, "train/images_per_second") == [(0, 12.5)] and history(run, "val/psnr_db") == [(0, 24.0)]
-    training = {n: str(v) for n, v in flatten(params).items() if not n.startswith(("evaluate.", "jobs"))}
+    training = {n: str(v) for n, v in flatten(params).items() if not n.startswith(("evaluate.", "register.", "jobs"))}
     assert run.data.params == training
 
 

@@ -68,7 +68,7 @@ def evaluate(
             }
             yield quantised, predictions
 
-    table = pd.DataFrame(list(in_parallel(_measure, tasks(), jobs, len(photos), "evaluate")))
+    table = pd.DataFrame(list(in_parallel(measure_photo, tasks(), jobs, len(photos), "evaluate")))
     groups = dict(zip(manifest["path"], manifest["group"], strict=True))
     table.insert(0, "path", pd.Series(photos.paths, dtype=object))  # names may hold bytes that are not UTF-8
     table.insert(1, "group", pd.Series([groups[path] for path in photos.paths], dtype=object))
@@ -80,7 +80,7 @@ def predicted_rgb(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
     return lab.lab_to_rgb(lab.fit_to_srgb(picture))
 
 
-def _measure(quantised: NDArray[np.uint8], predictions: dict[str, NDArray[np.float32]]) -> dict[str, float]:
+def measure_photo(quantised: NDArray[np.uint8], predictions: dict[str, NDArray[np.float32]]) -> dict[str, float]:
     """All metrics of one photo; runs in worker processes.
 
     Args:

@@ -1,8 +1,11 @@
 """What a table of figures says, in words: whether the model beats gray, and which baselines beat the model."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from chromascape.color.metrics import METRICS
+from chromascape.errors import ChromascapeError
 from chromascape.judging.predictions import PREDICTIONS
 
 NAMES = {
@@ -11,6 +14,18 @@ NAMES = {
     "gray": "Gray, no color at all,",
     "mean_ab": "The mean training color",
 }
+
+
+def read_metrics(path: Path, stage: str) -> Any:
+    """The figures that an earlier stage left in `metrics/`.
+
+    Raises:
+        ChromascapeError: the file is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ChromascapeError(f"{path}: not JSON ({error}): run `dvc repro -f {stage}`") from None
 
 
 def number(value: float, form: str) -> str:

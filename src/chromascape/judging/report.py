@@ -1,6 +1,5 @@
 """`reports/index.html`: one file that opens offline, with pictures, figures, curves and the recipe."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.judging import findings
 from chromascape.judging.charts import curves_svg, histogram_svg
 from chromascape.judging.evaluation import pick_rows
+from chromascape.judging.findings import read_metrics as read_metrics
 from chromascape.judging.predictions import caveats, labels
 from chromascape.judging.strips import four_ways
 from chromascape.params import Params, flatten
@@ -74,18 +74,6 @@ def read_curves(path: Path) -> pd.DataFrame:
         return pd.read_csv(path)
     except ValueError as error:
         raise ChromascapeError(f"{path}: not a table ({error}): run `dvc repro -f train`") from None
-
-
-def read_metrics(path: Path, stage: str) -> Any:
-    """The figures that an earlier stage left in `metrics/`.
-
-    Raises:
-        ChromascapeError: the file is damaged.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ChromascapeError(f"{path}: not JSON ({error}): run `dvc repro -f {stage}`") from None
 
 
 def render(

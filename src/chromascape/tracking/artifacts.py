@@ -80,7 +80,17 @@ def log_model(client: Any, run_id: str, laid: Path, entry: dict[str, Any], key: 
             artifacts={"colorizer": str(laid / "colorizer")},
             code_paths=[str(code)],
             pip_requirements=entry["requirements"],
+            signature=_signature(),
         )
+
+
+def _signature() -> Any:
+    """Files in, files out, of any number and size, and which rendering: MLflow infers no params from type hints."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+    files = Schema([ColSpec(DataType.binary)])
+    return ModelSignature(files, files, ParamSchema([ParamSpec("rendering", DataType.string, "faithful")]))
 
 
 def requirements() -> list[str]:

@@ -15,7 +15,7 @@ from chromascape.tracking.store import tracking_uri
 from chromascape.tracking.view import VIEW
 
 RUN_FILE = Path("models/run.json")  # which run the weights beside it come from; git and DVC ignore it
-EVALUATE_SECTIONS = ("evaluate", "jobs")  # of params.yaml; the stage train logs the others
+EVALUATE_SECTIONS = ("evaluate", "register", "jobs")  # of params.yaml; the stage train logs the others
 TRAINED, EVALUATED = "trained", "evaluated"  # states of the run in that file
 
 

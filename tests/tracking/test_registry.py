@@ -1,0 +1,378 @@
+"""Versions and aliases in a real MLflow store, the stage that sets them, and the folder that an address names."""
+
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import mlflow
+import pytest
+import yaml
+from conftest import REPOSITORY, changed_params, make_photo
+from PIL import Image
+from registered import OUTSIDE, evaluated_run, write_figures, write_model
+
+from chromascape import cli
+from chromascape.errors import ChromascapeError
+from chromascape.files import sha256_of_file
+from chromascape.params import Params
+from chromascape.tracking import resolve
+from chromascape.tracking.registry import open_registry
+from chromascape.tracking.resolve import resolve_model
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that has been set up, which takes seconds."""
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    mlflow.MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("none")
+    return file
+
+
+@pytest.fixture(autouse=True)
+def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder to work in, with an empty store."""
+    for name in OUTSIDE:
+        monkeypatch.setenv(name, "")  # so that what a test or MLflow sets is taken back
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    yield tmp_path
+    while mlflow.active_run():
+        mlflow.end_run()
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def params(make_params: Callable[..., Params]) -> Params:
+    return make_params({"track.experiment": "tests"})
+
+
+def digest(folder: Path) -> str:
+    return sha256_of_file(folder / "weights.safetensors")
+
+
+def aliases() -> dict[str, str]:
+    found = mlflow.MlflowClient().get_registered_model("chromascape").aliases
+    return {alias: str(version) for alias, version in found.items()}  # a server says '1', a store in a file 1
+
+
+def tags(version: str) -> dict[str, str]:
+    return dict(mlflow.MlflowClient().get_model_version("chromascape", version).tags)
+
+
+def test_equal_weights_are_one_version_however_often_they_are_evaluated(store: Path, params: Params) -> None:
+    model = write_model(store / "model/colorizer", 0.1)
+    first = evaluated_run(params, model)
+    for _ in range(2):
+        with open_registry("chromascape", "tests") as registry:
+            version = registry.version_of(digest(model))
+        assert (int(version.version), version.run_id) == (1, first)
+    assert evaluated_run(params, model) != first
+    with open_registry("chromascape", "tests") as registry:
+        assert int(registry.version_of(digest(model)).version) == 1
+    assert len(mlflow.MlflowClient().search_model_versions("name = 'chromascape'")) == 1
+
+
+def test_weights_that_no_evaluated_run_has_logged_are_no_version(store: Path, params: Params) -> None:
+    model, other = write_model(store / "model/colorizer", 0.1), write_model(store / "other/colorizer", 0.2)
+    evaluated_run(params, model)
+    with open_registry("chromascape", "tests") as registry:
+        assert registry.version_of(digest(other)) is None
+    assert mlflow.MlflowClient().search_registered_models() == []
+
+
+def test_of_runs_with_equal_weights_that_of_this_working_copy_is_registered(store: Path, params: Params) -> None:
+    model = write_model(store / "model/colorizer", 0.1)
+    first, _ = evaluated_run(params, model), evaluated_run(params, model)
+    kept = json.loads(Path("models/run.json").read_text())
+    Path("models/run.json").write_text(json.dumps(kept | {"run_id": first}))
+    with open_registry("chromascape", "tests") as registry:
+        assert registry.version_of(digest(model)).run_id == first
+
+
+def test_aliases_move_and_say_why(store: Path, params: Params) -> None:
+    runs = {}
+    with open_registry("chromascape", "tests") as registry:
+        versions = []
+        for number in range(3):
+            model = write_model(store / f"model-{number}/colorizer", 0.1 * number)
+            runs[number] = evaluated_run(params, model)
+            versions.append(registry.version_of(digest(model)))
+        first, second, third = versions
+        assert registry.champion() is None
+        assert registry.settle(first, None, True, "the first")
+        assert aliases() == {"champion": "1"} and int(registry.champion().version) == 1
+        assert registry.settle(second, first, False, "not better")
+        assert aliases() == {"champion": "1", "challenger": "2"}
+        assert registry.settle(second, first, True, "better with more photos")
+        assert aliases() == {"champion": "2"}  # not both
+        # Compared with a champion that is none any more: nothing changes.
+        assert not registry.settle(third, first, True, "better than the first")
+        assert not registry.settle(third, None, True, "no champion")
+        assert aliases() == {"champion": "2"} and "chromascape.verdict" not in tags("3")
+    assert tags("1")["chromascape.replaced"].endswith("by version 2") and "20" in tags("1")["chromascape.replaced"]
+    assert "chromascape.replaced" not in tags("2")
+    assert (tags("2")["chromascape.verdict"], tags("2")["chromascape.reason"]) == (
+        "champion",
+        "better with more photos",
+    )
+    run = mlflow.MlflowClient().get_run(runs[1]).data.tags
+    assert run["chromascape.verdict"] == "champion" and run["chromascape.reason"] == "better with more photos"
+    assert run["chromascape.registered"] == "chromascape version 2"
+
+
+def hold(folder: str, seconds: float) -> None:
+    os.chdir(folder)
+    with open_registry("chromascape", "tests"):
+        Path("held").touch()
+        time.sleep(seconds)
+        Path("held").unlink()
+
+
+def test_one_registers_at_a_time(store: Path, params: Params) -> None:
+    """Two that compare themselves with the same champion would both take its place."""
+    other = multiprocessing.get_context("spawn").Process(target=hold, args=(str(store), 2))
+    other.start()
+    while not Path("held").exists():
+        assert other.is_alive()
+        time.sleep(0.05)
+    with open_registry("chromascape", "tests"):
+        assert not Path("held").exists()
+    other.join()
+    assert other.exitcode == 0
+
+
+def test_what_mlflow_refuses_is_one_line(store: Path) -> None:
+    with (
+        pytest.raises(ChromascapeError, match=r"can't register the model in sqlite:.*no room.*`dvc repro`"),
+        open_registry("chromascape", "tests"),
+    ):
+        raise mlflow.MlflowException("no\nroom")
+
+
+@pytest.fixture
+def project(store: Path) -> Path:
+    """A working copy after its stage `evaluate`: scripts, params, figures and a model whose run is in the store."""
+    for name in ("stages", "src"):
+        shutil.copytree(REPOSITORY / name, store / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    values = changed_params({"track.experiment": "tests"})
+    (store / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    write_figures(store / "metrics")
+    write_model(store / "models/colorizer", 0.1)
+    return store
+
+
+def register(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    outside = {name: value for name, value in os.environ.items() if name not in OUTSIDE and name != "PYTHONPATH"}
+    return subprocess.run(
+        [sys.executable, "stages/register.py"],
+        cwd=folder, env=outside | environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def result(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "metrics/register.json").read_text()))
+
+
+def test_the_stage_registers_once_and_says_so_in_a_line(project: Path, params: Params) -> None:
+    evaluated_run(params, project / "models/colorizer")
+    said = []
+    for _ in range(2):
+        done = register(project)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+        said.append(done.stdout)
+        assert result(project)["version"] == 1 and result(project)["verdict"] == "champion"
+    assert said[0] == said[1]
+    (line,) = said[0].splitlines()
+    assert line.startswith("chromascape: version 1 is champion: gain over gray +1.50 dB") and "no champion" in line
+    assert aliases() == {"champion": "1"}
+    # In a temporary copy of the repository as DVC makes it for an experiment.
+    copy = project / "tmp/copy"
+    for name in ("stages", "src", "metrics", "params.yaml"):
+        place = shutil.copytree if (project / name).is_dir() else shutil.copy
+        copy.mkdir(parents=True, exist_ok=True)
+        place(project / name, copy / name)
+    write_model(copy / "models/colorizer", 0.2)
+    write_figures(copy / "metrics", gain_over_gray_db=0.2)
+    here, there = Path.cwd(), os.environ.copy()
+    os.environ["DVC_ROOT"] = str(project)
+    try:
+        os.chdir(copy)
+        evaluated_run(params, Path("models/colorizer"))
+    finally:
+        os.chdir(here)
+        os.environ.clear()
+        os.environ.update(there)
+    done = register(copy, DVC_ROOT=str(project))
+    assert done.stdout.startswith("chromascape: version 2 is challenger") and "min_gain_db" in done.stdout, done.stderr
+    assert aliases() == {"champion": "1", "challenger": "2"} and not (copy / "mlflow.db").exists()
+
+
+def shell(folder: Path, *arguments: str) -> str:
+    """What a command prints, by this Python's environment and this checkout's code."""
+    kept = {name: value for name, value in os.environ.items() if name not in OUTSIDE}
+    kept |= {f"GIT_{role}_{what}": "t@t.t" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        arguments, cwd=folder, env=kept | {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(REPOSITORY / "src")},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.scale
+def test_dvc_runs_the_stage_once_and_takes_no_registration_from_a_cache(project: Path, params: Params) -> None:
+    stage = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["register"]
+    stage["deps"] = [dep for dep in stage["deps"] if (project / dep).exists()]
+    assert {"metrics/evaluate.json", "models/colorizer", "src/chromascape/tracking"} <= {*stage["deps"]}
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"register": stage}}), encoding="utf-8")
+    (project / ".gitignore").write_text("mlflow.db*\nmlartifacts/\n__pycache__/\n/models/run.json\n")
+    shell(project, "git", "init", "-q")
+    shell(project, "dvc", "init", "-q")
+    evaluated_run(params, project / "models/colorizer")
+    shell(project, "git", "add", "-A")
+    shell(project, "git", "commit", "-qm", "start")
+    assert "version 1 is champion" in shell(project, "dvc", "repro")
+    assert "up to date" in shell(project, "dvc", "repro")
+    # An experiment that fails at the gate, and back: the verdict is asked for anew, of the same store.
+    assert "version 1 is champion" in shell(project, "dvc", "repro", "--force", "--single-item", "register")
+    mlflow.MlflowClient().delete_registered_model_alias("chromascape", "champion")
+    assert "is challenger" in shell(project, "dvc", "exp", "run", "-S", "register.min_gain_db=2")
+    assert "is challenger" in shell(project, "dvc", "exp", "run", "--temp", "-S", "register.min_gain_db=3")
+    assert result(project)["min_gain_db"] == 2 and aliases() == {"challenger": "1"}
+    assert "version 1 is champion" in shell(project, "dvc", "exp", "run", "-S", "register.min_gain_db=0.5")
+    assert aliases() == {"champion": "1"}
+    assert len(mlflow.MlflowClient().search_model_versions("name = 'chromascape'")) == 1
+
+
+def test_without_a_run_the_stage_says_how_to_get_one(project: Path) -> None:
+    done = register(project)
+    assert done.returncode == 0, done.stderr
+    assert (
+        "not registered: no evaluated run" in done.stdout and "`dvc repro --force --downstream evaluate`" in done.stdout
+    )
+    assert (result(project)["version"], result(project)["verdict"]) == (None, None)
+
+
+def test_without_mlflow_the_stage_fails_in_one_line(project: Path) -> None:
+    done = register(project, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1 and line.startswith(
+        "error: MLFLOW_TRACKING_URI: no MLflow server at http://127.0.0.1:9"
+    )
+    assert not (project / "metrics/register.json").exists()
+
+
+def test_an_address_is_the_folder_of_its_weights(
+    store: Path, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_model(store / "model/colorizer", 0.1)
+    run_id = evaluated_run(params, model)
+    with open_registry("chromascape", "tests") as registry:
+        version = registry.version_of(digest(model))
+        registry.settle(version, None, True, "the first")
+    shutil.copytree(model, store / "kept")
+    shutil.rmtree(model)
+    for address in ("models:/chromascape@champion", "models:/chromascape/1", f"runs:/{run_id}"):
+        folder = resolve_model(address)
+        assert digest(folder) == digest(store / "kept") and (folder / "config.json").is_file()
+        assert folder.is_relative_to(store.resolve() / "mlartifacts")  # read where it is, not copied
+    assert resolve_model("some/folder") == Path("some/folder")
+    Image.fromarray(make_photo(0, width=64, height=64)).save("a.png")
+    assert cli.main(["colorize", "a.png", "-o", "out.png", "--model", "models:/chromascape@champion"]) == 0
+    assert cli.main(["colorize", "a.png", "-o", "same.png", "--model", str(store / "kept")]) == 0
+    assert Path("out.png").read_bytes() == Path("same.png").read_bytes()
+    capsys.readouterr()
+    assert cli.main(["colorize", "a.png", "-o", "b.png", "--model", "models:/chromascape@nobody"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: models:/chromascape@nobody: not found in sqlite:") and "nobody" in line
+    shutil.rmtree(folder)
+    with pytest.raises(ChromascapeError, match="models:/chromascape/1: its weights can't be read from"):
+        resolve_model("models:/chromascape/1")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("models:/chromascape", "write models:/NAME@champion, models:/NAME/VERSION or runs:/RUN_ID"),
+        ("models:/chromascape/1", "not found in sqlite:"),
+        ("models:/chromascape@champion", "not found in sqlite:"),
+        ("runs:/0123", "not found in sqlite:"),
+    ],
+)
+def test_an_address_of_nothing_is_one_line(address: str, said: str) -> None:
+    with pytest.raises(ChromascapeError) as caught:
+        resolve_model(address)
+    assert str(caught.value).startswith(f"{address}: {said}") and "\n" not in str(caught.value)
+
+
+def test_a_version_of_another_kind_is_one_line(store: Path) -> None:
+    with open_registry("other", "tests") as registry:
+        registry.client.create_registered_model("other")
+        registry.client.create_model_version("other", "file:///nowhere")
+        with pytest.raises(ChromascapeError, match="models:/other/1: no model of Chromascape"):
+            registry.weights(registry.client.get_model_version("other", "1"))
+    with pytest.raises(ChromascapeError, match="models:/other/1: no model of Chromascape in sqlite:"):
+        resolve_model("models:/other/1")
+
+
+def test_looking_for_a_model_makes_no_store(store: Path) -> None:
+    (store / "mlflow.db").unlink()
+    with pytest.raises(ChromascapeError, match=r"no MLflow store at .*: run this in the project's folder, or name"):
+        resolve_model("models:/chromascape@champion")
+    assert list(store.iterdir()) == []
+
+
+def test_without_mlflow_installed_an_address_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(ChromascapeError, match=r"needs mlflow: pip install 'chromascape\[pipeline\]'"):
+        resolve_model("models:/chromascape@champion")
+
+
+def test_what_lies_on_another_machine_is_copied_and_goes_with_the_process(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    at_exit: list[Any] = []
+
+    def fetch(artifact_uri: str, dst_path: str) -> str:
+        asked.append(artifact_uri)
+        return str(write_model(Path(dst_path) / "colorizer", 0.1))
+
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", fetch)
+    monkeypatch.setattr(resolve.atexit, "register", lambda *call, **named: at_exit.append((call, named)))
+    folder = resolve.download(SimpleNamespace(artifact_location="mlflow-artifacts:/1/models/m-1/artifacts"), "it")
+    assert asked == ["mlflow-artifacts:/1/models/m-1/artifacts/artifacts/colorizer"]
+    ((call, named),) = at_exit
+    call[0](*call[1:], **named)
+    assert not folder.exists() and not folder.parent.exists()
+
+
+@pytest.mark.scale
+def test_the_commands_of_the_page_on_promoting_work(store: Path, params: Params) -> None:
+    page = (REPOSITORY / "docs/promoting.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(commands) == 3 and "dvc repro --force --single-item register" in commands[0]  # which another test runs
+    with open_registry("chromascape", "tests") as registry:
+        for number in (1, 2):
+            model = write_model(store / f"{number}/colorizer", 0.2 * number)
+            evaluated_run(params, model)
+            registry.settle(registry.version_of(digest(model)), registry.champion(), True, "better")
+    Image.fromarray(make_photo(0, width=64, height=64)).save("photo.jpg")
+    assert aliases() == {"champion": "2"}
+    use, decide = commands[1:]
+    shell(store, "bash", "-ec", use.replace("chromascape colorize", f'"{sys.executable}" -m chromascape.cli colorize'))
+    assert Path("champion.png").read_bytes() != Path("first.png").read_bytes()
+    shell(store, "bash", "-ec", decide)
+    assert aliases() == {"champion": "1"}
