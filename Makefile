@@ -44,5 +44,5 @@ clean:  ## remove the environment; photos, models and runs stay
 	@touch $@
 
 .venv/test.stamp: .venv/run.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,sample,imagenet,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,sample,imagenet,export,serve,dev]'
 	@touch $@

@@ -60,7 +60,26 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
     summary = commands.add_parser("summary", help="figures of the last `dvc repro`, beside gray's")
     summary.set_defaults(run=_summary)
+    _add_serving(commands)
     return parser
+
+
+def _add_serving(commands: Any) -> None:
+    """The commands that bring a model elsewhere."""
+    serve = commands.add_parser("serve", help="a page in the browser that colorizes photos")
+    serve.add_argument("--model", type=Path, metavar="DIR", help="trained model, as for colorize")
+    serve.add_argument("--device", default="auto", metavar="D", help="auto, cuda, mps or cpu (%(default)s)")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at (%(default)s: this machine alone gets in)"
+    )
+    serve.add_argument("--port", default=8000, type=int, help="%(default)s; 0 takes one that is free")
+    serve.add_argument("--no-browser", action="store_true", help="print the address alone")
+    serve.set_defaults(run=_serve)
+    export = commands.add_parser("export", help="the model as an ONNX file, or as a page that needs no server")
+    export.add_argument("output", type=Path, metavar="OUT", help="file to write, such as model.onnx")
+    export.add_argument("--model", type=Path, metavar="DIR", help="trained model, as for colorize")
+    export.add_argument("--overwrite", action="store_true", help="replace an output that exists")
+    export.set_defaults(run=_export)
 
 
 def _colorize(options: argparse.Namespace) -> int:
@@ -156,6 +175,48 @@ def _check_plan(plan: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
 def _target(path: Path) -> Path:
     """The same name, with an extension that can be written: PNG for those that can't."""
     return path if path.suffix.lower() in WRITABLE else path.with_suffix(".png")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C."""
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ChromascapeError(f"the package {error.name} is missing: pip install 'chromascape[serve]'") from None
+    import webbrowser
+
+    from chromascape.colorizing.colorizer import Colorizer
+    from chromascape.serving.web import serve
+
+    def ready(address: str) -> None:
+        print(f"{address} (by {model}; Ctrl-C ends it)", flush=True)
+        if not options.no_browser:
+            webbrowser.open(address)
+
+    model = _model(options.model)
+    serve(Colorizer.load(model, options.device), options.host, options.port, ready)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    """Write the model as an ONNX file."""
+    from chromascape.colorizing.colorizer import Colorizer
+    from chromascape.serving.onnx_export import export
+
+    if options.output.exists() and not options.overwrite:
+        raise ChromascapeError(f"{options.output}: exists: --overwrite replaces it")
+    model = _model(options.model)
+    export(Colorizer.load(model, "cpu"), options.output)
+    print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB, from {model}")
+    return 0
+
+
+def _model(named: Path | None) -> Path:
+    """The folder of the model to use: the one that was named, else the trained one, else the one that is shipped."""
+    from chromascape.colorizing.colorizer import SHIPPED
+
+    return named or (TRAINED if TRAINED.exists() else SHIPPED)
 
 
 def _check(options: argparse.Namespace) -> int:
