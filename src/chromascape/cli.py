@@ -76,7 +76,13 @@ def _add_serving(commands: Any) -> None:
     serve.add_argument("--no-browser", action="store_true", help="print the address alone")
     serve.set_defaults(run=_serve)
     export = commands.add_parser("export", help="the model as an ONNX file, or as a page that needs no server")
-    export.add_argument("output", type=Path, metavar="OUT", help="file to write, such as model.onnx")
+    export.add_argument("output", type=Path, metavar="OUT", help="file to write, such as model.onnx; --web: a folder")
+    export.add_argument(
+        "--web", action="store_true", help="a folder for any web host: a page that colorizes in the visitor's browser"
+    )
+    export.add_argument(
+        "--runtime", type=Path, metavar="TGZ", help="ONNX Runtime Web as `npm pack` gave it (--web fetches it by npm)"
+    )
     export.add_argument("--model", type=Path, metavar="DIR", help="trained model, as for colorize")
     export.add_argument("--overwrite", action="store_true", help="replace an output that exists")
     export.set_defaults(run=_export)
@@ -200,15 +206,19 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    """Write the model as an ONNX file."""
+    """Write the model as an ONNX file, or as a page."""
     from chromascape.colorizing.colorizer import Colorizer
-    from chromascape.serving.onnx_export import export
+    from chromascape.serving import onnx_export, web_export
 
-    if options.output.exists() and not options.overwrite:
-        raise ChromascapeError(f"{options.output}: exists: --overwrite replaces it")
-    model = _model(options.model)
-    export(Colorizer.load(model, "cpu"), options.output)
-    print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB, from {model}")
+    output, model = options.output, _model(options.model)
+    if output.exists() and not options.overwrite:
+        raise ChromascapeError(f"{output}: exists: --overwrite replaces it")
+    if options.web:
+        web_export.export_page(Colorizer.load(model, "cpu"), output, options.runtime)
+        print(f"{output}: from {model}; try it by `python -m http.server --directory {output} --bind 127.0.0.1`")
+    else:
+        onnx_export.export(Colorizer.load(model, "cpu"), output)
+        print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, from {model}")
     return 0
 
 

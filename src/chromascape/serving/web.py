@@ -38,7 +38,7 @@ MAX_BYTES = 64_000_000  # of one photo file
 SECONDS = 60.0  # in which a photo has to arrive
 WAITING = 32  # photos that may wait for the one that is colorized; more are told to come back
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",

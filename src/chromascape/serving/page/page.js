@@ -53,7 +53,7 @@ async function work() {
       await show(article, file, style, await colorize(file, style));
       done += 1;
     } catch (error) {
-      state.textContent = `${file.name}: ${error.message}`;
+      state.textContent = `not colorized: ${error.message}`;
       state.classList.add("bad");
       state.setAttribute("role", "alert");
       failed += 1;
