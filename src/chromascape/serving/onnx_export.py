@@ -55,6 +55,7 @@ def metadata(colorizer: Colorizer) -> dict[str, Any]:
         "network": colorizer.name,
         "predicts": colorizer.network.predicts,
         "multiple": colorizer.network.multiple,
+        "cell": colorizer.network.cell,
         "input": "luma" if colorizer.luma else "lightness",
         "size": colorizer.size,
         "renderings": colorizer.renderings,

@@ -43,7 +43,7 @@ def export_page(colorizer: Colorizer, folder: Path, runtime: Path | None = None)
         raise ChromascapeError(f"{folder}: no folder that an export has written: it stays, name another one")
     files = _runtime_files(runtime)
     with atomic_folder(folder) as place:
-        for name in ("index.html", "style.css", "page.js", "colors.js", "worker.js"):
+        for name in ("index.html", "style.css", "page.js", "colors.js", "fullsize.js", "worker.js"):
             shutil.copyfile(PAGE / name, place / name)
         shutil.copyfile(PAGE / "browser_engine.js", place / "engine.js")
         shutil.copytree(PAGE / "examples", place / "examples")

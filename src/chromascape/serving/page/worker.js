@@ -1,5 +1,6 @@
 // A photo and the model in, a color photo out, as colorizing/colorizer.py does it.
-import { lightness, luma, resize, resizeColumns, weights, writeColor } from "./colors.js";
+import { lightness, luma, writeColor } from "./colors.js";
+import { colorsOfRow, prepare, round, smallLightness } from "./fullsize.js";
 import * as ort from "./ort.wasm.bundle.min.mjs";
 
 const MAX_PIXELS = 100_000_000;
@@ -31,71 +32,51 @@ async function colorize(file, style) {
   if (width * height > MAX_PIXELS) throw new Error(`larger than ${MAX_PIXELS / 1e6} megapixels`);
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.fillStyle = "white"; // below what is transparent
-  context.fillRect(0, 0, width, height);
   context.drawImage(photo, 0, 0);
   photo.close();
   const image = context.getImageData(0, 0, width, height);
-  const L = config.input === "luma" ? luma(image.data) : lightness(image.data);
-  const small = await predict(session, config, L, width, height);
-  paint(image, L, small, config.renderings[style]);
+  await paint(image, session, config, config.renderings[style]);
   context.putImageData(image, 0, 0);
   const kind = file.type === "image/jpeg" ? "image/jpeg" : "image/png";
   return canvas.convertToBlob({ type: kind, quality: 0.95 });
 }
 
-// The network's a* and b* at its working size.
-async function predict(session, config, L, width, height) {
+// The colors of a photo, in place. A row at a time, so that no full-size L* or ab is ever held.
+async function paint({ data, width, height }, session, config, factor) {
+  const measure = config.input === "luma" ? luma : lightness;
+  const row = (y) => data.subarray(4 * width * y, 4 * width * (y + 1));
   let scale = config.size / Math.min(width, height);
   scale = Math.min(scale, (4 * config.size) / Math.max(width, height));
   const w = Math.max(1, round(width * scale)), h = Math.max(1, round(height * scale));
-  const input = resize(L, width, height, w, h);
+  const small = smallLightness((y) => measure(row(y), true), width, height, w, h);
+  const ab = await predict(session, config, small, w, h);
+  for (const plane of ab) plane.forEach((value, at) => (plane[at] = value * factor));
+  const prepared = prepare(ab, small, w, h, width, height, config.cell);
+  for (let y = 0; y < height; y++) {
+    const pixels = row(y), L = measure(pixels);
+    const [a, b] = colorsOfRow(prepared, y, L);
+    for (let x = 0; x < width; x++) writeColor(pixels, 4 * x, L[x], clamp(a[x]), clamp(b[x]));
+  }
+}
+
+// The network's a* and b* for L* at its working size: two planes.
+async function predict(session, config, L, w, h) {
   const paddedW = Math.ceil(w / config.multiple) * config.multiple;
   const paddedH = Math.ceil(h / config.multiple) * config.multiple;
   const padded = new Float32Array(paddedW * paddedH);
   for (let y = 0; y < paddedH; y++) {
-    for (let x = 0; x < paddedW; x++) padded[y * paddedW + x] = input[Math.min(y, h - 1) * w + Math.min(x, w - 1)] / 100;
+    for (let x = 0; x < paddedW; x++) padded[y * paddedW + x] = L[Math.min(y, h - 1) * w + Math.min(x, w - 1)] / 100;
   }
   const { colors } = await session.run({ lightness: new ort.Tensor("float32", padded, [1, 1, paddedH, paddedW]) });
-  const ab = [new Float32Array(w * h), new Float32Array(w * h)];
-  for (let channel = 0; channel < 2; channel++) {
+  return [0, 1].map((channel) => {
+    const plane = new Float32Array(w * h);
     for (let y = 0; y < h; y++) {
       for (let x = 0; x < w; x++) {
-        const scaled = colors.data[(channel * paddedH + y) * paddedW + x];
-        ab[channel][y * w + x] = Math.min(Math.max(scaled * 255 - 128, -128), 127);
+        plane[y * w + x] = clamp(colors.data[(channel * paddedH + y) * paddedW + x] * 255 - 128);
       }
     }
-  }
-  return { ab, w, h };
-}
-
-// Python's round: halves go to the even neighbour.
-function round(value) {
-  const nearest = Math.round(value);
-  return nearest - value === 0.5 && nearest % 2 ? nearest - 1 : nearest;
-}
-
-// Join the enlarged ab to the photo's own L*, in place: a row at a time, so that no full-size ab is ever held.
-function paint(image, L, { ab, w, h }, factor) {
-  const { width, height, data } = image;
-  const [a, b] = ab.map((values) => resizeColumns(values, w, h, width));
-  const down = weights(h, height);
-  const rowA = new Float32Array(width), rowB = new Float32Array(width);
-  for (let y = 0; y < height; y++) {
-    rowA.fill(0);
-    rowB.fill(0);
-    down[y].weights.forEach((part, k) => {
-      const from = (down[y].first + k) * width;
-      for (let x = 0; x < width; x++) {
-        rowA[x] += a[from + x] * part;
-        rowB[x] += b[from + x] * part;
-      }
-    });
-    for (let x = 0; x < width; x++) {
-      const at = y * width + x;
-      writeColor(data, 4 * at, L[at], clamp(rowA[x] * factor), clamp(rowB[x] * factor));
-    }
-  }
+    return plane;
+  });
 }
 
 function clamp(value) {
