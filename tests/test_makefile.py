@@ -68,7 +68,7 @@ def test_an_environment_that_is_up_to_date_is_not_installed_again(folder: Path) 
 def test_test_and_lint_install_what_they_need(folder: Path) -> None:
     calls = make(folder, "lint", "test")
     assert [given[-1] for name, given in calls if name == "python"] == [
-        ".[pipeline,sample]", ".[pipeline,sample,imagenet,dev,browser]",
+        ".[pipeline,sample]", ".[pipeline,sample,imagenet,export,serve,dev,browser]",
     ]  # fmt: skip
     assert [name for name, _ in calls if name != "python"] == ["ruff", "ruff", "mypy", "pytest"]
 

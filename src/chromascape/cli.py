@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         "The next stage that uses the same store does so too.",
     )  # fmt: skip
     deliver.set_defaults(run=_deliver)
+    _add_serving(commands)
     return parser
 
 
@@ -98,6 +99,30 @@ def _number(text: str, kind: type[float], least: float, most: float) -> float:
     return value
 
 
+def _add_serving(commands: Any) -> None:
+    """The commands that bring a model elsewhere."""
+    serve = commands.add_parser("serve", help="a page in the browser that colorizes photos")
+    serve.add_argument("--model", metavar="MODEL", help="trained model, as for colorize")
+    serve.add_argument("--device", default="auto", metavar="D", help="auto, cuda, mps or cpu (%(default)s)")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at (%(default)s: this machine alone gets in)"
+    )
+    serve.add_argument("--port", default=8000, type=int, help="%(default)s; 0 takes one that is free")
+    serve.add_argument("--no-browser", action="store_true", help="print the address alone")
+    serve.set_defaults(run=_serve)
+    export = commands.add_parser("export", help="the model as an ONNX file, or as a page that needs no server")
+    export.add_argument("output", type=Path, metavar="OUT", help="file to write, such as model.onnx; --web: a folder")
+    export.add_argument(
+        "--web", action="store_true", help="a folder for any web host: a page that colorizes in the visitor's browser"
+    )
+    export.add_argument(
+        "--runtime", type=Path, metavar="TGZ", help="ONNX Runtime Web as `npm pack` gave it (--web fetches it by npm)"
+    )
+    export.add_argument("--model", metavar="MODEL", help="trained model, as for colorize")
+    export.add_argument("--overwrite", action="store_true", help="replace an output that exists")
+    export.set_defaults(run=_export)
+
+
 def _colorize(options: argparse.Namespace) -> int:
     """Colorize every input; a bad one is reported and the rest go on. Returns 1 where any failed."""
     from tqdm import tqdm
@@ -109,12 +134,9 @@ def _colorize(options: argparse.Namespace) -> int:
     skipped = len(plan.pairs) - len(todo)
     from chromascape.colorizing.batch import Look, colorize_files
     from chromascape.colorizing.colorizer import SHIPPED, Colorizer
-    from chromascape.files import clean_leftovers
     from chromascape.parallel import with_progress
-    from chromascape.tracking.resolve import resolve_model
 
-    clean_leftovers(TRAINED.parent)  # a training that was killed while it replaced the model left it aside
-    model = resolve_model(options.model) if options.model else TRAINED if TRAINED.exists() else SHIPPED
+    model = _model(options.model)
     colorizer = Colorizer.load(model, options.device)
     look = Look("vivid" if options.vivid else options.style, options.saturation, options.compare)
     _tell_left_out(plan.closed, plan.links)
@@ -140,6 +162,55 @@ def _tell_left_out(closed: list[Path], links: list[Path]) -> None:
         print(f"error: {path}: this folder can't be read: check its permissions", file=sys.stderr)
     for path in links:
         print(f"note: {path}: a link to a folder, which is not followed: name it as an input", file=sys.stderr)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C."""
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ChromascapeError(f"the package {error.name} is missing: pip install 'chromascape[serve]'") from None
+    import webbrowser
+
+    from chromascape.colorizing.colorizer import Colorizer
+    from chromascape.serving.web import serve
+
+    def ready(address: str) -> None:
+        print(f"{address} (by {model}; Ctrl-C ends it)", flush=True)
+        if not options.no_browser:
+            webbrowser.open(address)
+
+    model = _model(options.model)
+    serve(Colorizer.load(model, options.device), options.host, options.port, ready)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    """Write the model as an ONNX file, or as a page."""
+    from chromascape.colorizing.colorizer import Colorizer
+    from chromascape.serving import onnx_export, web_export
+
+    output, model = options.output, _model(options.model)
+    if output.exists() and not options.overwrite:
+        raise ChromascapeError(f"{output}: exists: --overwrite replaces it")
+    if options.web:
+        web_export.export_page(Colorizer.load(model, "cpu"), output, options.runtime)
+        print(f"{output}: from {model}; try it by `python -m http.server --directory {output} --bind 127.0.0.1`")
+    else:
+        onnx_export.export(Colorizer.load(model, "cpu"), output)
+        print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, from {model}")
+    return 0
+
+
+def _model(named: str | None) -> Path:
+    """The folder of the model to use: the one that was named, else the trained one, else the one that is shipped."""
+    from chromascape.colorizing.colorizer import SHIPPED
+    from chromascape.files import clean_leftovers
+    from chromascape.tracking.resolve import resolve_model
+
+    clean_leftovers(TRAINED.parent)  # a training that was killed while it replaced the model left it aside
+    return resolve_model(named) if named else TRAINED if TRAINED.exists() else SHIPPED
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -176,9 +247,11 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _summary(options: argparse.Namespace) -> int:
+    from chromascape.judging.summary import summary_lines
+
     file = Path("metrics/evaluate.json")
     try:
-        lines = _summary_lines(json.loads(file.read_text(encoding="utf-8")))
+        lines = summary_lines(json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise ChromascapeError(f"{file}: no such file: run `dvc repro` first") from None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -216,31 +289,6 @@ def _deliver(options: argparse.Namespace) -> int:
     left = waiting_note(repository_root())
     print(left, end="\n" if left else "")
     return 1 if left else 0
-
-
-def _summary_lines(figures: dict[str, Any]) -> list[str]:
-    """A table of the model beside gray, and the gain in a sentence; `figures` as in metrics/evaluate.json."""
-    from chromascape.color.metrics import METRICS
-    from chromascape.judging.predictions import caveats, labels
-
-    names = labels(figures)
-    columns = {
-        key: [metric.label, *(format(figures[name][key], metric.format) for name in names)]
-        for key, metric in METRICS.items()
-    }
-    table = [["", *names.values()], *columns.values()]
-    widths = [max(map(len, column)) for column in table]
-    lines = [
-        "  ".join(cell.rjust(width) if at else cell.ljust(width) for at, (cell, width) in enumerate(cells))
-        for cells in (list(zip(row, widths, strict=True)) for row in zip(*table, strict=True))
-    ]
-    interval = figures["gain_over_gray_ci95_db"]
-    between = f" (95 % interval {interval[0]:+z.2f} to {interval[1]:+z.2f})" if interval else ""
-    lines.append(
-        f"gain over gray {figures['gain_over_gray_db']:+z.2f} dB{between} on {figures['n_photos']} test photos, "
-        f"better than gray on {100 * figures['win_rate_over_gray']:.0f} %"
-    )
-    return lines + caveats(figures)
 
 
 if __name__ == "__main__":

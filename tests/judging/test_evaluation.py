@@ -13,7 +13,6 @@ from conftest import Clock, write_photos
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chromascape.cli import _summary_lines
 from chromascape.color import lab
 from chromascape.color.metrics import METRICS, Metric
 from chromascape.colorizing.colorizer import scale_chroma
@@ -31,6 +30,7 @@ from chromascape.judging.evaluation import (
 )
 from chromascape.judging.modelcard import figures_table
 from chromascape.judging.predictions import PREDICTIONS
+from chromascape.judging.summary import summary_lines
 from chromascape.photos.shards import Shards, write_shards
 
 SIZE = 64
@@ -290,7 +290,7 @@ def test_a_metric_is_one_entry_of_the_table(
     curves = pd.DataFrame({name: [1.0] for name in ("epoch", "train_loss", "val_loss", "gray_val_loss")})
     page = report.render(figures, validation, curves, gain_histogram(table), {}, {"preprocess.side": SIZE}, {})
     assert '<th scope="col">darker ↓</th>' in page and f"<td>{red}</td>" in page and "mean red" in page
-    heads, first, *_ = _summary_lines(figures)
+    heads, first, *_ = summary_lines(figures)
     assert heads.split()[-2:] == ["redness", "darker"] and first.split()[-2:] == [red, "7.2"]
     heads, _, first = figures_table(figures).splitlines()[2:5]
     assert heads.endswith("| redness | darker ↓ |") and first.endswith(f"| {red} | 7.2 |")

@@ -1,0 +1,148 @@
+// From colors at the network's working size to those of the photo's own pixels, as colorizing/fullsize.py does it.
+// Planes are flat Float32Arrays, row by row.
+
+const NOISE = 50; // added to the variance of L*: where it varies less than by about 7, it tells nothing of color
+const GAP = 3; // L* is averaged in whole blocks down to this many times the size that is wanted, then resampled
+
+// Bilinear weights as Pillow's: a triangle as wide as a pixel of the smaller picture. For each of `to` places the first
+// source pixel and the weights from there. extent: how much of the source is meant, where its last pixel is cut.
+export function weights(from, to, extent = from) {
+  const scale = extent / to, reach = Math.max(scale, 1);
+  return Array.from({ length: to }, (_, at) => {
+    const center = (at + 0.5) * scale;
+    const first = Math.max(Math.trunc(center - reach + 0.5), 0);
+    const end = Math.min(Math.trunc(center + reach + 0.5), from);
+    const raw = [];
+    for (let x = first; x < end; x++) raw.push(Math.max(0, 1 - Math.abs((x - center + 0.5) / reach)));
+    const sum = raw.reduce((total, value) => total + value, 0);
+    return { first, weights: raw.map((value) => value / sum) };
+  });
+}
+
+// values (height × width) at another size, along one axis after the other.
+export function resize(values, width, height, newWidth, newHeight, extentX = width, extentY = height) {
+  if (width === newWidth && height === newHeight) return values;
+  const wide = resizeColumns(values, width, height, newWidth, extentX);
+  return resizeRows(wide, newWidth, height, newHeight, extentY);
+}
+
+function resizeColumns(values, width, height, newWidth, extent = width) {
+  const across = weights(width, newWidth, extent);
+  const out = new Float32Array(newWidth * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < newWidth; x++) {
+      const { first, weights: parts } = across[x];
+      let sum = 0;
+      for (let k = 0; k < parts.length; k++) sum += values[y * width + first + k] * parts[k];
+      out[y * newWidth + x] = sum;
+    }
+  }
+  return out;
+}
+
+function resizeRows(values, width, height, newHeight, extent = height) {
+  const down = weights(height, newHeight, extent);
+  const out = new Float32Array(width * newHeight);
+  const sum = new Float64Array(width);
+  for (let y = 0; y < newHeight; y++) {
+    const { first, weights: parts } = down[y];
+    sum.fill(0);
+    for (let k = 0; k < parts.length; k++) {
+      for (let x = 0; x < width; x++) sum[x] += values[(first + k) * width + x] * parts[k];
+    }
+    out.set(sum, y * width);
+  }
+  return out;
+}
+
+// L* of the photo at the working size. rows(y): L* of row y, its transparent parts seen on white.
+export function smallLightness(rows, width, height, w, h) {
+  const block = Math.max(1, Math.trunc(Math.min(height / h, width / w) / GAP));
+  const across = Math.ceil(width / block), down = Math.ceil(height / block);
+  const reduced = new Float32Array(across * down);
+  for (let j = 0; j < down; j++) {
+    const sum = new Float64Array(across);
+    const end = Math.min((j + 1) * block, height);
+    for (let y = j * block; y < end; y++) {
+      const row = rows(y);
+      for (let x = 0; x < width; x++) sum[Math.trunc(x / block)] += row[x];
+    }
+    for (let i = 0; i < across; i++) {
+      reduced[j * across + i] = sum[i] / ((end - j * block) * (Math.min((i + 1) * block, width) - i * block));
+    }
+  }
+  return resize(reduced, across, down, w, h, width / block, height / block);
+}
+
+// What each row of the photo is made of. ab: two planes at working size; L: L* at working size.
+export function prepare(ab, L, w, h, width, height, cell) {
+  if (height <= h || width <= w) return { plain: ab.map((plane) => resize(plane, w, h, width, height)), width };
+  const gw = Math.max(1, round(w / cell)), gh = Math.max(1, round(h / cell));
+  const coarse = resize(L, w, h, gw, gh);
+  const slopes = ab.map((plane) => slope(coarse, resize(plane, w, h, gw, gh), gw, gh));
+  const planes = [...ab, ...[...slopes, coarse].map((plane) => resize(plane, gw, gh, w, h))];
+  return { planes, w, h, width, height, across: weights(w, width) };
+}
+
+// a* and b* of row y of the photo, whose L* is given: two arrays.
+export function colorsOfRow(prepared, y, L) {
+  if (prepared.plain) return prepared.plain.map((plane) => plane.subarray(y * prepared.width, (y + 1) * prepared.width));
+  const [a, b, slopeA, slopeB, coarse] = prepared.planes.map((plane) => enlargedRow(plane, y, prepared));
+  for (let x = 0; x < L.length; x++) {
+    const detail = L[x] - coarse[x];
+    a[x] += slopeA[x] * detail;
+    b[x] += slopeB[x] * detail;
+  }
+  return [a, b];
+}
+
+function enlargedRow(plane, y, { w, h, width, height, across }) {
+  const at = Math.min(Math.max(((y + 0.5) * h) / height - 0.5, 0), h - 1);
+  const above = Math.trunc(at), below = Math.min(above + 1, h - 1), share = at - above;
+  const line = new Float32Array(w);
+  for (let x = 0; x < w; x++) line[x] = plane[above * w + x] * (1 - share) + plane[below * w + x] * share;
+  const out = new Float32Array(width);
+  for (let x = 0; x < width; x++) {
+    const { first, weights: parts } = across[x];
+    for (let k = 0; k < parts.length; k++) out[x] += line[first + k] * parts[k];
+  }
+  return out;
+}
+
+// Least-squares slope of a plane over L* in the 3 × 3 cells around, near 0 where L* is flat.
+function slope(L, plane, w, h) {
+  const product = new Float64Array(w * h), square = new Float64Array(w * h);
+  for (let i = 0; i < w * h; i++) {
+    product[i] = L[i] * plane[i];
+    square[i] = L[i] * L[i];
+  }
+  const [mean, meanPlane, meanProduct, meanSquare] = [L, plane, product, square].map((values) => average(values, w, h));
+  const raw = mean.map((value, i) => {
+    const variance = Math.max(meanSquare[i] - value * value, 0);
+    return (meanProduct[i] - value * meanPlane[i]) / (variance + NOISE);
+  });
+  return Float32Array.from(average(raw, w, h));
+}
+
+// Mean of the 3 × 3 around each place; edges are repeated.
+function average(values, w, h) {
+  const out = new Float64Array(w * h);
+  for (let y = 0; y < h; y++) {
+    for (let x = 0; x < w; x++) {
+      let sum = 0;
+      for (let dy = -1; dy <= 1; dy++) {
+        for (let dx = -1; dx <= 1; dx++) {
+          sum += values[Math.min(Math.max(y + dy, 0), h - 1) * w + Math.min(Math.max(x + dx, 0), w - 1)];
+        }
+      }
+      out[y * w + x] = sum / 9;
+    }
+  }
+  return out;
+}
+
+// Python's round: halves go to the even neighbour.
+export function round(value) {
+  const nearest = Math.round(value);
+  return nearest - value === 0.5 && nearest % 2 ? nearest - 1 : nearest;
+}

@@ -1,0 +1,164 @@
+"""`chromascape serve`: a page in the browser that colorizes photos, and the server behind it.
+
+The page is the plain one in page/, which `chromascape export --web` also writes: only its engine.js differs, which here
+sends the photo to this server. Of what is listed nothing but these files is ever sent, and nothing is kept.
+"""
+
+import contextlib
+import io
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from chromascape.colorizing.colorizer import Colorizer
+from chromascape.errors import ChromascapeError
+from chromascape.photos import reading
+from chromascape.photos.source import PhotoError
+
+PAGE = Path(__file__).parent / "page"
+# Every file that is sent, by its path in the address.
+FILES = {
+    "/": PAGE / "index.html",
+    "/style.css": PAGE / "style.css",
+    "/page.js": PAGE / "page.js",
+    "/engine.js": PAGE / "server_engine.js",
+    **{f"/examples/{file.name}": file for file in sorted((PAGE / "examples").glob("*.jpg"))},
+}
+MAX_BYTES = 64_000_000  # of one photo file
+SECONDS = 60.0  # in which a photo has to arrive
+WAITING = 32  # photos that may wait for the one that is colorized; more are told to come back
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class _Refused(Exception):
+    """A request that gets no photo: the HTTP status, and the reason in a line."""
+
+    def __init__(self, status: int, reason: str):
+        super().__init__(reason)
+        self.status = status
+
+
+def app(colorizer: Colorizer, hosts: list[str]) -> Starlette:
+    """The web application: the page's files, and POST /colorize.
+
+    Args:
+        hosts: names under which it may be asked, `*` for all. Others are refused, so that no foreign page can make a
+            name of its own point here (DNS rebinding).
+    """
+    routes = [Route(path, _sends(file)) for path, file in FILES.items()]
+    routes.append(Route("/colorize", _colorizes(colorizer), methods=["POST"]))
+    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
+
+
+def _sends(file: Path) -> Endpoint:
+    async def send(_: Request) -> Response:
+        return FileResponse(file, headers=HEADERS)
+
+    return send
+
+
+def _colorizes(colorizer: Colorizer) -> Endpoint:
+    """POST a photo file as application/octet-stream, ?style=faithful or vivid: a JPEG or PNG of the photo's size.
+
+    What can't be colorized is answered by {"error": one line} and a status of 4xx, or 503 where too many wait.
+    """
+    one = anyio.CapacityLimiter(1)  # a photo has all cores to itself; two at once would take twice the memory
+
+    async def colorize(request: Request) -> Response:
+        try:
+            if one.statistics().tasks_waiting >= WAITING:
+                raise _Refused(503, "too many photos are waiting: try again in a minute")
+            style = request.query_params.get("style", "faithful")
+            if style not in colorizer.renderings:
+                raise _Refused(400, f"style: {style[:20]!r} is none of {', '.join(colorizer.renderings)}")
+            data = await _body(request)
+            picture, kind = await to_thread.run_sync(_colorized, colorizer, data, style, limiter=one)
+        except _Refused as refused:
+            return JSONResponse({"error": str(refused)}, refused.status, HEADERS)
+        except (PhotoError, ChromascapeError) as error:
+            return JSONResponse({"error": str(error)}, 422, HEADERS)
+        return Response(picture, media_type=kind, headers=HEADERS)
+
+    return colorize
+
+
+async def _body(request: Request) -> bytes:
+    """The photo file; no more than MAX_BYTES are ever held.
+
+    Another page's form can't send application/octet-stream without asking first, and is not answered then.
+    """
+    if request.headers.get("content-type") != "application/octet-stream":
+        raise _Refused(415, "send the photo file as application/octet-stream")
+    too_large = _Refused(413, f"larger than {MAX_BYTES // 1_000_000} MB")
+    if int(request.headers.get("content-length", "0")) > MAX_BYTES:
+        raise too_large
+    data = bytearray()
+    try:
+        with anyio.fail_after(SECONDS):
+            async for part in request.stream():
+                data += part
+                if len(data) > MAX_BYTES:
+                    raise too_large
+    except TimeoutError:
+        raise _Refused(408, f"the photo did not arrive within {SECONDS:g} seconds") from None
+    return bytes(data)
+
+
+def _colorized(colorizer: Colorizer, data: bytes, style: str) -> tuple[bytes, str]:
+    """The colorized photo as a file that browsers show, and its type: JPEG for a JPEG, else PNG."""
+    photo = reading.open_photo(data)
+    kind = "JPEG" if photo.format in ("JPEG", "MPO") else "PNG"
+    picture: Image.Image = colorizer.colorize(photo, style)  # type: ignore[arg-type]
+    stream = io.BytesIO()
+    picture.save(stream, kind, quality=95)
+    return stream.getvalue(), f"image/{kind.lower()}"
+
+
+def serve(colorizer: Colorizer, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C.
+
+    Args:
+        host: to listen at; 127.0.0.1 lets this machine alone in.
+        port: 0 for any that is free.
+        ready: is called with the page's address once it can be opened.
+    Raises:
+        ChromascapeError: the port is taken, or the host is not this machine's.
+    """
+    import uvicorn
+
+    with _listening(host, port) as listener:
+        hosts = ["127.0.0.1", "localhost", "[::1]"] if host in ("127.0.0.1", "localhost", "::1") else ["*"]
+        config = uvicorn.Config(app(colorizer, hosts), log_level="warning", limit_concurrency=2 * WAITING)
+        ready(f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{listener.getsockname()[1]}")
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int):  # type: ignore[no-untyped-def]
+    """A socket that listens before anybody is told to open the page."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ChromascapeError(f"--port {port}: {host} can't be listened at ({why}): choose another --port") from None
+    try:
+        yield listener
+    finally:
+        listener.close()

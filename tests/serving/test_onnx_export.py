@@ -1,0 +1,106 @@
+"""The exported file computes what torch computes, at every size, and says how it is used."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.networks import NETWORKS, build_network
+from chromascape.colorizing.onnx_network import METADATA, OnnxNetwork
+from chromascape.errors import ChromascapeError
+from chromascape.serving.onnx_export import export
+
+
+def lightness(height: int, width: int, photos: int = 1) -> NDArray[np.float32]:
+    """Smooth random scaled L*: noise alone would stand for no photo."""
+    noise = torch.rand(photos, 1, 6, 8, generator=torch.Generator().manual_seed(height + width))
+    smooth = torch.nn.functional.interpolate(noise, (height, width), mode="bicubic", align_corners=False)
+    return np.asarray(smooth.clamp(0, 1))
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Colorizer, Path]:
+    colorizer = Colorizer.load(SHIPPED, "cpu")
+    file = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    export(colorizer, file)
+    return colorizer, file
+
+
+@pytest.mark.parametrize("sides", [(192, 288), (64, 32), (320, 192), (192, 768)])
+def test_it_agrees_with_torch_within_half_an_ab_unit_at_any_size(
+    shipped: tuple[Colorizer, Path], sides: tuple[int, int]
+) -> None:
+    colorizer, file = shipped
+    photo = lightness(*sides, photos=2)
+    with torch.inference_mode():
+        expected = colorizer.network(torch.from_numpy(photo)).numpy()
+    assert np.ptp(expected) > 0.05, "a network that predicts gray would agree with anything"
+    assert np.abs(OnnxNetwork(file)(photo) - expected).max() * 255 < 0.5
+
+
+def test_the_file_is_small_and_whole(shipped: tuple[Colorizer, Path]) -> None:
+    _, file = shipped
+    assert file.stat().st_size < 10_000_000
+    assert [other.name for other in file.parent.iterdir()] == ["model.onnx"], "no weights beside it"
+    model = onnx.load(file, load_external_data=False)
+    assert not any(tensor.external_data for tensor in model.graph.initializer)
+
+
+def test_the_metadata_says_how_it_is_used(shipped: tuple[Colorizer, Path]) -> None:
+    colorizer, file = shipped
+    config = OnnxNetwork(file).config
+    assert config["renderings"] == colorizer.renderings
+    assert (config["size"], config["multiple"], config["predicts"]) == (colorizer.size, 32, "ab")
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "efficientnet"])
+def test_every_network_of_the_table_exports(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    colorizer = Colorizer(build_network(name), name, 64)
+    export(colorizer, tmp_path / "model.onnx")
+    photo = lightness(64, 96)
+    with torch.inference_mode():
+        expected = colorizer.network(torch.from_numpy(photo)).numpy()
+    assert np.abs(OnnxNetwork(tmp_path / "model.onnx")(photo) - expected).max() * 255 < 0.5
+
+
+def damaged(file: Path, target: Path, **changes: object) -> Path:
+    """The model with other metadata."""
+    model = onnx.load(file)
+    config = json.loads(model.metadata_props[0].value) | changes
+    onnx.helper.set_model_props(model, {METADATA: json.dumps(config)})
+    onnx.save(model, target)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"format": 9}, "format 9"), ({"size": 10**9}, "size"), ({"multiple": "8"}, "multiple"),
+     ({"renderings": {"faithful": 1}}, "vivid"), ({"predicts": "xyz"}, "metadata")],
+)  # fmt: skip
+def test_other_metadata_is_refused_in_a_line(
+    shipped: tuple[Colorizer, Path], tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    file = damaged(shipped[1], tmp_path / "other.onnx", **changes)
+    with pytest.raises(ChromascapeError, match=said) as error:
+        OnnxNetwork(file)
+    assert str(error.value).startswith(f"{file}: ")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04.", b"onnx", bytes(1000)])
+def test_other_files_are_refused_in_a_line(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(content)
+    with pytest.raises(ChromascapeError) as error:
+        OnnxNetwork(file)
+    assert "\n" not in str(error.value) and str(file) in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ChromascapeError, match=r"none\.onnx: no such file"):
+        OnnxNetwork(tmp_path / "none.onnx")

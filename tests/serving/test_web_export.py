@@ -1,0 +1,111 @@
+"""The static folder: what it holds, what it refuses to replace, and which runtime it takes."""
+
+import hashlib
+import io
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from chromascape.colorizing.colorizer import Colorizer
+from chromascape.colorizing.networks import build_network
+from chromascape.errors import ChromascapeError
+from chromascape.serving import web_export
+from chromascape.serving.web_export import RUNTIME_FILES, export_page
+
+CONTENTS = {name: f"content of {name}".encode() for name in RUNTIME_FILES}
+
+
+def model(name: str = "unet") -> Colorizer:
+    torch.manual_seed(0)
+    return Colorizer(build_network(name), name, 64)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with small files, whose digests are the expected ones."""
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}
+    monkeypatch.setattr(web_export, "RUNTIME_FILES", digests)
+    return pack(tmp_path / "runtime.tgz", CONTENTS)
+
+
+def pack(file: Path, contents: dict[str, bytes]) -> Path:
+    with tarfile.open(file, "w:gz") as archive:
+        for name, content in contents.items():
+            member = tarfile.TarInfo(f"package/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return file
+
+
+def test_the_folder_holds_all_that_the_page_names(package: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    export_page(model(), folder, package)
+    files = {file.name for file in folder.iterdir() if file.is_file()}
+    assert files >= {Path(name).name for name in CONTENTS} | {"index.html", "model.onnx", "model.json"}
+    for file in files & {"index.html", "page.js", "engine.js", "worker.js"}:
+        text = (folder / file).read_text(encoding="utf-8")
+        for name in ("style.css", "page.js", "engine.js", "worker.js", "colors.js", "ort.wasm.bundle.min.mjs"):
+            assert name not in text or name in files
+        assert "http://" not in text and ("https://" not in text or file == "index.html"), (
+            "nothing comes from elsewhere"
+        )
+    assert json.loads((folder / "model.json").read_text(encoding="utf-8"))["multiple"] == 32
+
+
+def test_a_folder_of_ours_is_replaced_and_another_one_stays(package: Path, tmp_path: Path) -> None:
+    ours, other = tmp_path / "ours", tmp_path / "other"
+    export_page(model(), ours, package)
+    (ours / "old").touch()
+    export_page(model(), ours, package)
+    assert not (ours / "old").exists()
+    other.mkdir()
+    (other / "thesis.txt").touch()
+    with pytest.raises(ChromascapeError, match="other: no folder that an export has written"):
+        export_page(model(), other, package)
+    assert (other / "thesis.txt").exists()
+
+
+def unpacked(folder: Path) -> Path:
+    for name, content in CONTENTS.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_an_unpacked_package_will_do(package: Path, tmp_path: Path) -> None:
+    export_page(model(), tmp_path / "page", unpacked(tmp_path / "node_modules"))
+
+
+def test_another_runtime_is_refused(package: Path, tmp_path: Path) -> None:
+    first, *_ = CONTENTS
+    changed = pack(tmp_path / "changed.tgz", CONTENTS | {first: b"something else"})
+    partial = pack(tmp_path / "partial.tgz", {first: CONTENTS[first]})
+    none = tmp_path / "none.tgz"
+    none.write_bytes(b"no archive")
+    for file in (changed, partial, none, tmp_path):
+        with pytest.raises(ChromascapeError, match="is missing or not the one of onnxruntime-web@"):
+            export_page(model(), tmp_path / "page", file)
+        assert not (tmp_path / "page").exists()
+
+
+def test_a_network_that_predicts_rgb_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ChromascapeError, match="predicts RGB"):
+        export_page(model("assignment_rgb"), tmp_path / "page")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_without_npm_or_the_network_the_way_out_is_named(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(command: list[str], **_: Any) -> None:
+        raise subprocess.CalledProcessError(1, command)
+
+    monkeypatch.setattr(web_export.shutil, "which", lambda _: "npm" if there else None)
+    monkeypatch.setattr(web_export.subprocess, "run", fails)
+    with pytest.raises(ChromascapeError, match="--runtime FILE"):
+        export_page(model(), tmp_path / "page")
