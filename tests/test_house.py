@@ -18,6 +18,7 @@ GROUND = {"__init__", "params", "defaults", "errors", "files", "parallel", "devi
 # Tests of what is not one module of the package.
 WHOLE = {
     "test_browser",
+    "test_page",
     "test_pipeline",
     "test_rerun",
     "test_kills",

@@ -59,7 +59,7 @@ def measure(champion: Colorizer, photos: Shards, jobs: int) -> pd.DataFrame:
 
     def tasks() -> Iterator[Any]:
         for row in range(len(photos)):
-            quantised = photos.read(np.array([row]))[0].transpose(1, 2, 0)
+            quantised = np.ascontiguousarray(photos.read(np.array([row]))[0].transpose(1, 2, 0))
             picture = champion.network_lab(lab.dequantise(quantised))
             yield quantised, {"champion": champion.render(picture, "faithful")}
 

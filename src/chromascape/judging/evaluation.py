@@ -56,7 +56,8 @@ def evaluate(
 
     def tasks() -> Iterator[Any]:
         for row in range(len(photos)):
-            quantised = photos.read(np.array([row]))[0].transpose(1, 2, 0)
+            # In the order in which a worker gets it too: sums over another one have other low bits.
+            quantised = np.ascontiguousarray(photos.read(np.array([row]))[0].transpose(1, 2, 0))
             photo = lab.dequantise(quantised)
             picture, lightness = colorizer.network_lab(photo), photo[..., 0]
             predictions = {
