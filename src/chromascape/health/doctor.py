@@ -7,7 +7,7 @@ from chromascape.errors import ChromascapeError, explain_os_error
 from chromascape.health.findings import Finding
 from chromascape.health.leftovers import checkpoints, locks, outputs
 from chromascape.health.machine import data, device, disk, memory, versions
-from chromascape.health.store import store
+from chromascape.health.mlflow_store import store
 from chromascape.learning.checks import check_train
 from chromascape.params import Params, load_params
 from chromascape.photos.rules import check_policy

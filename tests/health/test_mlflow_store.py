@@ -12,7 +12,7 @@ import yaml
 from conftest import changed_params
 
 from chromascape.errors import ChromascapeError
-from chromascape.health.store import store
+from chromascape.health.mlflow_store import store
 from chromascape.params import Params
 from chromascape.tracking.store import connect
 
