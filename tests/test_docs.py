@@ -29,7 +29,14 @@ def test_every_test_that_a_page_names_is_there() -> None:
 
 
 def test_every_page_s_blocks_of_shell_are_run_here() -> None:
-    assert {name for name in DOCS if commands(name)} == {"comparing", "reliability"}
+    assert {name for name in DOCS if commands(name)} == {
+        "comparing",
+        "promoting",  # tests/tracking/test_registry.py
+        "reliability",
+        "serving",  # tests/serving/test_mlflow_model.py
+        "using",  # tests/test_using.py
+        "web",
+    }
 
 
 @pytest.mark.scale
@@ -77,3 +84,26 @@ def test_the_commands_of_comparing_run(tmp_path: Path, monkeypatch: pytest.Monke
         else:
             assert command == "make compare" and shutil.which("make")
     assert ran >= 8 and (repo / "dvc_plots" / "index.html").is_file() and any((tmp_path / "remote").iterdir())
+
+
+@pytest.mark.scale
+def test_the_commands_of_web_run(tmp_path: Path) -> None:
+    """Servers until they answer; the page that needs none where npm can fetch its runtime."""
+    environment = os.environ | {"BROWSER": "true", "PYTHONPATH": str(REPOSITORY / "src")}
+    ran = 0
+    for command in commands("web"):
+        words = [word.replace("8000", "0").replace("8001", "0") for word in shlex.split(command)]
+        program = {"chromascape": ["-m", "chromascape.cli"], "python": []}[words[0]]
+        call = [sys.executable, "-u", *program, *words[1:]]
+        if "page" in words and words[0] == "chromascape" and not shutil.which("npm"):
+            continue
+        if "serve" in words or "http.server" in words:
+            with subprocess.Popen(call, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:
+                line = server.stdout.readline() if server.stdout else ""
+                server.terminate()
+            assert "http://127.0.0.1:" in line
+        else:
+            done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0 or "go online" in done.stderr, done.stderr
+        ran += 1
+    assert ran >= 3 and (tmp_path / "model.onnx").stat().st_size < 10_000_000

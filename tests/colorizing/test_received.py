@@ -66,7 +66,7 @@ def entry(shape: list[int], start: int, end: int, dtype: str = "F32") -> dict[st
 def test_a_header_that_lies_is_refused(
     model: Path, content: bytes, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chromascape.colorizing.colorizer.load_file", lambda file: pytest.fail("was read"))
+    monkeypatch.setattr("chromascape.colorizing.colorizer.from_bytes", lambda data: pytest.fail("was read"))
     (model / "weights.safetensors").write_bytes(content)
     line = refused(model)
     assert line.startswith(f"{model / 'weights.safetensors'}: no weights for network ") and problem in line

@@ -606,7 +606,7 @@ def test_a_network_that_is_added_to_the_table_trains_and_colorizes(
     assert trained.history[-1]["train_loss"] < 0.8 * trained.history[0]["train_loss"]
     save(tmp_path, trained.weights, "made_up", SIZE, {"faithful": 1.0, "vivid": 1.0})
     colored = Colorizer.load(tmp_path, "cpu").colorize(np.full((70, 90), 200, np.uint8))
-    assert colored.size == (90, 70) and colored.mode == "RGB"
+    assert colored.shape == (70, 90, 3) and colored.dtype == np.uint8
     lightness, _ = all_photos(shards[1])
     network = load_network(tmp_path)[1].eval()
     assert isinstance(network, MadeUp) and predict(network, lightness).shape == (N_VAL, 3, SIZE, SIZE)
