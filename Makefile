@@ -55,6 +55,5 @@ clean:  ## remove the environment; photos, models and runs stay
 	@touch $@
 
 .venv/test.stamp: .venv/run.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e '.[pipeline,sample,imagenet,export,serve,dev,browser]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,sample,imagenet,export,serve,dev,browser]'
 	@touch $@

@@ -590,7 +590,8 @@ def test_a_run_that_can_not_start_is_told_before_a_training_and_made_after_an_ev
     (done,) = delivery.deliver_waiting()
     (run,) = runs()
     assert run.info.run_id == done.run_id and run.info.status == "FINISHED" and not done.problem
-    assert run.info.run_name == "efficientnet sample" and history(run, "val_loss") == [(1, 0.35), (2, 0.25), (3, 0.3)]
+    assert run.info.run_name == "lr=0.0123 efficientnet sample"
+    assert history(run, "val_loss") == [(1, 0.35), (2, 0.25), (3, 0.3)]
     assert run.data.params == {name: str(value) for name, value in flatten(params).items()}
     assert run.data.metrics["gain_over_gray_db"] == 1.5
 
