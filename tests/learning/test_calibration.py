@@ -83,7 +83,7 @@ def test_few_photos_decide_nothing(known: Photos, factor: float) -> None:
 def test_the_shipped_factors_are_those_of_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine megabytes of weights were read for two numbers."""
     monkeypatch.setattr(colorizer, "from_bytes", None)
-    assert shipped_renderings() == {"faithful": 0.9, "vivid": 1.3}
+    assert shipped_renderings() == {"faithful": 0.85, "vivid": 1.25}
 
 
 def test_real_shards_are_read(tmp_path: Path, known: Photos) -> None:
