@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import struct
 import sys
 import zlib
@@ -23,6 +24,11 @@ from chromascape.photos.manifest import COLUMNS, TYPES
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+# What a shell starts in the background ignores Ctrl-C, and so does all that it starts: tests that send it need it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def make_photo(seed: int, width: int = 160, height: int = 144) -> np.ndarray:

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from conftest import make_photo, png
+from memory import peak_bytes
 from PIL import Image
 from tqdm import tqdm
 
@@ -214,8 +215,6 @@ def write_strange(folder: Path) -> list[str]:
 
 def read_as_stages_do(folder: Path, name: str, limits: source.Limits) -> tuple[str, float]:
     """A file through inspection, thumbnail and, where it is a photo, to Lab; returns its verdict and the peak in MB."""
-    import resource
-
     row = inspection.inspect(folder, name, limits)
     verdict = row.get("problem") or ("mode" if row.get("detail") else "photo")
     if not row.get("problem"):
@@ -224,8 +223,7 @@ def read_as_stages_do(folder: Path, name: str, limits: source.Limits) -> tuple[s
         box, whole_photo = (row["left"], row["top"], row["right"], row["bottom"]), (row["width"], row["height"])
         lab = photo_to_lab(source.read_bytes(folder / name, limits), box, whole_photo, 64, "crop")
         assert lab.shape == (3, 64, 64) and lab.dtype == np.uint8
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return verdict, peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return verdict, peak_bytes() / 1e6
 
 
 def caught(folder: Path, name: str, limits: source.Limits) -> tuple[str, str, float]:

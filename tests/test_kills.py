@@ -47,7 +47,7 @@ SMALL = {
 # is imported ahead: each process has it from its own folder.
 NURSERY = """
 import os, resource, runpy, sys
-import great_expectations, imagehash, joblib, lightning_fabric, mlflow, pandas, pydantic, safetensors.torch
+import great_expectations, imagehash, joblib, mlflow, pandas, pydantic, safetensors.torch
 import scipy.stats, skimage.color, skimage.metrics, torch, yaml
 
 for line in sys.stdin:

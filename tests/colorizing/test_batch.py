@@ -1,5 +1,6 @@
 """Files in, files out: what each holds, and what is told where it can't."""
 
+import inspect
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import memory
 import numpy as np
 import pytest
 import torch
@@ -200,11 +202,12 @@ EXPECTED = {  # of each hostile file: mode and size of what is made of it
     "rgba-png-named-jpg.jpg": ("RGB", (284, 177)),
 }  # fmt: skip
 
-MEASURED = """
-import json, resource, sys
+MEASURED = f"""
+import json
 from chromascape.cli import main
+{inspect.getsource(memory)}
 code = main(["colorize", sys.argv[1], "-o", "out", *sys.argv[2:]])
-print(json.dumps([code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+print(json.dumps([code, peak_bytes() // 1024]))
 """
 
 

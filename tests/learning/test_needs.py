@@ -1,5 +1,6 @@
 """What a training is estimated to take, against what it takes."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import memory
 import pytest
 import yaml
 from conftest import REPOSITORY, changed_params
@@ -17,8 +19,9 @@ from chromascape.learning import needs
 from chromascape.params import Params, load_params
 
 # A training of two steps on made-up photos in a process of its own, which tells its peak and what it has on the disk.
-TRAINING = """
-import json, resource, sys
+TRAINING = f"""
+{inspect.getsource(memory)}
+import json
 from pathlib import Path
 import mlflow, numpy as np
 from chromascape.learning import training
@@ -34,8 +37,7 @@ class Made:
 
 params = load_params(Path("params.yaml")).train
 training.train(Made(2 * params.batch_size), Made(2), params, None, Checkpoints(Path("kept"), 0.0))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-print(json.dumps([peak, max(file.stat().st_size for file in Path("kept").glob("*.safetensors"))]))
+print(json.dumps([peak_bytes(), max(file.stat().st_size for file in Path("kept").glob("*.safetensors"))]))
 """
 
 
