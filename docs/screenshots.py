@@ -5,6 +5,8 @@ Pages are opened in Chromium, that of the system if there is one, else Playwrigh
 
 import html
 import os
+import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -34,10 +36,13 @@ PAGES = (
     ("report-phone", "reports/index.html", 400, 900),
     ("validation", "reports/validation.html", 1200, 900),
 )
-COMPARE = ["dvc", "exp", "show", "--only-changed", "--no-pager", "--drop", ".*/", "--keep", ".*gain|win_rate"]
+# `make compare` itself, without the pager.
+COMPARE = shlex.split(
+    re.findall(r"\$\(BIN\)/(dvc exp show .*)", (IMAGES.parents[1] / "Makefile").read_text(encoding="utf-8"))[0]
+)
 TERMINAL = (
     ("console", "chromascape summary", ["chromascape", "summary"]),
-    ("compare", "make compare", COMPARE),
+    ("compare", "make compare", [*COMPARE, "--no-pager"]),
 )
 # Of data/landscapes, for the README's opening: all under CC BY, so that one line of credits is enough.
 LANDSCAPES = ("picos-de-europa", "aitzgorri", "sunset", "maldives")
