@@ -37,7 +37,12 @@ def _augment(
         width = min(1.0, (share * ratio) ** 0.5) * photo.shape[2]
         top, left = int(down * (photo.shape[1] - height)), int(right * (photo.shape[2] - width))
         photo = photo[:, top : top + round(height), left : left + round(width)]
-    if photo.shape[1:] == (side, side):
-        return photo
-    tensor = torch.from_numpy(np.ascontiguousarray(photo))[None]
-    return F.interpolate(tensor, size=(side, side), mode="bilinear", antialias=True)[0].numpy()
+    return to_side(photo[None], side)[0]
+
+
+def to_side(quantised: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Lab (N, 3, H, W) as squares, (N, 3, side, side)."""
+    if quantised.shape[2:] == (side, side):
+        return quantised
+    tensor = torch.from_numpy(np.ascontiguousarray(quantised))
+    return F.interpolate(tensor, size=(side, side), mode="bilinear", antialias=True).numpy()

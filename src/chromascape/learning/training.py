@@ -20,7 +20,7 @@ from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import build_network
 from chromascape.devices import pick_device, pick_precision
 from chromascape.errors import ChromascapeError
-from chromascape.learning.augment import augment
+from chromascape.learning.augment import augment, to_side
 from chromascape.learning.checkpoints import Checkpoints, uninterrupted
 from chromascape.learning.learner import History, Learner, Progress
 from chromascape.learning.losses import build_loss
@@ -202,11 +202,12 @@ def _step(learner: Learner, lightness: Tensor, target: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _val_loss(learner: Learner, photos: Shards, params: Train) -> float:
-    """Mean loss over the whole photos."""
+    """Mean loss over the whole photos, at the size at which the trained network will see them."""
     network = learner.evaluated.eval()
     total = 0.0
     for rows in _all_batches(photos, params, "validation"):
-        lightness, target = _tensors(photos.read(rows), params, network, learner.device)
+        quantised = to_side(photos.read(rows), params.working_size or photos.side)
+        lightness, target = _tensors(quantised, params, network, learner.device)
         total += float(learner.loss(learner.predict(network, lightness), target)) * len(rows)
     return total / len(photos)
 
@@ -216,7 +217,7 @@ def _gray_loss(learner: Learner, photos: Shards, params: Train) -> float:
     """The same loss for the gray photo itself: no val_loss may be read without it."""
     total = 0.0
     for rows in _all_batches(photos, params, "validation, gray"):
-        quantised = photos.read(rows)
+        quantised = to_side(photos.read(rows), params.working_size or photos.side)
         true = _target(quantised, learner.network)
         quantised[:, 1:] = lab.NEUTRAL
         total += float(learner.loss(_target(quantised, learner.network), true)) * len(rows)
