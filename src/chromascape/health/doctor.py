@@ -19,6 +19,7 @@ ALWAYS: dict[str, Callable[[Params | None], list[Finding]]] = {
     "locks": locks,
     "checkpoints": checkpoints,
     "outputs": outputs,
+    "outbox": undelivered,
 }
 WITH_PARAMS: dict[str, Callable[[Params], list[Finding]]] = {
     "data.dir": data,
