@@ -13,6 +13,7 @@ import yaml
 
 from chromascape.health import leftovers
 from chromascape.resume import STALE_SECONDS
+from chromascape.tracking.outbox import new_box
 
 fcntl = pytest.importorskip("fcntl")
 
@@ -41,6 +42,16 @@ def rwlock(process: int) -> None:
 def only(found: list[Any]) -> tuple[str, str]:
     (finding,) = found
     return finding.level, finding.text
+
+
+def test_what_waits_for_a_server_is_a_note_with_the_command_that_delivers_it(project: Path) -> None:
+    assert only(leftovers.undelivered(None)) == ("ok", "nothing waits for MLflow")
+    box = new_box(project, {"store": "http://127.0.0.1:9", "experiment": "a", "run_id": "", "run": {}})
+    box.add("tags", tags={"a": "b"})
+    level, text = only(leftovers.undelivered(None))
+    assert level == "note" and "1 set of tags" in text and "chromascape deliver" in text
+    box.mark(box.left[0])
+    assert only(leftovers.undelivered(None)) == ("ok", "nothing waits for MLflow")
 
 
 def test_no_locks_are_no_finding() -> None:

@@ -6,8 +6,10 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import fuzz
 import numpy as np
 import pytest
 import torch
@@ -85,6 +87,17 @@ def test_what_is_no_photo_is_answered_in_a_line(address: str, body: bytes, said:
     reason = json.loads(content)["error"]
     assert (status, headers["Content-Type"]) == (422, "application/json")
     assert said in reason and "\n" not in reason
+
+
+def test_hostile_files_are_colored_or_refused_in_a_line_and_the_server_goes_on(address: str, tmp_path: Path) -> None:
+    names = [name for name in fuzz.write_files(tmp_path / "photos", 40, seed=3) if "bomb" not in name]
+    answers = [ask(address, "/colorize", (tmp_path / "photos" / name).read_bytes()) for name in names]
+    refused = [json.loads(content)["error"] for status, _, content in answers if status == 422]
+    colored = [content for status, _, content in answers if status == 200]
+    assert len(colored) + len(refused) == len(names) and len(colored) > 3 and len(refused) > 10
+    for content in colored:
+        Image.open(io.BytesIO(content)).load()
+    assert not [reason for reason in refused if "\n" in reason or not reason]
 
 
 def test_an_unknown_style_is_refused(address: str) -> None:

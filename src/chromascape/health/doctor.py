@@ -5,7 +5,7 @@ from typing import Any
 
 from chromascape.errors import ChromascapeError, explain_os_error
 from chromascape.health.findings import Finding
-from chromascape.health.leftovers import checkpoints, locks, outputs
+from chromascape.health.leftovers import checkpoints, locks, outputs, undelivered
 from chromascape.health.machine import data, device, disk, memory, versions
 from chromascape.health.mlflow_store import store
 from chromascape.learning.checks import check_train
