@@ -88,9 +88,21 @@ def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path, photo: np.ndarray
     assert config == {"chromascape": "0.1.0", "format": 2, "network": name, "input": "lightness"} | {
         "renderings": RENDERINGS,
         "size": SIZE,
+        "mirror_average": False,
         "weights_sha256": hashlib.sha256((tmp_path / "weights.safetensors").read_bytes()).hexdigest(),
     }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "weights.safetensors"]
+
+
+def test_a_model_that_averages_with_the_mirror_image_is_loaded_as_such(tmp_path: Path, photo: np.ndarray) -> None:
+    save(tmp_path, lively_network().state_dict(), "unet", 64, RENDERINGS, mirror_average=True)
+    averaged = Colorizer.load(tmp_path, "cpu")
+    lightness = gray_levels(photo)[:64, :128]  # needs no padding, which lies on one side only
+    colors = averaged.predict_ab(lightness)
+    assert np.abs(averaged.predict_ab(lightness[:, ::-1])[:, ::-1] - colors).max() < 0.01
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8")) | {"mirror_average": False}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert np.abs(Colorizer.load(tmp_path, "cpu").predict_ab(lightness) - colors).max() > 1
 
 
 def test_the_same_weights_are_saved_as_the_same_bytes(tmp_path: Path) -> None:
@@ -382,6 +394,7 @@ GOOD = {"format": 2, "network": "unet", "size": SIZE, "renderings": RENDERINGS, 
         (GOOD | {"renderings": {"faithful": -1.0, "vivid": 1.0}}, "renderings"),
         (GOOD | {"renderings": {"faithful": 1.0, "vivid": float("nan")}}, "renderings"),
         (GOOD | {"input": "green"}, "input"),
+        (GOOD | {"mirror_average": 1}, "mirror_average"),
         (GOOD | {"renderings": None}, "not the configuration"),
         (GOOD | {"size": 100_000}, "size"),
         (GOOD | {"size": "large"}, "not the configuration"),

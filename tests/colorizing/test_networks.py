@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from chromascape.colorizing.layers import Network
+from chromascape.colorizing.layers import MirrorAverage, Network
 from chromascape.colorizing.networks import NETWORKS, build_network, pad_to_multiple, predict
 
 CHANNELS = {name: 3 if network.predicts == "rgb" else 2 for name, network in NETWORKS.items()}
@@ -42,6 +42,19 @@ def test_ours_are_clamped_to_0_to_1_however_large_their_heads_get(name: str) -> 
     nn.init.normal_(network.head.weight, std=100.0)
     colors = network(torch.rand(1, 1, 64, 64))
     assert float(colors.min()) == 0 and float(colors.max()) == 1
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", NETWORKS)
+def test_averaged_with_the_mirror_image_a_photo_and_its_mirror_image_have_mirrored_colors(name: str) -> None:
+    network, photos = awake_network(name), torch.rand(2, 1, 64, 96)
+    averaged = MirrorAverage(network)
+    colors = predict(averaged, photos)
+    expected = (predict(network, photos) + predict(network, photos.flip(3)).flip(3)) / 2
+    torch.testing.assert_close(colors, expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(predict(averaged, photos.flip(3)).flip(3), colors, rtol=0, atol=1e-6)
+    assert (averaged.predicts, averaged.cell, averaged.multiple) == (network.predicts, network.cell, network.multiple)
+    assert float((colors - network(photos)).abs().max()) > 1e-3
 
 
 def test_only_one_network_predicts_rgb() -> None:

@@ -19,6 +19,7 @@ from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import NETWORKS, build_network, predict
 from chromascape.errors import ChromascapeError
 from chromascape.learning import training
+from chromascape.learning.augment import to_side
 from chromascape.learning.checks import check_train
 from chromascape.learning.learner import Progress
 from chromascape.learning.losses import LOSSES, Loss, build_loss
@@ -96,22 +97,22 @@ def use_tiny(monkeypatch: pytest.MonkeyPatch, fails: Exception | None = None) ->
     return tiny, targets
 
 
-def all_photos(photos: Shards) -> tuple[Tensor, Tensor]:
-    """Scaled L* and ab of all photos."""
-    scaled = torch.from_numpy(photos.read(np.arange(len(photos)))).float() / 255
+def all_photos(photos: Shards, side: int | None = None) -> tuple[Tensor, Tensor]:
+    """Scaled L* and ab of all photos, at a side of their own or another."""
+    scaled = torch.from_numpy(to_side(photos.read(np.arange(len(photos))), side or photos.side)).float() / 255
     return scaled[:, :1], scaled[:, 1:]
 
 
 def loss_on(photos: Shards, weights: dict[str, Tensor], train_params: Train) -> float:
     network = build_network(train_params.network)
     network.load_state_dict(weights)
-    lightness, ab = all_photos(photos)
+    lightness, ab = all_photos(photos, train_params.working_size)
     with torch.inference_mode():
         return float(build_loss(train_params.loss)(network.eval()(lightness), ab))
 
 
 def gray_loss_on(photos: Shards, train_params: Train) -> float:
-    _, ab = all_photos(photos)
+    _, ab = all_photos(photos, train_params.working_size)
     return float(build_loss(train_params.loss)(torch.full_like(ab, 128 / 255), ab))
 
 
@@ -618,7 +619,7 @@ def test_a_loss_that_is_added_to_the_table_can_be_trained_with(
     monkeypatch.setitem(LOSSES, "huber", lambda predicted, true: nn.functional.huber_loss(predicted, true, delta=0.1))
     chosen = train_params(loss={"mse": 0, "l1": 0, "ssim": 0, "huber": 2.0}, epochs=2)
     check_train(chosen)
-    _, ab = all_photos(shards[1])
+    _, ab = all_photos(shards[1], chosen.working_size)
     trained = train(*shards, chosen)
     gray = 2 * nn.functional.huber_loss(torch.full_like(ab, 128 / 255), ab, delta=0.1)
     assert trained.history[0]["gray_val_loss"] == pytest.approx(float(gray), rel=1e-4)

@@ -69,6 +69,16 @@ def test_every_network_of_the_table_exports(name: str, tmp_path: Path) -> None:
     assert np.abs(OnnxNetwork(tmp_path / "model.onnx")(photo) - expected).max() * 255 < 0.5
 
 
+def test_the_average_with_the_mirror_image_lies_in_the_graph(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = build_network("unet")
+    torch.nn.init.normal_(network.head.weight, std=0.3)  # type: ignore[union-attr, arg-type]
+    export(Colorizer(network, "unet", 64, mirror_average=True), tmp_path / "model.onnx")
+    photo = lightness(64, 96)
+    colors, mirrored = (OnnxNetwork(tmp_path / "model.onnx")(picture) for picture in (photo, photo[..., ::-1].copy()))
+    assert np.abs(mirrored[..., ::-1] - colors).max() * 255 < 0.1 and colors.std() * 255 > 1
+
+
 def damaged(file: Path, target: Path, **changes: object) -> Path:
     """The model with other metadata."""
     model = onnx.load(file)

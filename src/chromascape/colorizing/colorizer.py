@@ -18,7 +18,7 @@ from chromascape import __version__
 from chromascape.color import lab
 from chromascape.colorizing import received
 from chromascape.colorizing.fullsize import FullSize, resize, small_lightness, strips
-from chromascape.colorizing.layers import Network
+from chromascape.colorizing.layers import MirrorAverage, Network
 from chromascape.colorizing.networks import NETWORKS, build_network, predict
 from chromascape.devices import pick_device
 from chromascape.errors import ChromascapeError
@@ -37,7 +37,8 @@ class Colorizer:
     The network sees a photo's L* at its working size (shorter side `size` pixels); the ab that it predicts is
     enlarged along the photo's own L* (see `fullsize`) and joined to it, so that all detail stays and the output has
     the input's size. Where a network is measured (`network_lab`), its ab is enlarged by interpolation alone.
-    `renderings` are factors on the predicted ab, see `calibration`. With `luma` the network takes luma for L*, and
+    `renderings` are factors on the predicted ab, see `calibration`. With `mirror_average` the network's colors are
+    averaged with those of the mirrored photo. With `luma` the network takes luma for L*, and
     so does the picture that is made of its ab.
     """
 
@@ -49,11 +50,13 @@ class Colorizer:
         device: str = "cpu",
         renderings: dict[str, float] | None = None,
         luma: bool = False,
+        mirror_average: bool = False,
     ):
+        network = MirrorAverage(network) if mirror_average else network
         self.network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.name, self.size, self.device = name, size, device
         self.renderings = renderings or {"faithful": 1.0, "vivid": 1.0}
-        self.luma = luma
+        self.luma, self.mirror_average = luma, mirror_average
 
     @classmethod
     def load(cls, path: Path | str = SHIPPED, device: str = "auto") -> "Colorizer":
@@ -67,7 +70,8 @@ class Colorizer:
         """
         config, network = load_network(Path(path))
         where = pick_device(device, "device")
-        return cls(network, config["network"], config["size"], where, config["renderings"], config["input"] == "luma")
+        luma, mirror_average = config["input"] == "luma", config.get("mirror_average", False)
+        return cls(network, config["network"], config["size"], where, config["renderings"], luma, mirror_average)
 
     def colorize(self, image: Picture, rendering: Rendering = "faithful", saturation: float = 1.0) -> Any:
         """Color for a photo of any size.
@@ -214,7 +218,13 @@ def load_network(folder: Path) -> tuple[Any, Network]:
 
 
 def save(
-    folder: Path, weights: dict[str, Tensor], network: str, size: int, renderings: dict[str, float], luma: bool = False
+    folder: Path,
+    weights: dict[str, Tensor],
+    network: str,
+    size: int,
+    renderings: dict[str, float],
+    luma: bool = False,
+    mirror_average: bool = False,
 ) -> None:
     """Write weights.safetensors and config.json, which has their checksum, into an existing folder.
 
@@ -229,6 +239,7 @@ def save(
         "network": network,
         "input": "luma" if luma else "lightness",
         "size": size,
+        "mirror_average": mirror_average,
         "renderings": renderings,
         "weights_sha256": hashlib.sha256(data).hexdigest(),
         "chromascape": __version__,
@@ -254,6 +265,8 @@ def read_config(file: Path) -> Any:
             raise ValueError("size")
         if config["input"] not in ("lightness", "luma"):
             raise ValueError("input")
+        if type(config.get("mirror_average", False)) is not bool:
+            raise ValueError("mirror_average")
         if not all(0 <= float(config["renderings"][name]) <= 10 for name in ("faithful", "vivid")):
             raise ValueError("renderings")
     except FileNotFoundError:

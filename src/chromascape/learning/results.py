@@ -28,7 +28,8 @@ def trained_colorizer(trained: Trained, params: Params, val: Shards) -> Colorize
     network = build_network(section.network)
     network.load_state_dict(trained.weights)
     size, device = section.working_size or params.preprocess.side, pick_device(section.device, "train.device")
-    colorizer = Colorizer(network, section.network, size, device, luma=section.input == "luma")
+    luma = section.input == "luma"
+    colorizer = Colorizer(network, section.network, size, device, luma=luma, mirror_average=section.mirror_average)
     colorizer.renderings = fit_renderings(colorizer, val, section.calibrate, section.vivid)
     return colorizer
 
@@ -104,7 +105,10 @@ def save_model(
         summary: as `training_summary`.
     """
     with atomic_folder(folder) as temporary:
-        save(temporary, trained.weights, colorizer.name, colorizer.size, colorizer.renderings, colorizer.luma)
+        save(
+            temporary, trained.weights, colorizer.name, colorizer.size, colorizer.renderings, colorizer.luma,
+            colorizer.mirror_average,
+        )  # fmt: skip
         write_seen(seen_photos(params, manifest), temporary)
         (temporary / "MODEL_CARD.md").write_text(model_card(params, summary), encoding="utf-8")
 
