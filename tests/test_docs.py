@@ -34,6 +34,7 @@ def test_every_page_s_blocks_of_shell_are_run_here() -> None:
         "promoting",  # tests/tracking/test_registry.py
         "reliability",
         "serving",  # tests/serving/test_mlflow_model.py
+        "training",
         "using",  # tests/test_using.py
         "web",
     }
@@ -65,10 +66,10 @@ def test_the_commands_of_reliability_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.scale
-def test_the_commands_of_comparing_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_training_and_comparing_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On stages that write small files, as in test_dvc_views; `make compare` is shown there."""
     monkeypatch.setenv("BROWSER", "true")  # --open
-    repo = tmp_path / "repo"
+    repo, photos = tmp_path / "repo", write_photos(tmp_path / "photos", 2)
     repo.mkdir()
     lay(repo)
     dvc(repo, "repro")
@@ -76,14 +77,20 @@ def test_the_commands_of_comparing_run(tmp_path: Path, monkeypatch: pytest.Monke
     subprocess.run(["git", "commit", "-q", "-m", "start"], cwd=repo, check=True)
     dvc(repo, "exp", "run", "-n", "structure", "-S", EXPERIMENTS["second"][1])
     ran = 0
-    for command in commands("comparing"):
-        words = [str(tmp_path / "remote") if word.startswith("/mnt/") else word for word in shlex.split(command)]
+    for command in [*commands("training"), *commands("comparing")]:
+        here = command.replace("/home/me/photos", str(tmp_path / "photos")).replace("old.jpg", str(photos[0]))
+        words = shlex.split(here.replace("/mnt/team/chromascape", str(tmp_path / "remote")))
         if words[0] == "dvc":
             dvc(repo, *words[1:])
-            ran += 1
+        elif words[0] == "chromascape":  # where no model but the shipped one is
+            call = [sys.executable, "-m", "chromascape.cli", *words[1:]]
+            (tmp_path / "params.yaml").write_text((repo / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+            done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
         else:
             assert command == "make compare" and shutil.which("make")
-    assert ran >= 8 and (repo / "dvc_plots" / "index.html").is_file() and any((tmp_path / "remote").iterdir())
+        ran += 1
+    assert ran >= 16 and (repo / "dvc_plots" / "index.html").is_file() and any((tmp_path / "remote").iterdir())
 
 
 @pytest.mark.scale
