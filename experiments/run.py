@@ -3,8 +3,8 @@
     python experiments/run.py experiments/assignment.yaml --data /path/to/photos -o docs/assignment.md
 
 A list is a YAML file with a `title`, `common` params for all rows and `rows`: a label, and the params that the row
-changes. Every row is an ordinary DVC experiment and MLflow run, made in a temporary copy of the repository: your
-workspace stays as it is, and a run that was stopped goes on where it was.
+changes, where `{data}` stands for the folder of photos. Every row is an ordinary DVC experiment and MLflow run, made in
+a temporary copy of the repository: your workspace stays as it is, and a run that was stopped goes on where it was.
 
 Rows are compared on the validation photos, and run only up to the stage `train`: the test photos are for the model
 that is reported, and must not have chosen it.
@@ -41,13 +41,13 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="params for all rows")
     parser.add_argument("-o", "--output", type=Path, required=True, help="Markdown file to write")
     options = parser.parse_args()
-    plan = read_yaml(options.list)
+    plan, data = read_yaml(options.list), str(options.data.resolve())
     if _git("status", "--porcelain", "--untracked-files=no"):
         sys.exit("error: commit your changes first: each row is tied to a commit")
-    common = [f"data.dir={options.data.resolve()}", *_settings(plan["common"]), *options.set]
+    common = [f"data.dir={data}", *_settings(plan["common"]), *options.set]
     tables: dict[str, Row] = {}
     for label, changes in plan["rows"].items():
-        commit = _experiment([*common, *_settings(changes or {})])
+        commit = _experiment([*common, *(setting.replace("{data}", data) for setting in _settings(changes or {}))])
         tables[label] = _read(commit)
         with atomic_write(options.output) as file:  # whole so far
             file.write_text(_markdown(plan["title"], common[1:], tables), encoding="utf-8")

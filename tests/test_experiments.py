@@ -125,13 +125,15 @@ def test_the_test_photos_are_not_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(experiments.subprocess, "run", run)
     monkeypatch.setattr(experiments, "_git", git)
     monkeypatch.setattr(experiments.dvc.api, "read", lambda path, rev: read.append(path) or files[path])
-    (tmp_path / "list.yaml").write_text("title: T\ncommon: {}\nrows:\n  one:\n    train.lr: 0.5\n")
+    (tmp_path / "list.yaml").write_text(
+        'title: T\ncommon: {}\nrows:\n  one:\n    data.dir: "{data}-more"\n    train.lr: 0.5\n'
+    )
     arguments = [str(tmp_path / "list.yaml"), "--data", str(tmp_path), "-o", str(tmp_path / "table.md")]
     monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
     experiments.main()
     (command,) = commands
     assert command[:4] == ["dvc", "exp", "run", "--temp"] and command[-1] == "train"
-    assert command[-3:-1] == ["-S", "train.lr=0.5"]
+    assert command[-5:-1] == ["-S", f"data.dir={tmp_path}-more", "-S", "train.lr=0.5"]
     assert sorted(read) == sorted(files)
     assert "| one | 3 | 23.00 |" in (tmp_path / "table.md").read_text()
 

@@ -49,7 +49,7 @@ def lively_network(name: str = "unet") -> Network:
     """A network with random weights that predicts different colors at different places."""
     torch.manual_seed(0)
     network = build_network(name)
-    if name in ("unet", "efficientnet"):
+    if not name.startswith("assignment"):
         nn.init.normal_(network.head.weight, std=0.3)
     return network
 

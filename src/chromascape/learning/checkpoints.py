@@ -21,6 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from chromascape.colorizing.colorizer import SHIPPED
+from chromascape.colorizing.networks import NETWORKS
 from chromascape.devices import pick_device, pick_precision
 from chromascape.files import atomic_write, sha256_of_file, write_json
 from chromascape.learning.learner import Learner, Progress, pack, unpack
@@ -138,12 +139,13 @@ def fingerprint(params: Train, lab: Path) -> str:
         ChromascapeError: the device is not there.
     """
     device = pick_device(params.device, "train.device")
+    lite = getattr(NETWORKS[params.network], "lite", 0)
     parts = {
         "params": params.model_dump(mode="json", exclude=set(NO_RESULT)),
         "data": sha256_of_file(lab / "index.json"),
         "code": code(),
         "shipped": sha256_of_file(SHIPPED / "weights.safetensors") if params.init == "shipped" else "",
-        "imagenet": sha256_of_file(weights_file()) if params.init == "imagenet" else "",
+        "imagenet": sha256_of_file(weights_file(lite)) if params.init == "imagenet" else "",
         "versions": [FORMAT, torch.__version__, np.__version__],
         "device": [device, _device_name(device), pick_precision(params.precision, device), torch.get_num_threads()],
     }

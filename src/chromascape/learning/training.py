@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import SHIPPED, load_network
-from chromascape.colorizing.efficientnet import EfficientNetLite0
+from chromascape.colorizing.efficientnet import EfficientNetLite
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import build_network
 from chromascape.devices import pick_device, pick_precision
@@ -102,7 +102,7 @@ def initial_network(params: Train) -> Network:
         return load_network(SHIPPED)[1]
     network = build_network(params.network)
     if params.init == "imagenet":
-        load_imagenet_encoder(cast(EfficientNetLite0, network.encoder))
+        load_imagenet_encoder(cast(EfficientNetLite, network.encoder))
     return network
 
 
