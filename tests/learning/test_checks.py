@@ -25,8 +25,8 @@ def test_the_repository_s_own_params_fit_the_tables() -> None:
     [
         (
             {"train.network": "resnet"},
-            "train.network: must be 'unet', 'efficientnet', 'efficientnet_lite1', 'efficientnet_lite2', 'assignment' or "
-            "'assignment_rgb' (it is 'resnet')",
+            "train.network: must be 'unet', 'efficientnet', 'efficientnet_lite1', 'efficientnet_lite2', 'assignment' "
+            "or 'assignment_rgb' (it is 'resnet')",
         ),
         ({"train.loss.ssmi": 0.1}, "train.loss.ssmi: unknown key; did you mean train.loss.ssim?"),
         ({"train.loss.huber": 0.1}, "train.loss.huber: unknown key; there are mse, l1, ssim"),
