@@ -18,6 +18,7 @@ import yaml
 from conftest import REPOSITORY, Clock, changed_params, make_photo
 from PIL import Image
 from torch import nn
+from warm import run_python
 
 from chromascape import __version__
 from chromascape.cli import main
@@ -502,9 +503,7 @@ except SystemExit as end:
 
 
 def test_run_as_a_module_it_is_the_same_command(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "chromascape.cli", "summary"], capture_output=True, text=True, cwd=tmp_path, check=False
-    )
+    done = run_python(["-m", "chromascape.cli", "summary"], tmp_path)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == "error: metrics/evaluate.json: no such file: run `dvc repro` first\n"
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY, changed_params, write_photos
 from test_dvc_views import EXPERIMENTS, dvc, lay
+from warm import run_python
 
 DOCS = {page.stem: page.read_text(encoding="utf-8") for page in sorted((REPOSITORY / "docs").glob("*.md"))}
 
@@ -51,10 +52,7 @@ def test_the_commands_of_reliability_run(tmp_path: Path) -> None:
     for command in commands("reliability"):
         words = shlex.split(command)
         program = {"chromascape": ["-m", "chromascape.cli"], "python": []}[words[0]]
-        done = subprocess.run(
-            [sys.executable, *program, *words[1:]], cwd=tmp_path, env=environment, capture_output=True, text=True,
-            check=False, timeout=300,
-        )  # fmt: skip
+        done = run_python([*program, *words[1:]], tmp_path, environment)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         said[command] = done.stdout
     assert {"chromascape doctor", "chromascape check", "python experiments/threads.py 2"} <= said.keys()
@@ -83,9 +81,8 @@ def test_the_commands_of_training_and_comparing_run(tmp_path: Path, monkeypatch:
         if words[0] == "dvc":
             dvc(repo, *words[1:])
         elif words[0] == "chromascape":  # where no model but the shipped one is
-            call = [sys.executable, "-m", "chromascape.cli", *words[1:]]
             (tmp_path / "params.yaml").write_text((repo / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-            done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
+            done = run_python(["-m", "chromascape.cli", *words[1:]], tmp_path)
             assert done.returncode == 0, done.stderr
         else:
             assert command == "make compare" and shutil.which("make")
@@ -101,16 +98,18 @@ def test_the_commands_of_web_run(tmp_path: Path) -> None:
     for command in commands("web"):
         words = [word.replace("8000", "0").replace("8001", "0") for word in shlex.split(command)]
         program = {"chromascape": ["-m", "chromascape.cli"], "python": []}[words[0]]
-        call = [sys.executable, "-u", *program, *words[1:]]
+        call = [*program, *words[1:]]
         if "page" in words and words[0] == "chromascape" and not shutil.which("npm"):
             continue
         if "serve" in words or "http.server" in words:
-            with subprocess.Popen(call, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:
+            with subprocess.Popen(
+                [sys.executable, "-u", *call], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+            ) as server:
                 line = server.stdout.readline() if server.stdout else ""
                 server.terminate()
             assert "http://127.0.0.1:" in line
         else:
-            done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+            done = run_python(call, tmp_path, environment)
             assert done.returncode == 0 or "go online" in done.stderr, done.stderr
         ran += 1
     assert ran >= 3 and (tmp_path / "model.onnx").stat().st_size < 10_000_000

@@ -19,6 +19,7 @@ import yaml
 from conftest import REPOSITORY
 from dvc.repo import Repo
 from test_rerun import out_paths
+from warm import run_python
 
 from chromascape.color.metrics import METRICS
 from chromascape.judging import evaluation
@@ -89,10 +90,7 @@ def contents() -> dict[str, Any]:
 def dvc(folder: Path, *arguments: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
     environment |= {"DVC_NO_ANALYTICS": "1", "COLUMNS": str(COLUMNS)}
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment, capture_output=True, text=True,
-        encoding="utf-8", check=False,
-    )  # fmt: skip
+    done = run_python(["-m", "dvc", *arguments], folder, environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

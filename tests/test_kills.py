@@ -8,7 +8,6 @@ import hashlib
 import os
 import random
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -22,6 +21,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY, changed_params, write_photos
 from PIL import Image
+from warm import WarmPython
 
 DVC_YAML = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 STAGES = ["validate", "preprocess", "train", "evaluate"]
@@ -42,29 +42,6 @@ SMALL = {
     "evaluate.rows": 2,
     "jobs": 1,
 }
-# Forks a process with a group of its own for each line "FOLDER<TAB>STAGE<TAB>LIMIT"; answers with its number, and then
-# how it ended. LIMIT is the size of the largest file that it can write, in bytes, or -1. Nothing of the project itself
-# is imported ahead: each process has it from its own folder.
-NURSERY = """
-import os, resource, runpy, sys
-import great_expectations, imagehash, joblib, mlflow, pandas, pydantic, safetensors.torch
-import scipy.stats, skimage.color, skimage.metrics, torch, yaml
-
-for line in sys.stdin:
-    folder, stage, limit = line.rstrip().split("\\t")
-    process = os.fork()
-    if not process:
-        os.setpgid(0, 0)
-        os.chdir(folder)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-        said = os.open(f"{stage}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(said, 1), os.dup2(said, 2), os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        sys.argv, sys.path[0] = [f"stages/{stage}.py"], os.path.abspath("stages")
-        runpy.run_path(f"stages/{stage}.py", run_name="__main__")
-        sys.exit(0)
-    print(process, flush=True)
-    print(os.waitpid(process, 0)[1], flush=True)
-"""
 
 
 def environment() -> dict[str, str]:
@@ -117,46 +94,31 @@ class Nursery:
     """Where stages start without waiting for imports."""
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", NURSERY], env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-        )
+        self.python = WarmPython()
 
-    def start(self, folder: Path, stage: str, limit: int = -1) -> int:
+    def start(self, folder: Path, stage: str, limit: int = 0) -> int:
         """Start a stage as DVC does, whose outputs go first; returns the number of its process and group."""
         for name in out_paths(stage):
             path = folder / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        assert self.process.stdin
-        self.process.stdin.write(f"{folder}\t{stage}\t{limit}\n".encode())
-        return int(self._line())
-
-    def ended(self, seconds: float) -> bool:
-        """Whether the stage ended within this time."""
-        return bool(select.select([self.process.stdout], [], [], seconds)[0])
-
-    def status(self) -> int:
-        """How the stage ended: 0, or the signal, or 256 times the exit code."""
-        return int(self._line())
-
-    def _line(self) -> bytes:
-        assert self.process.stdout
-        return self.process.stdout.readline()
+        said = folder / f"{stage}.said"
+        return self.python.start([f"stages/{stage}.py"], folder, environment(), said, said, limit)
 
     def run(self, folder: Path, stage: str) -> float:
         """Run a stage to its end; returns the seconds that it took."""
         started = time.monotonic()
         self.start(folder, stage)
-        assert self.status() == 0, (folder / f"{stage}.said").read_text()
+        assert self.python.status() == 0, (folder / f"{stage}.said").read_text()
         return time.monotonic() - started
 
     def kill(self, folder: Path, stage: str, reached: Callable[[], bool], delay: float) -> bool:
         """Start a stage and kill all of its processes a moment after it has come so far; False where it ended first."""
         group = self.start(folder, stage)
-        while not (ended := self.ended(0.001)) and not reached():
+        while not (ended := self.python.ended(0.001)) and not reached():
             pass
-        if not ended and not self.ended(delay):
+        if not ended and not self.python.ended(delay):
             os.killpg(group, signal.SIGKILL)
-        status = self.status()
+        status = self.python.status()
         assert status in (0, signal.SIGKILL), (folder / f"{stage}.said").read_text()
         return status == signal.SIGKILL
 
@@ -165,10 +127,7 @@ class Nursery:
 def nursery() -> Iterator[Nursery]:
     one = Nursery()
     yield one
-    assert one.process.stdin and one.process.stdout
-    one.process.stdin.close()
-    assert one.process.wait(30) == 0
-    one.process.stdout.close()
+    one.python.close()
 
 
 @pytest.fixture(scope="module")
@@ -290,7 +249,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half_written_and_the_next_run_
     said = folder / f"{stage}.said"
     said.unlink()
     nursery.start(folder, stage, limit)
-    assert nursery.status() == 256, said.read_text()
+    assert nursery.python.status() == 256, said.read_text()
     *others, line = said.read_text().splitlines()
     assert line.startswith("error: ") and named in line and "File too large; this disk takes no file of that" in line
     warnings = [other for other in others if not other.startswith("epoch ")]

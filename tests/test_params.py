@@ -11,6 +11,7 @@ from typing import Any
 import dvc.api
 import pytest
 from conftest import REPOSITORY, changed_params
+from dvc.repo import Repo
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
@@ -325,7 +326,7 @@ def test_values_are_what_dvc_reads_of_the_same_file(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text("\n".join(f"key{n}: {text}" for n, text in enumerate(WRITTEN.split())) + "\n", encoding="utf-8")
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=tmp_path, check=True)
+    Repo.init(str(tmp_path)).close()
     theirs = dvc.api.params_show("params.yaml", repo=str(tmp_path))
     ours = read_yaml(file)
     assert [(key, type(value), value) for key, value in ours.items()] == [

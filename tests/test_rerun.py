@@ -65,7 +65,7 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "record.py").write_text(RECORD, encoding="utf-8")
     stages = {
         name: {
-            "cmd": f'"{sys.executable}" record.py {name} {" ".join(out_paths(stage))}',
+            "cmd": f'"{sys.executable}" -I -S record.py {name} {" ".join(out_paths(stage))}',
             **{kind: stage[kind] for kind in ("params", "outs", "metrics", "plots") if kind in stage},
         }
         for name, stage in STAGES.items()

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -11,11 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 import yaml
 from conftest import REPOSITORY, changed_params, write_photos
+from dvc.repo import Repo
+from warm import run_python
 
 from chromascape.errors import ChromascapeError, explain_os_error
 
@@ -40,9 +42,8 @@ def write_params(folder: Path, changes: dict[str, object]) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
-def run_stage(folder: Path, name: str, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, f"stages/{name}.py"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+def run_stage(folder: Path, name: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return run_python([f"stages/{name}.py"], folder, **options)
 
 
 def assert_one_line(done: subprocess.CompletedProcess[str], *parts: str) -> None:
@@ -172,15 +173,12 @@ def test_evaluate_takes_the_device_of_the_training(project: Path) -> None:
     assert_one_line(run_stage(project, "evaluate"), "train.device", "not available here")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the size of files is limited where processes are forked")
 def test_a_disk_that_fills_leaves_nothing_half_written(project: Path) -> None:
     assert run_stage(project, "validate").returncode == 0
-
-    def few_bytes() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-
     # Not measured: coverage's own file would not fit either.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    done = run_stage(project, "preprocess", preexec_fn=few_bytes, env=environment)
+    done = run_stage(project, "preprocess", limit=50_000, env=environment)
     assert_one_line(done, "File too large")
     assert sorted(path.name for path in (project / "data").iterdir()) == ["manifest.csv"]
 
@@ -374,7 +372,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM", "error", "bug"])
 def test_the_command_that_is_printed_brings_the_last_model_back(project: Path, how: str) -> None:
     """DVC removes a stage's outputs before it runs it: the last trained model was gone."""
-    assert dvc(project, "init", "--no-scm", "-q").wait() == 0
+    Repo.init(str(project), no_scm=True).close()
     (project / "dvc.yaml").write_text(yaml.safe_dump(DVC_YAML))
     script = project / "stages/toy.py"
     script.write_text(LIGHT.format(work="pass"))
@@ -401,7 +399,7 @@ def test_the_command_that_is_printed_brings_the_last_model_back(project: Path, h
 @pytest.mark.scale
 def test_no_command_is_named_where_the_cache_lacks_the_outputs(project: Path) -> None:
     """As in a fresh clone, whose dvc.lock names outputs that this machine never had."""
-    assert dvc(project, "init", "--no-scm", "-q").wait() == 0
+    Repo.init(str(project), no_scm=True).close()
     (project / "dvc.yaml").write_text(yaml.safe_dump(DVC_YAML))
     (project / "stages/toy.py").write_text(LIGHT.format(work="pass"))
     assert dvc(project, "repro", "-q").wait() == 0

@@ -19,6 +19,7 @@ import yaml
 from conftest import REPOSITORY, changed_params, make_photo
 from PIL import Image
 from registered import OUTSIDE, evaluated_run, write_figures, write_model
+from warm import run_python
 
 from chromascape import cli
 from chromascape.errors import ChromascapeError
@@ -174,10 +175,7 @@ def project(store: Path) -> Path:
 
 def register(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     outside = {name: value for name, value in os.environ.items() if name not in OUTSIDE and name != "PYTHONPATH"}
-    return subprocess.run(
-        [sys.executable, "stages/register.py"],
-        cwd=folder, env=outside | environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return run_python(["stages/register.py"], folder, outside | environment)
 
 
 def result(folder: Path) -> dict[str, Any]:
