@@ -183,3 +183,9 @@ def changed_params(changes: dict[str, Any]) -> dict[str, Any]:
             section = section[name]
         section[last] = value
     return values
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests start processes come first: where files run side by side, a long one must not be the last."""
+    slow = {item.path for item in items if item.get_closest_marker("scale")}
+    items.sort(key=lambda item: item.path not in slow)
