@@ -131,7 +131,7 @@ def nursery() -> Iterator[Nursery]:
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def start(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     """A repository with this working tree as its one commit, and photos beside it; nothing has run."""
     base = tmp_path_factory.mktemp("kills")
     folder, photos = base / "start", base / "photos"
@@ -144,6 +144,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_photos(photos, PHOTOS - 2, width=320, height=240)
     Image.open(photos / "photo-000.png").convert("L").save(photos / "gray.png")
     (photos / "copy.png").write_bytes((photos / "photo-001.png").read_bytes())
+    shutil.copy(empty_store, folder / "mlflow.db")
     values = changed_params(SMALL | {"data.dir": str(photos)})
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "start"]):

@@ -158,10 +158,11 @@ def test_an_unreadable_cache_names_the_file_and_the_way_out(project: Path) -> No
     assert_one_line(run_stage(project, "train"), "data/lab: no Lab cache here", "dvc repro")
 
 
-def test_a_device_that_is_not_there(project: Path) -> None:
+def test_a_device_that_is_not_there(project: Path, empty_store: Path) -> None:
     assert run_stage(project, "validate").returncode == 0
     assert run_stage(project, "preprocess").returncode == 0
     write_params(project, {"train.device": "mps" if sys.platform != "darwin" else "cuda"})
+    shutil.copy(empty_store, project / "runs.db")
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{project / 'runs.db'}"}
     assert_one_line(run_stage(project, "train", env=environment), "train.device", "not available here")
     assert not (project / "models").exists()
@@ -308,10 +309,11 @@ WAIT = 'print("working", flush=True); time.sleep(60)'
     ("number", "status"), [(signal.SIGTERM, "KILLED"), (signal.SIGINT, "KILLED"), (None, "FAILED")], ids=str
 )
 def test_a_stage_that_is_stopped_or_fails_ends_its_run_and_leaves_nothing(
-    project: Path, number: signal.Signals | None, status: str
+    project: Path, empty_store: Path, number: signal.Signals | None, status: str
 ) -> None:
     """SIGTERM left the run RUNNING for ever, and a half-written folder beside the model."""
     toy(project, WAIT if number else "raise OSError(28, 'No space left on device', 'x')")
+    shutil.copy(empty_store, project / "runs.db")
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{project / 'runs.db'}"}
     process = subprocess.Popen(
         [sys.executable, "stages/toy.py"], cwd=project, env=environment, text=True,

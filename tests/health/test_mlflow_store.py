@@ -1,5 +1,6 @@
 """MLflow's store in every state that a project can have it in."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -40,8 +41,15 @@ def test_there_is_no_store_yet_and_none_is_made(params: Params) -> None:
     assert finding.level == "ok" and "no store yet" in finding.text and not Path("mlflow.db").exists()
 
 
-def test_a_store_in_order_and_a_run_whose_process_was_killed(params: Params) -> None:
+@pytest.fixture
+def set_up(params: Params, empty_store: Path) -> None:
+    """A store in the current folder."""
+    shutil.copy(empty_store, "mlflow.db")
     connect("tests")
+
+
+@pytest.mark.usefixtures("set_up")
+def test_a_store_in_order_and_a_run_whose_process_was_killed(params: Params) -> None:
     assert [finding.text.rpartition("/")[2] for finding in store(params)] == [
         "mlflow.db, set up for the installed version, free", "all have ended",
     ]  # fmt: skip
@@ -54,19 +62,19 @@ def test_a_store_in_order_and_a_run_whose_process_was_killed(params: Params) -> 
     assert store(params)[1].text.startswith("1 at work")
 
 
+@pytest.mark.usefixtures("set_up")
 def test_a_locked_store_names_who_has_it(params: Params) -> None:
-    connect("tests")
     with closing(sqlite3.connect("mlflow.db")) as database:
         database.execute("BEGIN IMMEDIATE")
         (finding,) = store(params)
     assert finding.level == "note" and "is locked by process " in finding.text
 
 
+@pytest.mark.usefixtures("set_up")
 @pytest.mark.parametrize(
     ("revision", "said"), [("451aebb31d03", "mlflow db upgrade sqlite:///"), ("0123456789ab", "made by a newer MLflow")]
 )
 def test_a_store_of_another_mlflow_is_a_problem(params: Params, revision: str, said: str) -> None:
-    connect("tests")
     with closing(sqlite3.connect("mlflow.db")) as database:
         database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
         database.commit()

@@ -21,7 +21,6 @@ import pytest
 import yaml
 from conftest import changed_params, write_photos
 from test_runs import CURVES, FIGURES, colorizer_folder, history  # noqa: F401
-from test_runs import empty_store as empty_store
 from test_runs import workplace as workplace
 
 from chromascape import cli

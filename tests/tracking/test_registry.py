@@ -30,14 +30,6 @@ from chromascape.tracking.registry import open_registry
 from chromascape.tracking.resolve import resolve_model
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that has been set up, which takes seconds."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    mlflow.MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("none")
-    return file
-
-
 @pytest.fixture(autouse=True)
 def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder to work in, with an empty store."""

@@ -66,14 +66,6 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     mlflow.set_tracking_uri(None)
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that has been set up, which takes seconds."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    mlflow.MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("none")
-    return file
-
-
 @pytest.fixture
 def store(empty_store: Path, workplace: Path) -> Path:
     """The folder to work in, with an empty store."""
