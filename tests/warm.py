@@ -42,6 +42,9 @@ for line in sys.stdin:
         redirect(1, request["stdout"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         redirect(2, request["stderr"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         sys.stdin = open(0)
+        if any(name.startswith("COVERAGE_") for name in os.environ):
+            import coverage
+            coverage.process_startup()
         first, *rest = request["arguments"]
         if first == "-m":
             sys.argv, sys.path[0] = rest, os.getcwd()
@@ -59,8 +62,10 @@ class WarmPython:
     """One process after the other; `started` to its end is one at a time."""
 
     def __init__(self) -> None:
+        # Whether it is measured for coverage is for each process to say, by its own environment.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER], env={**os.environ, "OMP_NUM_THREADS": "1"},
+            [sys.executable, "-c", SERVER], env=environment | {"OMP_NUM_THREADS": "1"},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
         )  # fmt: skip
 
