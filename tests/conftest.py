@@ -24,6 +24,7 @@ from chromascape.photos import reading, source
 from chromascape.photos.manifest import COLUMNS, TYPES
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # seven processes
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
