@@ -1,4 +1,4 @@
-"""How far another number of threads moves colors: `python experiments/threads.py [THREADS ...]`.
+"""How far another number of torch's threads moves colors: `python experiments/threads.py [THREADS ...]`.
 
 Each number is compared with one thread, by the shipped model on the first five of data/landscapes.
 """
@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.torch_network import load_colorizer
 from chromascape.photos.reading import open_photo, to_rgb
 from chromascape.photos.source import read_bytes
 
@@ -32,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("threads", type=int, nargs="*", default=[2])
     options = parser.parse_args()
-    colorizer = Colorizer.load(SHIPPED, "cpu")
+    colorizer = load_colorizer(SHIPPED, "cpu")
     files = sorted(PHOTOS.glob("*.jpg"))[:5]
     photos = [lab.rgb_to_lab(np.asarray(to_rgb(open_photo(read_bytes(file)))))[..., 0] for file in files]
     one = colors(colorizer, photos, 1)

@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from chromascape.colorizing.colorizer import save
 from chromascape.colorizing.networks import build_network
+from chromascape.colorizing.torch_network import save
 from chromascape.params import Params
 from chromascape.tracking import runs as tracking
 

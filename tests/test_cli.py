@@ -23,8 +23,9 @@ from warm import run_python
 from chromascape import __version__
 from chromascape.cli import main
 from chromascape.color.metrics import colorfulness
-from chromascape.colorizing.colorizer import Colorizer, save
+from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
+from chromascape.colorizing.torch_network import save
 from chromascape.tracking import outbox
 
 

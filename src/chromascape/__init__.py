@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`Colorizer`, imported when it is first asked for: torch takes a second or more, which `--help` does without."""
+    """`Colorizer`, imported when it is first asked for: `--help` does without all that it needs."""
     if name == "Colorizer":
         return import_module("chromascape.colorizing.colorizer").Colorizer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

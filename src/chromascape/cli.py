@@ -19,6 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "chromascape"):
+            raise
+        print(f"error: the package {package} is missing: pip install 'chromascape[{options.extra}]'", file=sys.stderr)
     except ChromascapeError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
@@ -40,22 +45,22 @@ def _parser() -> argparse.ArgumentParser:
         description="Check params.yaml, every file of data.dir, and that the MLflow server answers where "
         "MLFLOW_TRACKING_URI names one, and that disk and memory suffice. Reads no photo, so it takes a few seconds.",
     )  # fmt: skip
-    check.set_defaults(run=_check)
+    check.set_defaults(run=_check, extra="pipeline")
     doctor = commands.add_parser(
         "doctor", help="versions, device, room, and what killed processes left behind",
         description="A line for each thing looked at: ok, note, or problem, which says what to do. Changes nothing. "
         "Exit code 1 where there is a problem.",
     )  # fmt: skip
     doctor.add_argument("--json", action="store_true", help="a list of objects with level, subject and text")
-    doctor.set_defaults(run=_doctor)
+    doctor.set_defaults(run=_doctor, extra="pipeline")
     summary = commands.add_parser("summary", help="figures of the last `dvc repro`, beside gray's")
-    summary.set_defaults(run=_summary)
+    summary.set_defaults(run=_summary, extra="pipeline")
     deliver = commands.add_parser(
         "deliver", help="bring to MLflow what it has not taken from earlier runs",
         description="Bring to MLflow what it has not taken while a stage ran, because it was slow or did not answer. "
         "The next stage that uses the same store does so too.",
     )  # fmt: skip
-    deliver.set_defaults(run=_deliver)
+    deliver.set_defaults(run=_deliver, extra="pipeline")
     _add_serving(commands)
     return parser
 
@@ -66,8 +71,9 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     add("inputs", nargs="+", metavar="IN", help="photos, folders of photos, and patterns such as 'scans/*.tif'")
     place = "a file for one photo (its suffix names the format), else a folder; made where it is missing (%(default)s)"
     add("-o", "--output", default=Path("colorized"), type=Path, metavar="OUT", help=place)
-    which = "folder of a trained model, or one that MLflow keeps: models:/chromascape@champion, models:/chromascape/3, "
-    which += "runs:/RUN_ID (models/colorizer where you have trained one, else the one that comes with Chromascape)"
+    which = "folder of a trained model, an exported file .onnx, or a model that MLflow keeps: "
+    which += "models:/chromascape@champion, models:/chromascape/3, runs:/RUN_ID (models/colorizer where you have "
+    which += "trained one, else the one that comes with Chromascape)"
     add("--model", metavar="MODEL", help=which)
     style = "close to the truth, or as colorful as photos are (%(default)s)"
     add("--style", choices=("faithful", "vivid"), default="faithful", help=style)
@@ -78,7 +84,7 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     add("--overwrite", action="store_true", help="replace outputs that exist; else they are skipped")
     add("--jobs", type=_jobs, default=1, metavar="N", help="photos at a time, each with its own memory (%(default)s)")
     add("--device", default="auto", metavar="D", help="auto, cuda, mps or cpu (%(default)s)")
-    colorize.set_defaults(run=_colorize)
+    colorize.set_defaults(run=_colorize, extra="torch")
 
 
 def _saturation(text: str) -> float:
@@ -109,7 +115,7 @@ def _add_serving(commands: Any) -> None:
     )
     serve.add_argument("--port", default=8000, type=int, help="%(default)s; 0 takes one that is free")
     serve.add_argument("--no-browser", action="store_true", help="print the address alone")
-    serve.set_defaults(run=_serve)
+    serve.set_defaults(run=_serve, extra="serve")
     export = commands.add_parser("export", help="the model as an ONNX file, or as a page that needs no server")
     export.add_argument("output", type=Path, metavar="OUT", help="file to write, such as model.onnx; --web: a folder")
     export.add_argument(
@@ -120,7 +126,7 @@ def _add_serving(commands: Any) -> None:
     )
     export.add_argument("--model", metavar="MODEL", help="trained model, as for colorize")
     export.add_argument("--overwrite", action="store_true", help="replace an output that exists")
-    export.set_defaults(run=_export)
+    export.set_defaults(run=_export, extra="export")
 
 
 def _colorize(options: argparse.Namespace) -> int:
@@ -166,12 +172,9 @@ def _tell_left_out(closed: list[Path], links: list[Path]) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ChromascapeError(f"the package {error.name} is missing: pip install 'chromascape[serve]'") from None
     import webbrowser
+
+    import uvicorn  # noqa: F401, so that one without it gets no address
 
     from chromascape.colorizing.colorizer import Colorizer
     from chromascape.serving.web import serve
@@ -188,17 +191,17 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     """Write the model as an ONNX file, or as a page."""
-    from chromascape.colorizing.colorizer import Colorizer
+    from chromascape.colorizing.torch_network import load_colorizer
     from chromascape.serving import onnx_export, web_export
 
     output, model = options.output, _model(options.model)
     if output.exists() and not options.overwrite:
         raise ChromascapeError(f"{output}: exists: --overwrite replaces it")
     if options.web:
-        web_export.export_page(Colorizer.load(model, "cpu"), output, options.runtime)
+        web_export.export_page(load_colorizer(model, "cpu"), output, options.runtime)
         print(f"{output}: from {model}; try it by `python -m http.server --directory {output} --bind 127.0.0.1`")
     else:
-        onnx_export.export(Colorizer.load(model, "cpu"), output)
+        onnx_export.export(load_colorizer(model, "cpu"), output)
         print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, from {model}")
     return 0
 

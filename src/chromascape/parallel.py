@@ -3,6 +3,7 @@
 Worker processes are started by `workers`, for `in_parallel` alone.
 """
 
+import os
 import sys
 import time
 from collections import deque
@@ -83,6 +84,14 @@ def in_threads(function: Callable[[Given], Result], values: Iterable[Given], job
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def cpu_threads() -> int:
+    """Threads that a computation may take: OMP_NUM_THREADS, as torch reads it, else one for each core of ours."""
+    try:
+        return max(1, int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0]))
+    except ValueError:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def with_progress(results: Iterable[Any], total: int, title: str) -> Iterator[Any]:

@@ -21,8 +21,9 @@ from torch import nn
 from chromascape.color import lab
 from chromascape.color.metrics import colorfulness
 from chromascape.colorizing.batch import Look, colorize_file, colorize_files
-from chromascape.colorizing.colorizer import Colorizer, save
+from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
+from chromascape.colorizing.torch_network import TorchNetwork, save
 from chromascape.photos import reading
 from chromascape.photos.source import PhotoError
 
@@ -34,7 +35,7 @@ def colorizer() -> Colorizer:
     torch.manual_seed(0)
     network = build_network("unet")
     nn.init.normal_(network.head.weight, std=0.3)
-    return Colorizer(network, "unet", 64)
+    return Colorizer(TorchNetwork(network), "unet", 64)
 
 
 def gray(path: Path, **options: Any) -> Path:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,9 +23,11 @@ from chromascape.color import lab
 from chromascape.color.metrics import colorfulness
 from chromascape.colorizing import colorizer as module
 from chromascape.colorizing import fullsize
-from chromascape.colorizing.colorizer import Colorizer, save
+from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import NETWORKS, build_network
+from chromascape.colorizing.onnx_network import OnnxNetwork
+from chromascape.colorizing.torch_network import TorchNetwork, load_colorizer, save
 from chromascape.errors import ChromascapeError
 from chromascape.photos import reading, source
 
@@ -56,7 +59,7 @@ def lively_network(name: str = "unet") -> Network:
 
 @pytest.fixture
 def lively() -> Colorizer:
-    return Colorizer(lively_network(), "unet", SIZE)
+    return Colorizer(TorchNetwork(lively_network()), "unet", SIZE)
 
 
 @pytest.fixture
@@ -77,8 +80,8 @@ def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path, photo: np.ndarray
     network = lively_network(name)
     save(tmp_path, network.state_dict(), name, SIZE, RENDERINGS)
     loaded = Colorizer.load(tmp_path, "cpu")
-    assert (loaded.name, loaded.size, loaded.device) == (name, SIZE, "cpu")
-    before = Colorizer(network, name, SIZE, renderings=RENDERINGS)
+    assert (loaded.name, loaded.size) == (name, SIZE)
+    before = Colorizer(TorchNetwork(network), name, SIZE, renderings=RENDERINGS)
     for rendering in ("faithful", "vivid"):
         expected = before.predict_ab(gray_levels(photo), rendering)
         # Kernels are stored in half precision: less than a level of 8 bits on average.
@@ -147,7 +150,7 @@ def test_transparency_is_kept_and_the_network_sees_it_on_white(photo: np.ndarray
     picture.putalpha(Image.fromarray(alpha))
     picture.paste(0, (0, 0, 40, 40), None)
     network = Constant(0.6, 0.6)
-    colored = Colorizer(network, "unet", 144).colorize(picture)
+    colored = Colorizer(TorchNetwork(network), "unet", 144).colorize(picture)
     expected = np.asarray(picture.getchannel("A"))
     assert set(np.unique(expected)) == {0, 77, 255}
     np.testing.assert_array_equal(np.asarray(colored.getchannel("A")), expected)
@@ -263,7 +266,7 @@ def test_empty_arrays_are_refused(lively: Colorizer, shape: tuple[int, ...]) -> 
 def test_lightness_is_kept_for_colors_that_srgb_does_not_have(photo: np.ndarray, color: tuple[float, float]) -> None:
     """Clipping a color outside of sRGB would change its L* by up to tens of units."""
     gradient = np.repeat(np.arange(256, dtype=np.uint8)[None], 8, axis=0)
-    colorizer = Colorizer(Constant(*color), "unet", SIZE)
+    colorizer = Colorizer(TorchNetwork(Constant(*color)), "unet", SIZE)
     for picture in (photo, gradient):
         colored = colorizer.colorize(picture)
         true = gray_levels(picture if picture.ndim == 3 else np.stack([picture] * 3, axis=-1))
@@ -272,7 +275,7 @@ def test_lightness_is_kept_for_colors_that_srgb_does_not_have(photo: np.ndarray,
 
 
 def test_hue_is_the_predicted_one() -> None:
-    colored = Colorizer(Constant(0.7, 0.7), "unet", SIZE).colorize(np.full((30, 30), 120, np.uint8))
+    colored = Colorizer(TorchNetwork(Constant(0.7, 0.7)), "unet", SIZE).colorize(np.full((30, 30), 120, np.uint8))
     _, a, b = lab.rgb_to_lab(np.asarray(colored))[15, 15]
     assert np.degrees(np.arctan2(b, a)) == pytest.approx(45, abs=2)
     assert a == pytest.approx(0.7 * 255 - 128, abs=1)
@@ -280,13 +283,13 @@ def test_hue_is_the_predicted_one() -> None:
 
 def test_gray_prediction_gives_the_gray_photo(photo: np.ndarray) -> None:
     gray = np.asarray(Image.fromarray(photo).convert("L"))
-    colored = np.asarray(Colorizer(build_network("unet"), "unet", SIZE).colorize(gray))
+    colored = np.asarray(Colorizer(TorchNetwork(build_network("unet")), "unet", SIZE).colorize(gray))
     assert np.abs(colored.astype(int) - gray[..., None]).max() <= 1
 
 
 def test_rgb_network_gives_the_ab_of_its_colors() -> None:
     orange = np.array([255, 128, 0], np.uint8)
-    colorizer = Colorizer(Constant(*orange / 255), "assignment_rgb", SIZE)
+    colorizer = Colorizer(TorchNetwork(Constant(*orange / 255)), "assignment_rgb", SIZE)
     ab = colorizer.predict_ab(np.full((30, 50), 60.0))
     assert ab.shape == (30, 50, 2)
     np.testing.assert_allclose(ab, np.broadcast_to(lab.rgb_to_lab(orange)[1:], ab.shape), atol=0.01)
@@ -304,7 +307,7 @@ def test_rgb_network_gives_the_ab_of_its_colors() -> None:
 )
 def test_the_network_sees_the_photo_at_its_working_size(height: int, width: int, seen: tuple[int, int]) -> None:
     network = Constant(0.5, 0.5)
-    ab = Colorizer(network, "unet", SIZE).predict_ab(np.full((height, width), 50.0))
+    ab = Colorizer(TorchNetwork(network), "unet", SIZE).predict_ab(np.full((height, width), 50.0))
     assert network.seen[0].shape == (1, 1, *seen)
     assert float(network.seen[0].mean()) == pytest.approx(0.5)
     assert ab.shape == (height, width, 2) and ab.dtype == np.float32
@@ -313,14 +316,14 @@ def test_the_network_sees_the_photo_at_its_working_size(height: int, width: int,
 def test_the_network_sees_sides_that_are_its_multiples(photo: np.ndarray) -> None:
     network = Constant(0.5, 0.5)
     network.multiple = 32
-    ab = Colorizer(network, "unet", 70).predict_ab(gray_levels(photo))
+    ab = Colorizer(TorchNetwork(network), "unet", 70).predict_ab(gray_levels(photo))
     assert [tuple(seen.shape) for seen in network.seen] == [(1, 1, 96, 96)]  # of 70 × 78
     assert ab.shape == (*photo.shape[:2], 2)
 
 
 @pytest.mark.parametrize(("value", "expected"), [(1.0, 127.0), (0.0, -128.0), (128 / 255, 0.0)])
 def test_predicted_ab_is_clamped(value: float, expected: float) -> None:
-    ab = Colorizer(Constant(value, value), "unet", SIZE).predict_ab(np.full((20, 20), 50.0))
+    ab = Colorizer(TorchNetwork(Constant(value, value)), "unet", SIZE).predict_ab(np.full((20, 20), 50.0))
     np.testing.assert_allclose(ab, expected, atol=1e-5)
 
 
@@ -498,7 +501,7 @@ def test_a_missing_device_is_named(monkeypatch: pytest.MonkeyPatch, model: Path)
 
 
 def test_renderings_differ_by_their_factor_alone(photo: np.ndarray) -> None:
-    model = Colorizer(lively_network(), "unet", SIZE, renderings={"faithful": 0.5, "vivid": 1.0})
+    model = Colorizer(TorchNetwork(lively_network()), "unet", SIZE, renderings={"faithful": 0.5, "vivid": 1.0})
     lightness = gray_levels(photo)
     np.testing.assert_allclose(2 * model.predict_ab(lightness), model.predict_ab(lightness, "vivid"), rtol=1e-6)
     faithful, vivid = (np.asarray(model.colorize(photo, rendering)) for rendering in ("faithful", "vivid"))
@@ -507,7 +510,7 @@ def test_renderings_differ_by_their_factor_alone(photo: np.ndarray) -> None:
 
 
 def test_the_vivid_ab_stays_in_range() -> None:
-    model = Colorizer(Constant(1.0, 0.0), "unet", SIZE, renderings={"faithful": 1.0, "vivid": 3.0})
+    model = Colorizer(TorchNetwork(Constant(1.0, 0.0)), "unet", SIZE, renderings={"faithful": 1.0, "vivid": 3.0})
     ab = model.predict_ab(np.full((70, 80), 50, np.float32), "vivid")
     assert np.unique(ab[..., 0]).tolist() == [127] and np.unique(ab[..., 1]).tolist() == [-128]
 
@@ -528,7 +531,7 @@ def test_the_measured_picture_keeps_the_photos_lightness(lively: Colorizer, phot
 
 
 def test_a_network_that_predicts_rgb_is_measured_by_its_own_picture(photo: np.ndarray) -> None:
-    model = Colorizer(Constant(1.0, 0.0, 0.0), "assignment_rgb", SIZE)
+    model = Colorizer(TorchNetwork(Constant(1.0, 0.0, 0.0)), "assignment_rgb", SIZE)
     picture = model.network_lab(lab.rgb_to_lab(photo))
     np.testing.assert_allclose(
         picture, np.broadcast_to(lab.rgb_to_lab(np.uint8([255, 0, 0])), picture.shape), atol=1e-3
@@ -539,7 +542,7 @@ def test_with_luma_the_network_sees_it_and_the_picture_is_made_of_it(photo: np.n
     import skimage.color
 
     network = Constant(0.6, 0.5)
-    model = Colorizer(network, "assignment", SIZE, luma=True)
+    model = Colorizer(TorchNetwork(network), "assignment", SIZE, luma=True)
     expected = 100 * skimage.color.rgb2gray(photo)
     picture = model.network_lab(lab.rgb_to_lab(photo))
     np.testing.assert_allclose(picture[..., 0], expected, atol=0.5)
@@ -548,9 +551,58 @@ def test_with_luma_the_network_sees_it_and_the_picture_is_made_of_it(photo: np.n
     assert np.abs(out - expected).mean() < np.abs(out - gray_levels(photo)).mean()
 
 
+def test_both_engines_agree_on_the_weights_that_ship(photo: np.ndarray) -> None:
+    by_torch, lightness = load_colorizer(module.SHIPPED, "cpu"), gray_levels(photo)
+    quick = Colorizer.load(module.SHIPPED)
+    assert isinstance(quick.network, OnnxNetwork) and isinstance(by_torch.network, TorchNetwork)
+    assert (quick.name, quick.size, quick.renderings) == (by_torch.name, by_torch.size, by_torch.renderings)
+    for sides in (photo.shape[:2], (100, 37)):
+        expected = by_torch.predict_ab(lightness[: sides[0], : sides[1]])
+        assert np.abs(quick.predict_ab(lightness[: sides[0], : sides[1]]) - expected).max() < 0.5
+        assert np.abs(expected).max() > 1
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_an_onnx_file_is_for_the_cpu(tmp_path: Path, device: str) -> None:
+    with pytest.raises(ChromascapeError, match=r"^device: .*model\.onnx is computed on the CPU alone: choose auto or"):
+        Colorizer.load(tmp_path / "model.onnx", device)
+
+
+def test_altered_weights_beside_the_graph_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(module.SHIPPED, tmp_path / "weights")
+    monkeypatch.setattr(module, "SHIPPED", tmp_path / "weights")
+    file = tmp_path / "weights" / "weights.safetensors"
+    assert isinstance(Colorizer.load(file.parent).network, OnnxNetwork)
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(ChromascapeError, match=r"its checksum is not the one in config\.json"):
+        Colorizer.load(file.parent)
+    file.write_bytes(data[:-3])
+    with pytest.raises(ChromascapeError, match=r"weights.safetensors: missing or damaged \(.*\): install Chromascape"):
+        Colorizer.load(file.parent)
+    (file.parent / "network.onnx").unlink()
+    file.write_bytes((Path(module.__file__).parent / "weights" / "weights.safetensors").read_bytes())
+    with pytest.raises(ChromascapeError, match=r"network\.onnx: no such file"):
+        Colorizer.load(file.parent)
+
+
+def test_the_threads_of_onnx_runtime_move_no_color_that_can_be_seen(
+    photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        colorizer = Colorizer.load(module.SHIPPED)
+        assert isinstance(colorizer.network, OnnxNetwork)
+        assert colorizer.network.session.get_session_options().intra_op_num_threads == int(threads)
+        found.append(colorizer.predict_ab(gray_levels(photo)))
+    assert float(np.abs(found[0] - found[1]).max()) < 1e-3 and float(np.abs(found[0]).max()) > 1
+
+
 def test_the_threads_of_a_prediction_move_no_color_that_can_be_seen(photo: np.ndarray) -> None:
     """The sums are in another order: docs/reliability.md says how far, experiments/threads.py measures it."""
-    colorizer, lightness = Colorizer.load(module.SHIPPED, "cpu"), photo[..., 0].astype(np.float32) / 2.55
+    colorizer, lightness = load_colorizer(module.SHIPPED, "cpu"), photo[..., 0].astype(np.float32) / 2.55
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)

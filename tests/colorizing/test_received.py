@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from chromascape.colorizing import received
-from chromascape.colorizing.colorizer import SHIPPED, Colorizer, load_network
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.torch_network import load_network
 from chromascape.errors import ChromascapeError
 
 SETTINGS = settings(max_examples=150, deadline=None, derandomize=True, database=None)
@@ -66,7 +67,7 @@ def entry(shape: list[int], start: int, end: int, dtype: str = "F32") -> dict[st
 def test_a_header_that_lies_is_refused(
     model: Path, content: bytes, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chromascape.colorizing.colorizer.from_bytes", lambda data: pytest.fail("was read"))
+    monkeypatch.setattr("chromascape.colorizing.torch_network.from_bytes", lambda data: pytest.fail("was read"))
     (model / "weights.safetensors").write_bytes(content)
     line = refused(model)
     assert line.startswith(f"{model / 'weights.safetensors'}: no weights for network ") and problem in line

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from conftest import REPOSITORY
 
-from chromascape.colorizing.colorizer import SHIPPED, load_network
+from chromascape.colorizing.colorizer import SHIPPED
 from chromascape.colorizing.networks import NETWORKS
+from chromascape.colorizing.torch_network import load_network
 from chromascape.errors import ChromascapeError
 from chromascape.learning.checks import check_train
 from chromascape.learning.losses import LOSSES

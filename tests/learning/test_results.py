@@ -14,6 +14,7 @@ from chromascape.color.metrics import METRICS
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.seen import count_seen, hashes_of, read_seen
+from chromascape.colorizing.torch_network import TorchNetwork
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.learning import results
 from chromascape.learning.calibration import MIN_PHOTOS
@@ -106,7 +107,7 @@ def test_weights_carry_the_photos_that_they_were_trained_on_or_chosen_by(
 ) -> None:
     manifest = photos[1]
     params = make_params(SMALL | {"train.init": init, "train.photos": on})
-    colorizer = Colorizer(build_network("efficientnet"), "efficientnet", SIDE)
+    colorizer = Colorizer(TorchNetwork(build_network("efficientnet")), "efficientnet", SIDE)
     figures = {name: dict.fromkeys(METRICS, 0.5) for name in PREDICTIONS} | {"n_photos": 4}
     summary = results.training_summary(trained, colorizer, 3, 4, figures)
     results.save_model(tmp_path / "model", trained, colorizer, params, manifest, summary)

@@ -14,9 +14,10 @@ import torch
 from conftest import Clock, write_photos
 from torch import Tensor, nn
 
-from chromascape.colorizing.colorizer import SHIPPED, Colorizer, load_network, save
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import NETWORKS, build_network, predict
+from chromascape.colorizing.torch_network import load_network, save
 from chromascape.errors import ChromascapeError
 from chromascape.learning import training
 from chromascape.learning.augment import to_side

@@ -18,6 +18,7 @@ from PIL import Image
 
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
+from chromascape.colorizing.torch_network import TorchNetwork
 from chromascape.errors import ChromascapeError
 from chromascape.serving import web
 
@@ -29,7 +30,7 @@ def colorizer() -> Colorizer:
     torch.manual_seed(0)
     network = build_network("unet")
     torch.nn.init.normal_(network.head.weight, std=0.3)
-    return Colorizer(network, "unet", 64, renderings={"faithful": 0.5, "vivid": 1.5})
+    return Colorizer(TorchNetwork(network), "unet", 64, renderings={"faithful": 0.5, "vivid": 1.5})
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import torch
 
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
+from chromascape.colorizing.torch_network import TorchNetwork
 from chromascape.errors import ChromascapeError
 from chromascape.serving import web_export
 from chromascape.serving.web_export import RUNTIME_FILES, export_page
@@ -22,7 +23,7 @@ CONTENTS = {name: f"content of {name}".encode() for name in RUNTIME_FILES}
 
 def model(name: str = "unet") -> Colorizer:
     torch.manual_seed(0)
-    return Colorizer(build_network(name), name, 64)
+    return Colorizer(TorchNetwork(build_network(name)), name, 64)
 
 
 @pytest.fixture

@@ -26,8 +26,9 @@ from mlflow.entities import Run
 from PIL import Image
 from torch import nn
 
-from chromascape.colorizing.colorizer import Colorizer, save
+from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
+from chromascape.colorizing.torch_network import save
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params, flatten
 from chromascape.tracking import delivery, lineage, outbox

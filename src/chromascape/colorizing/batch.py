@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -43,7 +42,7 @@ class Outcome:
 def colorize_files(colorizer: Colorizer, pairs: list[tuple[Path, Path]], look: Look, jobs: int) -> Iterator[Outcome]:
     """Colorize each photo into its file, `jobs` at a time; outcomes come in the order of the photos."""
     if jobs > 1:
-        torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
+        colorizer.network.share(jobs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of decoders on odd files, about which an outcome tells
         yield from in_threads(lambda pair: _outcome(colorizer, *pair, look), pairs, jobs)

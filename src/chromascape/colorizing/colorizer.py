@@ -1,34 +1,42 @@
 """Weights and a photo of any size in, a color photo out."""
 
-import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load as from_bytes
-from safetensors.torch import save as to_bytes
-from torch import Tensor
 
-from chromascape import __version__
 from chromascape.color import lab
 from chromascape.colorizing import received
 from chromascape.colorizing.fullsize import FullSize, resize, small_lightness, strips
-from chromascape.colorizing.layers import MirrorAverage, Network
-from chromascape.colorizing.networks import NETWORKS, build_network, predict
-from chromascape.devices import pick_device
+from chromascape.colorizing.onnx_network import OnnxNetwork, shipped_network
 from chromascape.errors import ChromascapeError
-from chromascape.files import write_json
 from chromascape.photos.pixels import Pixels, Strip, assemble
 
-FORMAT = 2  # of the folder that `save` writes; raise it when older code can't read it any more
 SHIPPED = Path(__file__).parent / "weights"  # the model that comes with the package
 Rendering = Literal["faithful", "vivid"]
 Picture = Image.Image | NDArray[Any]
+
+
+class Network(Protocol):
+    """What gives a colorizer its colors: `OnnxNetwork`, or `torch_network.TorchNetwork`.
+
+    Attributes:
+        predicts, cell, multiple: as in `layers.Network`.
+    """
+
+    predicts: str
+    cell: int
+    multiple: int
+
+    def __call__(self, lightness: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scaled color (N, C, H, W) in 0..1 for scaled L* (N, 1, H, W) in 0..1; H and W are multiples of `multiple`."""
+
+    def share(self, jobs: int) -> None:
+        """So many threads are going to call it at a time."""
 
 
 class Colorizer:
@@ -37,9 +45,8 @@ class Colorizer:
     The network sees a photo's L* at its working size (shorter side `size` pixels); the ab that it predicts is
     enlarged along the photo's own L* (see `fullsize`) and joined to it, so that all detail stays and the output has
     the input's size. Where a network is measured (`network_lab`), its ab is enlarged by interpolation alone.
-    `renderings` are factors on the predicted ab, see `calibration`. With `mirror_average` the network's colors are
-    averaged with those of the mirrored photo. With `luma` the network takes luma for L*, and
-    so does the picture that is made of its ab.
+    `renderings` are factors on the predicted ab, see `calibration`. With `luma` the network takes luma for L*, and so
+    does the picture that is made of its ab.
     """
 
     def __init__(
@@ -47,31 +54,50 @@ class Colorizer:
         network: Network,
         name: str,
         size: int,
-        device: str = "cpu",
         renderings: dict[str, float] | None = None,
         luma: bool = False,
-        mirror_average: bool = False,
     ):
-        network = MirrorAverage(network) if mirror_average else network
-        self.network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.name, self.size, self.device = name, size, device
+        self.network, self.name, self.size, self.luma = network, name, size, luma
         self.renderings = renderings or {"faithful": 1.0, "vivid": 1.0}
-        self.luma, self.mirror_average = luma, mirror_average
 
     @classmethod
     def load(cls, path: Path | str = SHIPPED, device: str = "auto") -> "Colorizer":
-        """Read weights.safetensors and config.json from a folder that `save` wrote.
+        """Read a model: weights and configuration from a folder, or a file that `chromascape export` wrote.
+
+        ONNX Runtime computes such a file and the model that comes with Chromascape, on the CPU; torch, which takes
+        longer to import than either to colorize a photo, a model that you have trained, and whatever a GPU computes.
 
         Args:
-            path: such a folder; without it, the model that comes with Chromascape.
-            device: "cuda", "mps", "cpu", or "auto" for the first of these that is there.
+            path: a folder that `torch_network.save` wrote, or a file .onnx; without it, the model that comes with
+                Chromascape.
+            device: "cuda", "mps" or "cpu"; "auto" is the CPU where ONNX Runtime computes, else the first that is there.
         Raises:
-            ChromascapeError: files are missing, damaged, or of another version; or there is no such device.
+            ChromascapeError: files are missing, damaged, or of another version; there is no such device; or torch is
+                needed and not installed.
         """
-        config, network = load_network(Path(path))
-        where = pick_device(device, "device")
-        luma, mirror_average = config["input"] == "luma", config.get("mirror_average", False)
-        return cls(network, config["network"], config["size"], where, config["renderings"], luma, mirror_average)
+        path, on_cpu = Path(path), device in ("auto", "cpu")
+        if path.suffix.lower() == ".onnx" and not path.is_dir():
+            if not on_cpu:
+                raise ChromascapeError(f"device: {path} is computed on the CPU alone: choose auto or cpu")
+            exported = OnnxNetwork(path)
+            return cls.configured(exported, exported.config)
+        received.refuse_pickles(path, received.WEIGHTS)
+        config = received.read_config(path / received.CONFIG)
+        if on_cpu and os.path.realpath(path) == os.path.realpath(SHIPPED):
+            return cls.configured(shipped_network(path, config), config)
+        try:
+            from chromascape.colorizing.torch_network import load_colorizer
+        except ModuleNotFoundError as error:
+            why = "a model that was trained" if on_cpu else f"device {device}"
+            raise ChromascapeError(
+                f"{path}: {why} needs the package {error.name}: pip install 'chromascape[torch]'"
+            ) from None
+        return load_colorizer(path, device)
+
+    @classmethod
+    def configured(cls, network: Network, config: dict[str, Any]) -> "Colorizer":
+        """A network used as a checked configuration says, see `received.check_config`."""
+        return cls(network, config["network"], config["size"], config["renderings"], config["input"] == "luma")
 
     def colorize(self, image: Picture, rendering: Rendering = "faithful", saturation: float = 1.0) -> Any:
         """Color for a photo of any size.
@@ -155,8 +181,7 @@ class Colorizer:
 
     def network_ab(self, lightness: NDArray[np.floating]) -> NDArray[np.float32]:
         """The network's own a* and b* for L* (H, W) in 0..100, (H, W, 2) in -128..127."""
-        small = resize(lightness, *self.working_size(*lightness.shape))
-        return resize(self._small_ab(lab.scale_lightness(small)), *lightness.shape)
+        return resize(self._small_ab(self._input(lightness)), *lightness.shape)
 
     def working_size(self, height: int, width: int) -> tuple[int, int]:
         """The size at which the network sees a photo of this size."""
@@ -167,113 +192,28 @@ class Colorizer:
 
     def _small_ab(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
         """The network's a* and b* at working size, (H, W, 2), for scaled L* (H, W)."""
-        colors = self._output(torch.from_numpy(scaled)[None, None].to(self.device))
+        colors = self._output(scaled)
         return lab.rgb_to_lab(_levels(colors))[..., 1:] if self.network.predicts == "rgb" else lab.unscale_ab(colors)
 
-    def _input(self, lightness: NDArray[np.floating]) -> Tensor:
-        """Scaled L* at working size on the device, (1, 1, H, W)."""
-        small = resize(lightness, *self.working_size(*lightness.shape))
-        return torch.from_numpy(lab.scale_lightness(small))[None, None].to(self.device)
+    def _input(self, lightness: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Scaled L* at working size, (H, W)."""
+        return lab.scale_lightness(resize(lightness, *self.working_size(*lightness.shape)))
 
-    @torch.inference_mode()
-    def _output(self, lightness: Tensor) -> NDArray[np.float32]:
-        """The network's scaled colors at working size, (H, W, C) in 0..1."""
-        colors = predict(self.network, lightness.contiguous(memory_format=torch.channels_last))[0]
-        return colors.float().cpu().numpy().transpose(1, 2, 0)
+    def _output(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The network's scaled colors (H, W, C) in 0..1 for scaled L* (H, W).
+
+        The photo is padded on the right and below up to the network's multiple, by its last column and row, and what
+        was predicted there is cut off.
+        """
+        height, width = scaled.shape
+        multiple = self.network.multiple
+        padded = np.pad(scaled, ((0, -height % multiple), (0, -width % multiple)), mode="edge")
+        return self.network(padded[None, None])[0, :, :height, :width].transpose(1, 2, 0)
 
 
 def scale_chroma(picture: NDArray[np.floating], factor: float) -> NDArray[np.float32]:
     """Lab (..., 3) with a* and b* times `factor`, clamped to -128..127."""
     return lab.join(picture[..., 0], np.clip(picture[..., 1:] * np.float32(factor), -128, 127))
-
-
-def load_network(folder: Path) -> tuple[Any, Network]:
-    """The configuration and the network with its weights, from a folder that `save` wrote.
-
-    Raises:
-        ChromascapeError: files are missing, damaged, or of another version.
-    """
-    received.refuse_pickles(folder, "weights.safetensors")
-    config = read_config(folder / "config.json")
-    network = build_network(config["network"])
-    file = folder / "weights.safetensors"
-    try:
-        received.check_tensors(file, {name: tuple(value.shape) for name, value in network.state_dict().items()})
-        data = file.read_bytes()
-        weights = from_bytes(data)
-        if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
-            raise ValueError("weights that are not numbers")
-        network.load_state_dict(weights)
-    except FileNotFoundError:
-        raise ChromascapeError(f"{file}: no such file: run `dvc repro` to train a model") from None
-    except (SafetensorError, RuntimeError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ChromascapeError(f"{file}: no weights for network {config['network']}: {first}") from None
-    if config.get("weights_sha256", checksum := hashlib.sha256(data).hexdigest()) != checksum:
-        raise ChromascapeError(
-            f"{file}: its checksum is not the one in config.json, it was altered: train again by "
-            "`dvc repro -f train`, or take the model anew from where you have it"
-        )
-    return config, network
-
-
-def save(
-    folder: Path,
-    weights: dict[str, Tensor],
-    network: str,
-    size: int,
-    renderings: dict[str, float],
-    luma: bool = False,
-    mirror_average: bool = False,
-) -> None:
-    """Write weights.safetensors and config.json, which has their checksum, into an existing folder.
-
-    Kernels and matrices are stored as float16, which halves the file and moves colors by less than a level of 8
-    bits; what has one dimension (biases, batch statistics, whose range may be wider) as float32.
-    """
-    stored = {name: value.half() if value.ndim > 1 else value for name, value in weights.items()}
-    data = to_bytes({name: v.contiguous() for name, v in stored.items()})
-    (folder / "weights.safetensors").write_bytes(data)
-    config = {
-        "format": FORMAT,
-        "network": network,
-        "input": "luma" if luma else "lightness",
-        "size": size,
-        "mirror_average": mirror_average,
-        "renderings": renderings,
-        "weights_sha256": hashlib.sha256(data).hexdigest(),
-        "chromascape": __version__,
-    }
-    write_json(config, folder / "config.json")
-
-
-def read_config(file: Path) -> Any:
-    """A model's config.json, checked; its weights are not read.
-
-    Raises:
-        ChromascapeError: the file is missing, damaged or of another format.
-    """
-    try:
-        config = received.read_config(file)
-        if config["format"] != FORMAT:
-            raise ChromascapeError(
-                f"{file}: format {config['format']}, but this version of Chromascape reads format {FORMAT}"
-            )
-        if str(config["network"]) not in NETWORKS:
-            raise ValueError(f"unknown network {config['network']!r}")
-        if type(config["size"]) is not int or not 64 <= config["size"] <= 2048:
-            raise ValueError("size")
-        if config["input"] not in ("lightness", "luma"):
-            raise ValueError("input")
-        if type(config.get("mirror_average", False)) is not bool:
-            raise ValueError("mirror_average")
-        if not all(0 <= float(config["renderings"][name]) <= 10 for name in ("faithful", "vivid")):
-            raise ValueError("renderings")
-    except FileNotFoundError:
-        raise ChromascapeError(f"{file}: no such file: name a folder with a trained model, or train one") from None
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise ChromascapeError(f"{file}: not the configuration of a Chromascape model ({error})") from None
-    return config
 
 
 def _levels(rgb: NDArray[np.floating]) -> NDArray[np.uint8]:

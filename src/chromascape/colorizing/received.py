@@ -1,5 +1,6 @@
 """Weights and configurations that somebody else made: looked at before memory is taken for what they declare."""
 
+import hashlib
 import json
 import math
 import stat
@@ -9,6 +10,8 @@ from typing import Any
 
 from chromascape.errors import ChromascapeError
 
+FORMAT = 2  # of the folder that `torch_network.save` writes; raise it when older code can't read it any more
+CONFIG, WEIGHTS = "config.json", "weights.safetensors"  # what lies in it
 MAX_CONFIG_BYTES = 100_000
 MAX_HEADER_BYTES = 1_000_000
 MAX_TENSOR_FILE_BYTES = 2_000_000_000
@@ -22,6 +25,66 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def read_config(file: Path) -> dict[str, Any]:
+    """A model's config.json, checked; its weights are not read.
+
+    Raises:
+        ChromascapeError: the file is missing, damaged or of another format.
+    """
+    try:
+        return check_config(file, _read_object(file), FORMAT)
+    except FileNotFoundError:
+        raise ChromascapeError(f"{file}: no such file: name a folder with a trained model, or train one") from None
+    except ValueError as error:
+        raise no_config(file, error) from None
+
+
+def check_config(file: Path, config: dict[str, Any], version: int) -> dict[str, Any]:
+    """The configuration itself, in which all that a colorizer reads is there and in range.
+
+    Args:
+        file: where it stands: a config.json, or an ONNX file that has it among its metadata.
+        version: the number of the format that this code reads there.
+    Raises:
+        ChromascapeError: it is not so.
+    """
+    try:
+        if config["format"] != version:
+            told = f"format {config['format']}, but this version of Chromascape reads format {version}"
+            raise ChromascapeError(f"{file}: {told}")
+        if type(config["network"]) is not str:
+            raise ValueError(f"unknown network {config['network']!r}")
+        if type(config["size"]) is not int or not 64 <= config["size"] <= 2048:
+            raise ValueError("size")
+        if config["input"] not in ("lightness", "luma"):
+            raise ValueError("input")
+        if type(config.get("mirror_average", False)) is not bool:
+            raise ValueError("mirror_average")
+        if not all(0 <= float(config["renderings"][name]) <= 10 for name in ("faithful", "vivid")):
+            raise ValueError("renderings")
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise no_config(file, error) from None
+    return config
+
+
+def no_config(file: Path, problem: object) -> ChromascapeError:
+    """What is told of a configuration that is none of ours."""
+    return ChromascapeError(f"{file}: not the configuration of a Chromascape model ({problem})")
+
+
+def check_checksum(file: Path, data: bytes, config: dict[str, Any]) -> None:
+    """Compare weights with the checksum in their configuration, which older versions have not written.
+
+    Raises:
+        ChromascapeError: they were altered.
+    """
+    if config.get("weights_sha256", checksum := hashlib.sha256(data).hexdigest()) != checksum:
+        raise ChromascapeError(
+            f"{file}: its checksum is not the one in config.json, it was altered: train again by "
+            "`dvc repro -f train`, or take the model anew from where you have it"
+        )
+
+
+def _read_object(file: Path) -> dict[str, Any]:
     """A JSON file that holds an object.
 
     Raises:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from chromascape.colorizing.colorizer import SHIPPED, Colorizer, save
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.seen import Hashes, hashes_of, read_seen, write_seen
+from chromascape.colorizing.torch_network import TorchNetwork, load_colorizer, save
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder
 from chromascape.judging.evaluation import DIGITS, evaluate, seen_by, summarize
@@ -25,11 +26,11 @@ def trained_colorizer(trained: Trained, params: Params, val: Shards) -> Colorize
         val: the validation photos.
     """
     section = params.train
-    network = build_network(section.network)
-    network.load_state_dict(trained.weights)
-    size, device = section.working_size or params.preprocess.side, pick_device(section.device, "train.device")
-    luma = section.input == "luma"
-    colorizer = Colorizer(network, section.network, size, device, luma=luma, mirror_average=section.mirror_average)
+    module = build_network(section.network)
+    module.load_state_dict(trained.weights)
+    network = TorchNetwork(module, pick_device(section.device, "train.device"), section.mirror_average)
+    size = section.working_size or params.preprocess.side
+    colorizer = Colorizer(network, section.network, size, luma=section.input == "luma")
     colorizer.renderings = fit_renderings(colorizer, val, section.calibrate, section.vivid)
     return colorizer
 
@@ -49,7 +50,7 @@ def measure(
     Args:
         train_photos: whose mean color is a baseline.
     """
-    shipped = Colorizer.load(SHIPPED, colorizer.device)
+    shipped = load_colorizer(SHIPPED, pick_device(params.train.device, "train.device"))
     table = evaluate(colorizer, shipped, val, train_photos, manifest, params.jobs)
     bits = params.validate_.near_duplicate_bits
     n_seen = seen_by(hashes_of(manifest, ("val",)), seen_photos(params, manifest), read_seen(SHIPPED), bits)
@@ -75,7 +76,7 @@ def training_summary(
         "train_loss": best["train_loss"],
         "val_loss": best["val_loss"],
         "gray_val_loss": best["gray_val_loss"],
-        "parameters": sum(value.numel() for value in colorizer.network.parameters()),
+        "parameters": sum(value.numel() for value in build_network(colorizer.name).parameters()),
         "renderings": colorizer.renderings,
         "val": val,
     }
@@ -107,7 +108,7 @@ def save_model(
     with atomic_folder(folder) as temporary:
         save(
             temporary, trained.weights, colorizer.name, colorizer.size, colorizer.renderings, colorizer.luma,
-            colorizer.mirror_average,
+            params.train.mirror_average,
         )  # fmt: skip
         write_seen(seen_photos(params, manifest), temporary)
         (temporary / "MODEL_CARD.md").write_text(model_card(params, summary), encoding="utf-8")

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from chromascape.color import lab
-from chromascape.colorizing.colorizer import SHIPPED, load_network
+from chromascape.colorizing.colorizer import SHIPPED
 from chromascape.colorizing.efficientnet import EfficientNetLite
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import build_network
+from chromascape.colorizing.torch_network import load_network
 from chromascape.devices import pick_device, pick_precision
 from chromascape.errors import ChromascapeError
 from chromascape.learning.augment import augment, to_side

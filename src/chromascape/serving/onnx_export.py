@@ -3,6 +3,9 @@
 Input `lightness` is scaled L* (N, 1, H, W) in 0..1, H and W multiples of the network's; output `colors` is scaled color
 (N, C, H, W) in 0..1. All that is left to do around it (working size, padding, factors of the renderings) stands in the
 file's metadata under METADATA, as JSON.
+
+`python -m chromascape.serving.onnx_export` writes the graph of the shipped network anew, which `Colorizer.load` fills
+with the shipped weights: do so when the network has changed, not for other weights.
 """
 
 import json
@@ -16,8 +19,10 @@ from typing import Any
 import torch
 
 from chromascape import __version__
-from chromascape.colorizing.colorizer import Colorizer
-from chromascape.colorizing.onnx_network import FORMAT, INPUT, METADATA, OUTPUT
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.onnx_network import FORMAT, GRAPH, INPUT, METADATA, OUTPUT
+from chromascape.colorizing.received import WEIGHTS
+from chromascape.colorizing.torch_network import TorchNetwork, load_colorizer
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write
 
@@ -28,34 +33,27 @@ LARGEST_SIDE = 64  # in multiples of the network's, of what the exporter reasons
 def export(colorizer: Colorizer, target: Path) -> None:
     """Write the colorizer's network and metadata as an ONNX file, whole or not at all.
 
-    Kernels and matrices are stored as float16 and computed as float32: half the file, and within 0.1 of an ab unit.
-
     Raises:
         ChromascapeError: the packages of the extra `export` are missing.
     """
     try:
-        import onnx
+        import onnx  # noqa: F401
         import onnxscript  # noqa: F401  (what torch's exporter works with)
     except ModuleNotFoundError as error:
         raise ChromascapeError(
             f"the package {error.name} is missing: pip install 'chromascape[export]', then export again"
         ) from None
-    model = _as_onnx(colorizer)
-    _halve(model.graph)
-    onnx.helper.set_model_props(model, {METADATA: json.dumps(metadata(colorizer))})
-    onnx.checker.check_model(model)
+    data = whole(as_onnx(colorizer), metadata(colorizer))
     with atomic_write(target) as temporary:
-        temporary.write_bytes(model.SerializeToString(deterministic=True))
+        temporary.write_bytes(data)
 
 
 def metadata(colorizer: Colorizer) -> dict[str, Any]:
     """What one has to know to use the network: `renderings` are factors on its ab, `size` is the working size."""
     return {
+        **facts(colorizer),
         "format": FORMAT,
         "network": colorizer.name,
-        "predicts": colorizer.network.predicts,
-        "multiple": colorizer.network.multiple,
-        "cell": colorizer.network.cell,
         "input": "luma" if colorizer.luma else "lightness",
         "size": colorizer.size,
         "renderings": colorizer.renderings,
@@ -63,19 +61,25 @@ def metadata(colorizer: Colorizer) -> dict[str, Any]:
     }
 
 
-def _as_onnx(colorizer: Colorizer) -> Any:
-    """The network as an ONNX ModelProto with free batch, height and width."""
-    network, multiple = colorizer.network, colorizer.network.multiple
+def facts(colorizer: Colorizer) -> dict[str, Any]:
+    """What holds for the network whatever its weights are."""
+    return {name: getattr(colorizer.network, name) for name in ("predicts", "cell", "multiple")}
+
+
+def as_onnx(colorizer: Colorizer) -> Any:
+    """The network of torch as an ONNX ModelProto with free batch, height and width, as the exporter gives it."""
+    assert isinstance(colorizer.network, TorchNetwork)
+    module, multiple = colorizer.network.module, colorizer.network.multiple
     dim = torch.export.Dim
     sides = {
         2: multiple * dim("height", min=1, max=LARGEST_SIDE) if multiple > 1 else dim("height"),
         3: multiple * dim("width", min=1, max=LARGEST_SIDE) if multiple > 1 else dim("width"),
     }
-    example = torch.zeros(2, 1, 4 * multiple, 6 * multiple, device=colorizer.device)
+    example = torch.zeros(2, 1, 4 * multiple, 6 * multiple, device=colorizer.network.device)
     with _quiet():
         program = torch.onnx.export(
-            network, (example,), dynamo=True, dynamic_shapes=({0: dim("photos"), **sides},),
-            input_names=[INPUT], output_names=[OUTPUT], opset_version=OPSET, verbose=False,
+            module, (example,), dynamo=True, dynamic_shapes=({0: dim("photos"), **sides},),
+            input_names=[INPUT], output_names=[OUTPUT], opset_version=OPSET, verbose=False, optimize=False,
         )  # fmt: skip
     assert program is not None
     return program.model_proto
@@ -95,11 +99,64 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _halve(graph: Any) -> None:
-    """Store what has more than one dimension as float16; a runtime casts it back once, as it loads the file."""
+def whole(model: Any, about: dict[str, Any]) -> bytes:
+    """The file with its weights, and with this metadata.
+
+    Kernels and matrices are stored as float16 and computed as float32: half the file, and within 0.1 of an ab unit.
+    """
+    from onnx import checker
+
+    model = _halved(_simplified(model))
+    checker.check_model(model)
+    return _file(model, about)
+
+
+def without_weights(model: Any, about: dict[str, Any]) -> bytes:
+    """The file with this metadata, whose weights are to be had elsewhere under the names that they have in torch.
+
+    They are inputs while the graph is simplified, so that none of them is folded into another.
+    """
+    from onnx import ModelProto, TensorProto, helper
+
+    graph = ModelProto.FromString(model.SerializeToString()).graph
+    weights = [(tensor.name, tensor.data_type, list(tensor.dims)) for tensor in graph.initializer]
+    del graph.initializer[:]
+    graph.input.extend(helper.make_tensor_value_info(*weight) for weight in weights)
+    model = _simplified(helper.make_model(graph, ir_version=model.ir_version, opset_imports=model.opset_import))
+    del model.graph.input[1:]
+    for name, kind, sides in weights:
+        place = model.graph.initializer.add(
+            name=name, data_type=kind, dims=sides, data_location=TensorProto.EXTERNAL
+        ).external_data.add()
+        place.key, place.value = "location", WEIGHTS
+    return _file(model, about)
+
+
+def _simplified(model: Any) -> Any:
+    """The model without detours, and without the exporter's notes, which name paths of this machine."""
+    from onnxscript import optimizer
+
+    model = optimizer.optimize(model)
+    graph = model.graph
+    del graph.value_info[:]
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+    return model
+
+
+def _file(model: Any, about: dict[str, Any]) -> bytes:
+    from onnx import helper
+
+    helper.set_model_props(model, {METADATA: json.dumps(about)})
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _halved(model: Any) -> Any:
+    """What has more than one dimension stored as float16; a runtime casts it back once, as it loads the file."""
     from onnx import TensorProto, helper, numpy_helper
 
-    casts = []
+    graph, casts = model.graph, []
     for tensor in graph.initializer:
         if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:
             name = tensor.name
@@ -108,3 +165,15 @@ def _halve(graph: Any) -> None:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
+    return model
+
+
+def shipped_graph() -> bytes:
+    """The file GRAPH of the model that ships."""
+    colorizer = load_colorizer(SHIPPED, "cpu")
+    return without_weights(as_onnx(colorizer), facts(colorizer))
+
+
+if __name__ == "__main__":
+    with atomic_write(SHIPPED / GRAPH) as temporary:
+        temporary.write_bytes(shipped_graph())
