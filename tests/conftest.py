@@ -91,6 +91,19 @@ def table_of(contents: list[tuple[str, str | None, str | None]]) -> pd.DataFrame
     )
 
 
+def without(*packages: str) -> str:
+    """Code for another Python, which has `main` of the command afterwards and can't import these packages."""
+    return f"""
+import sys
+class Hidden:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in {packages!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Hidden())
+from chromascape.cli import main
+"""
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Networks on pictures this small lose a lot by threads where another program has the cores."""

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import REPOSITORY, Clock, changed_params, make_photo
+from conftest import REPOSITORY, Clock, changed_params, make_photo, without
 from PIL import Image
 from torch import nn
 from warm import run_python
@@ -23,7 +23,7 @@ from warm import run_python
 from chromascape import __version__
 from chromascape.cli import main
 from chromascape.color.metrics import colorfulness
-from chromascape.colorizing.colorizer import Colorizer
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import save
 from chromascape.tracking import outbox
@@ -171,12 +171,36 @@ def test_colorizing_loads_nothing_that_it_does_not_need(model: Path, tmp_path: P
     code = f"""
 import sys
 from chromascape.cli import main
-assert main(["colorize", "a.png", "--model", {str(model)!r}]) == 0
-heavy = {{"mlflow", "pandas", "great_expectations", "skimage", "scipy", "joblib", "matplotlib"}}
-print(sorted(heavy & set(sys.modules)))
+heavy = {{"mlflow", "pandas", "great_expectations", "skimage", "scipy", "joblib", "matplotlib", "pydantic"}}
+assert main(["colorize", "a.png", "-o", "shipped"]) == 0
+print(sorted(({{"torch"}} | heavy) & set(sys.modules)))
+assert main(["colorize", "a.png", "-o", "mine", "--model", {str(model)!r}]) == 0
+print(sorted(({{"onnx"}} | heavy) & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
-    assert done.stdout.endswith("\n[]\n")
+    assert done.stdout.splitlines()[1::2] == ["[]", "[]"]
+
+
+def test_what_a_base_install_lacks_is_one_line_that_names_the_extra(model: Path, tmp_path: Path) -> None:
+    gray_photo(tmp_path / "a.png")
+    commands = {
+        ("check",): "the package pydantic is missing: pip install 'chromascape[pipeline]'",
+        ("doctor",): "the package psutil is missing: pip install 'chromascape[pipeline]'",
+        ("serve",): "the package uvicorn is missing: pip install 'chromascape[serve]'",
+        ("export", "model.onnx"): "the package torch is missing: pip install 'chromascape[export]'",
+        ("export", "page", "--web"): "the package torch is missing: pip install 'chromascape[export]'",
+        ("colorize", "a.png", "--model", str(model)): f"{model}: a model that was trained needs the package torch: "
+        "pip install 'chromascape[torch]'",
+        ("colorize", "a.png", "--device", "cuda"): f"{SHIPPED}: device cuda needs the package torch: "
+        "pip install 'chromascape[torch]'",
+        ("colorize", "a.png", "--model", "elsewhere"): "elsewhere/config.json: no such file: name a folder with a "
+        "trained model, or train one",
+    }
+    code = without("torch", "pydantic", "psutil", "uvicorn", "starlette", "onnx", "onnxscript", "mlflow", "pandas")
+    code += f"print([main(list(command)) for command in {list(commands)!r}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stderr.splitlines() == [f"error: {line}" for line in commands.values()]
+    assert done.stdout == f"{[1] * len(commands)}\n"
 
 
 @pytest.mark.parametrize("name", ["a.bmp", "a.gif", "a.ppm", "a.jp2"])

@@ -164,7 +164,7 @@ def test_what_a_writer_raises_is_one_line(
 def test_ctrl_c_leaves_no_half_written_file(tmp_path: Path, colorizer: Colorizer, jobs: str) -> None:
     model = tmp_path / "model"
     model.mkdir()
-    save(model, colorizer.network.state_dict(), "unet", 64, {"faithful": 1.0, "vivid": 1.0})
+    save(model, colorizer.network.module.state_dict(), "unet", 64, {"faithful": 1.0, "vivid": 1.0})
     (tmp_path / "in").mkdir()
     photo = Image.fromarray(make_photo(1, 90, 70)).resize((900, 700))
     for number in range(60):

@@ -1,6 +1,8 @@
 """The exported file computes what torch computes, at every size, and says how it is used."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from conftest import make_photo, without
 from numpy.typing import NDArray
+from PIL import Image
 
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.networks import NETWORKS, build_network
@@ -76,6 +80,23 @@ def test_the_file_is_small_and_whole(shipped: tuple[Colorizer, Path]) -> None:
     assert [other.name for other in file.parent.iterdir()] == ["model.onnx"], "no weights beside it"
     model = onnx.load(file, load_external_data=False)
     assert not any(tensor.external_data for tensor in model.graph.initializer)
+
+
+def test_it_colorizes_on_the_command_line_where_there_is_no_torch(
+    shipped: tuple[Colorizer, Path], tmp_path: Path
+) -> None:
+    colorizer, file = shipped
+    photo = Image.fromarray(make_photo(1, 80, 60)).convert("L")
+    photo.save(tmp_path / "a.png")
+    code = (
+        without("torch", "pydantic") + f"sys.exit(main(['colorize', 'a.png', '-o', 'b.png', '--model', {str(file)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout) == (0, f"1 colorized into b.png by the model in {file}\n"), done.stderr
+    expected, found = (
+        np.asarray(picture, int) for picture in (colorizer.colorize(photo), Image.open(tmp_path / "b.png"))
+    )
+    assert np.abs(found - expected).max() <= 1 and np.ptp(expected, axis=-1).max() > 5
 
 
 def test_the_metadata_says_how_it_is_used(shipped: tuple[Colorizer, Path]) -> None:
