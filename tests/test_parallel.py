@@ -17,7 +17,7 @@ from conftest import Clock
 
 from chromascape import parallel, workers
 from chromascape.errors import ChromascapeError
-from chromascape.parallel import ProgressBar, in_parallel, in_threads, with_progress
+from chromascape.parallel import ProgressBar, cpu_threads, in_parallel, in_threads, with_progress
 
 
 def double(number: int) -> int:
@@ -173,3 +173,12 @@ def test_a_pool_that_can_not_go_on_is_replaced(monkeypatch: pytest.MonkeyPatch) 
     numbers = ((number,) for number in range(20))
     assert list(in_parallel(double, numbers, 1, 20, "double", 60.0)) == list(range(0, 40, 2))
     assert len(pools) == 2
+
+
+@pytest.mark.parametrize(("limit", "threads"), [("3", 3), ("4,2", 4), ("0", 1), ("many", None), ("", None)])
+def test_threads_of_a_computation_are_those_that_openmp_gets(
+    monkeypatch: pytest.MonkeyPatch, limit: str, threads: int | None
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    found = cpu_threads()
+    assert found == threads if threads else 1 <= found <= (os.cpu_count() or 1)

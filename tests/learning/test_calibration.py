@@ -7,7 +7,6 @@ import pytest
 from conftest import Clock, write_photos
 
 from chromascape.color import lab
-from chromascape.colorizing import colorizer
 from chromascape.learning.calibration import MIN_PHOTOS, fit_renderings, shipped_renderings
 from chromascape.photos import source
 from chromascape.photos.shards import Shards, photo_to_lab
@@ -82,7 +81,8 @@ def test_few_photos_decide_nothing(known: Photos, factor: float) -> None:
 
 def test_the_shipped_factors_are_those_of_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine megabytes of weights were read for two numbers."""
-    monkeypatch.setattr(colorizer, "from_bytes", None)
+    for engine in ("torch_network", "onnx_network"):
+        monkeypatch.setattr(f"chromascape.colorizing.{engine}.from_bytes", None)
     assert shipped_renderings() == {"faithful": 0.85, "vivid": 1.25}
 
 

@@ -59,7 +59,7 @@ def finish(
 def test_val_has_the_figures_that_evaluate_has_of_test(
     trained: Trained, photos: tuple[Path, pd.DataFrame], make_params: Callable[..., Params]
 ) -> None:
-    colorizer, table, summary = finish(trained, photos, make_params(SMALL))
+    _, table, summary = finish(trained, photos, make_params(SMALL))
     assert table["path"].tolist() == [f"photo-{number:03}.png" for number in (3, 4, 5, 6)]
     assert table["group"].tolist() == [*"deef"]
     figures = summary["val"]
@@ -75,7 +75,7 @@ def test_val_has_the_figures_that_evaluate_has_of_test(
     # They chose the epoch, so the model has seen them.
     assert figures["n_seen"] == {"model": 4, "vivid": 4, "shipped": 0} and figures["held_out"] is False
     assert summary["best_epoch"] == 2 and summary["epochs"] == 2 and summary["val_loss"] == 0.5
-    assert summary["parameters"] == sum(value.numel() for value in colorizer.network.parameters())
+    assert summary["parameters"] == sum(value.numel() for value in build_network("efficientnet").parameters())
 
 
 def test_few_validation_photos_keep_the_shipped_factors_and_the_card_says_so(
