@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chromascape.color import lab, metrics
-from chromascape.colorizing.colorizer import SHIPPED, load_network
+from chromascape.colorizing.colorizer import SHIPPED
 from chromascape.colorizing.layers import conv_norm_relu, enlarge_quarter
+from chromascape.colorizing.torch_network import load_network
 from chromascape.learning.augment import to_side
 from chromascape.learning.losses import build_loss
 from chromascape.parallel import with_progress
