@@ -64,13 +64,13 @@ class Colorizer:
     def load(cls, path: Path | str = SHIPPED, device: str = "auto") -> "Colorizer":
         """Read a model: weights and configuration from a folder, or a file that `chromascape export` wrote.
 
-        ONNX Runtime computes such a file and the model that comes with Chromascape, on the CPU; torch, which takes
-        longer to import than either to colorize a photo, a model that you have trained, and whatever a GPU computes.
+        ONNX Runtime computes such a file, and the model that comes with Chromascape, on the CPU; torch computes a model
+        that you have trained, and any on a GPU. The base install has no torch, and importing it takes seconds.
 
         Args:
             path: a folder that `torch_network.save` wrote, or a file .onnx; without it, the model that comes with
                 Chromascape.
-            device: "cuda", "mps" or "cpu"; "auto" is the CPU where ONNX Runtime computes, else the first that is there.
+            device: "cuda", "mps" or "cpu"; "auto" is the CPU for ONNX Runtime, else the first of these that is there.
         Raises:
             ChromascapeError: files are missing, damaged, or of another version; there is no such device; or torch is
                 needed and not installed.
