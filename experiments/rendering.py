@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromascape.color import lab, metrics
-from chromascape.colorizing.colorizer import SHIPPED, Colorizer, load_network
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.torch_network import TorchNetwork, load_network
 from chromascape.parallel import with_progress
 from chromascape.photos.shards import Shards
 
@@ -45,8 +46,8 @@ def main() -> None:
 
 def predictions(photos: Shards, size: int, mirrored: bool) -> list[Pair]:
     """The photos as they are and as the network sees them, at every fourth pixel."""
-    config, network = load_network(SHIPPED)
-    colorizer = Colorizer(network, config["network"], size, "cpu", mirror_average=mirrored)
+    config, module = load_network(SHIPPED)
+    colorizer = Colorizer(TorchNetwork(module, mirror_average=mirrored), config["network"], size)
     pairs = []
     for number in with_progress(range(len(photos)), len(photos), f"{size} pixels"):
         true = lab.dequantise(photos.read(np.array([number]))[0].transpose(1, 2, 0))
