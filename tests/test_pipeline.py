@@ -16,6 +16,7 @@ from PIL import Image
 
 from chromascape.params import flatten, load_params
 
+pytestmark = pytest.mark.scale
 STAGES = ["sample", "validate", "preprocess", "train", "evaluate", "register"]
 SMALL = {
     "data.split": {"train": 0.6, "val": 0.2, "test": 0.2, "seed": 0},
