@@ -57,6 +57,22 @@ def lively_network(name: str = "unet") -> Network:
     return network
 
 
+def test_a_photo_is_padded_by_its_own_last_row_and_column() -> None:
+    """Black beside it would be seen as a thing that is there."""
+    network = Constant(0.5, 0.5)
+    network.multiple = 32
+    ramp = (
+        np.linspace(10, 90, 70, dtype=np.float32)[None].repeat(65, axis=0)
+        + np.arange(65, dtype=np.float32)[:, None] / 9
+    )
+    Colorizer(TorchNetwork(network), "constant", 65).network_ab(ramp)
+    seen = network.seen[0][0, 0].numpy()
+    assert seen.shape == (96, 96)
+    np.testing.assert_allclose(seen[:65, :70], ramp / 100, atol=1e-5)
+    assert np.array_equal(seen[:, 70:], seen[:, 69:70].repeat(26, axis=1))
+    assert np.array_equal(seen[65:], seen[64:65].repeat(31, axis=0))
+
+
 @pytest.fixture
 def lively() -> Colorizer:
     return Colorizer(TorchNetwork(lively_network()), "unet", SIZE)
