@@ -116,6 +116,12 @@ def test_every_network_of_the_table_exports(name: str, tmp_path: Path) -> None:
     assert np.abs(OnnxNetwork(tmp_path / "model.onnx")(photo) - expected).max() * 255 < 0.5
 
 
+def test_what_onnx_runtime_computes_is_not_exported_again(tmp_path: Path) -> None:
+    with pytest.raises(ChromascapeError, match=r"torch_network\.load_colorizer"):
+        export(Colorizer.load(), tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
+
+
 def test_the_average_with_the_mirror_image_lies_in_the_graph(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = build_network("unet")

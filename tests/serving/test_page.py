@@ -14,6 +14,7 @@ from conftest import make_photo
 from PIL import Image
 
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.torch_network import load_colorizer
 from chromascape.errors import ChromascapeError
 from chromascape.serving import web, web_export
 
@@ -47,10 +48,10 @@ class Files(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def static(colorizer: Colorizer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def static(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("web") / "page"
     try:
-        web_export.export_page(colorizer, folder)
+        web_export.export_page(load_colorizer(SHIPPED, "cpu"), folder)
     except ChromascapeError as error:
         pytest.skip(str(error))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Files, directory=folder)) as server:

@@ -34,7 +34,7 @@ def export(colorizer: Colorizer, target: Path) -> None:
     """Write the colorizer's network and metadata as an ONNX file, whole or not at all.
 
     Raises:
-        ChromascapeError: the packages of the extra `export` are missing.
+        ChromascapeError: the packages of the extra `export` are missing, or the colorizer is not computed by torch.
     """
     try:
         import onnx  # noqa: F401
@@ -68,7 +68,8 @@ def facts(colorizer: Colorizer) -> dict[str, Any]:
 
 def as_onnx(colorizer: Colorizer) -> Any:
     """The network of torch as an ONNX ModelProto with free batch, height and width, as the exporter gives it."""
-    assert isinstance(colorizer.network, TorchNetwork)
+    if not isinstance(colorizer.network, TorchNetwork):
+        raise ChromascapeError("only what torch computes can be exported: load it by torch_network.load_colorizer")
     module, multiple = colorizer.network.module, colorizer.network.multiple
     dim = torch.export.Dim
     sides = {
