@@ -13,7 +13,10 @@ from imports import REPOSITORY
 
 PROGRAMS = ["python", "dvc", "chromascape", "mlflow", "pytest", "ruff", "mypy"]
 # Writes down what it is, what it was given, where it runs, and which `python` it would start.
-STUB = f"""#!{sys.executable}
+# Through a shell: the first line of a script may hold no path with a space.
+STUB = f"""#!/bin/sh
+'''exec' "{sys.executable}" "$0" "$@"
+' '''
 import json, os, shutil, sys
 entry = [os.path.basename(sys.argv[0]), sys.argv[1:], os.getcwd(), shutil.which("python")]
 with open("log.jsonl", "a", encoding="utf-8") as log:

@@ -174,7 +174,6 @@ def test_evaluate_takes_the_device_of_the_training(project: Path) -> None:
     assert_one_line(run_stage(project, "evaluate"), "train.device", "not available here")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the size of files is limited where processes are forked")
 def test_a_disk_that_fills_leaves_nothing_half_written(project: Path) -> None:
     assert run_stage(project, "validate").returncode == 0
     # Not measured: coverage's own file would not fit either.

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -125,20 +125,27 @@ def shared() -> WarmPython:
     return WarmPython()
 
 
+def _limit_files(limit: int) -> None:
+    import resource  # not on Windows
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+
 def run_python(
     arguments: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None, merged: bool = False, limit: int = 0
 ) -> "subprocess.CompletedProcess[str]":
     """`subprocess.run([sys.executable, *arguments], ...)` with what it said as text; quicker where fork is safe.
 
-    `merged`: stderr is in stdout too. `limit`: bytes of the largest file that it can write, where fork is safe; 0: any.
+    `merged`: stderr is in stdout too. `limit`: bytes of the largest file that it can write; 0: any.
     """
     environment = os.environ if env is None else env
     command = [sys.executable, *arguments]
     if sys.platform != "linux":
         errors = subprocess.STDOUT if merged else subprocess.PIPE
         return subprocess.run(
-            command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True, check=False
-        )
+            command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True, check=False,
+            preexec_fn=partial(_limit_files, limit) if limit else None,
+        )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
         group = shared().start(arguments, cwd, environment, out, out if merged else err, limit)
