@@ -5,10 +5,15 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+Chances = list[list[float]]
 
-def augment(
-    quantised: NDArray[np.uint8], flip: bool, crop: float, side: int, generator: torch.Generator
-) -> NDArray[np.uint8]:
+
+def draw(count: int, generator: torch.Generator) -> Chances:
+    """The random numbers of so many photos: five each, 0..1, whatever is switched on."""
+    return [torch.rand(5, generator=generator).tolist() for _ in range(count)]
+
+
+def augment(quantised: NDArray[np.uint8], flip: bool, crop: float, side: int, chances: Chances) -> NDArray[np.uint8]:
     """Photos at random mirrored and cropped, at the side to train on.
 
     Args:
@@ -16,18 +21,19 @@ def augment(
         flip: mirror each with a probability of one half.
         crop: smallest share of a photo's area to cut out, 0..1; 1 keeps the whole photo.
         side: of the result in pixels.
-        generator: of the random numbers; five are drawn a photo, whatever is switched on.
+        chances: of each photo, from `draw`.
     Returns:
         (N, 3, side, side).
     """
-    return np.stack([_augment(photo, flip, crop, side, generator) for photo in quantised])
+    pairs = zip(quantised, chances, strict=True)
+    return np.stack([_augment(photo, flip, crop, side, *numbers) for photo, numbers in pairs])
 
 
 def _augment(
-    photo: NDArray[np.uint8], flip: bool, crop: float, side: int, generator: torch.Generator
-) -> NDArray[np.uint8]:
+    photo: NDArray[np.uint8], flip: bool, crop: float, side: int,
+    mirror: float, share: float, ratio: float, down: float, right: float,
+) -> NDArray[np.uint8]:  # fmt: skip
     """One photo (3, H, W) as (3, side, side): a random resized crop (Szegedy et al. 2015)."""
-    mirror, share, ratio, down, right = torch.rand(5, generator=generator).tolist()
     if flip and mirror < 0.5:
         photo = photo[:, :, ::-1]
     if crop < 1:

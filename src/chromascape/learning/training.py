@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -21,7 +21,8 @@ from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import load_network
 from chromascape.devices import pick_device, pick_precision
 from chromascape.errors import ChromascapeError
-from chromascape.learning.augment import augment, to_side
+from chromascape.learning.augment import to_side
+from chromascape.learning.batches import prepared
 from chromascape.learning.checkpoints import Checkpoints, uninterrupted
 from chromascape.learning.learner import History, Learner, Progress
 from chromascape.learning.losses import build_loss
@@ -109,8 +110,9 @@ def initial_network(params: Train) -> Network:
 
 def _learner(params: Train, device: str, steps: int) -> Learner:
     """All that training needs, for epochs of `steps` batches."""
+    torch.backends.cudnn.benchmark = True  # batches have one size: the fastest convolution for it is worth finding
     network = initial_network(params).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _optimizer(network, params)
+    optimizer = _optimizer(network, params, device)
     schedule = _schedule(optimizer, params, steps)
     averaged = None
     if params.ema:
@@ -163,31 +165,33 @@ def _train_epoch(
     learner: Learner, photos: Shards, params: Train, progress: Progress, checkpoints: Checkpoints | None
 ) -> None:
     """One pass over the photos, or the rest of one, in an order that seed and epoch decide."""
-    network, epoch = learner.network.train(), progress.epoch
+    epoch = progress.epoch
+    learner.network.train()
     generator = torch.Generator().manual_seed(params.seed * 100_003 + epoch)
     order = torch.randperm(len(photos), generator=generator).numpy()
     if progress.generator is not None:
         generator.set_state(progress.generator)
     batches = _batches(order, params.batch_size)
     done = sum(len(rows) for rows in batches[: progress.step])
-    with ProgressBar(len(photos), f"epoch {epoch}/{params.epochs}", done) as bar:
-        for rows in batches[progress.step :]:
+    coming = prepared(photos, batches[progress.step :], params, generator, learner.device)
+    with closing(coming), ProgressBar(len(photos), f"epoch {epoch}/{params.epochs}", done) as bar:
+        start = time.perf_counter()
+        for quantised, state in coming:
             with uninterrupted():
-                start = time.perf_counter()
-                quantised = augment(photos.read(rows), params.flip, params.crop, params.side or photos.side, generator)
-                lightness, target = _tensors(quantised, params, network, learner.device)
-                loss = _step(learner, lightness, target)
-                progress.losses.append(loss * len(rows))
+                loss = _step(learner, *_tensors(quantised, params, learner))
+                progress.losses.append(loss * len(quantised))
                 progress.lr = float(learner.schedule.get_last_lr()[0])
                 learner.schedule.step()
-                progress.generator = generator.get_state()
+                progress.generator = state
                 progress.step += 1
-                progress.seconds += time.perf_counter() - start
+                now = time.perf_counter()
+                progress.seconds, start = progress.seconds + now - start, now
             if progress.step % 10 == 1:  # reading the loss waits for the device
                 bar.note(f"loss {loss.item():.4f}")
-            bar.add(len(rows))
+            bar.add(len(quantised))
             if checkpoints and checkpoints.due():
                 checkpoints.save(learner, progress)
+                start = time.perf_counter()
 
 
 def _step(learner: Learner, lightness: Tensor, target: Tensor) -> Tensor:
@@ -206,10 +210,9 @@ def _val_loss(learner: Learner, photos: Shards, params: Train) -> float:
     """Mean loss over the whole photos, at the size at which the trained network will see them."""
     network = learner.evaluated.eval()
     total = 0.0
-    for rows in _all_batches(photos, params, "validation"):
-        quantised = to_side(photos.read(rows), params.working_size or photos.side)
-        lightness, target = _tensors(quantised, params, network, learner.device)
-        total += float(learner.loss(learner.predict(network, lightness), target)) * len(rows)
+    for quantised in _all_batches(photos, params, "validation"):
+        lightness, target = _tensors(quantised, params, learner)
+        total += float(learner.loss(learner.predict(network, lightness), target)) * len(quantised)
     return total / len(photos)
 
 
@@ -217,38 +220,37 @@ def _val_loss(learner: Learner, photos: Shards, params: Train) -> float:
 def _gray_loss(learner: Learner, photos: Shards, params: Train) -> float:
     """The same loss for the gray photo itself: no val_loss may be read without it."""
     total = 0.0
-    for rows in _all_batches(photos, params, "validation, gray"):
-        quantised = to_side(photos.read(rows), params.working_size or photos.side)
-        true = _target(quantised, learner.network)
-        quantised[:, 1:] = lab.NEUTRAL
-        total += float(learner.loss(_target(quantised, learner.network), true)) * len(rows)
+    for quantised in _all_batches(photos, params, "validation, gray"):
+        gray = quantised.clone()
+        gray[:, 1:] = lab.NEUTRAL
+        target, true = _target(gray, learner), _target(quantised, learner)
+        total += float(learner.loss(target, true)) * len(quantised)
     return total / len(photos)
 
 
-def _tensors(quantised: NDArray[np.uint8], params: Train, network: Network, device: str) -> tuple[Tensor, Tensor]:
-    """Scaled L* (N, 1, H, W) and the target (N, C, H, W) on the device, of quantised Lab (N, 3, H, W)."""
-    target = _target(quantised, network)
+def _tensors(quantised: Tensor, params: Train, learner: Learner) -> tuple[Tensor, Tensor]:
+    """Scaled L* (N, 1, H, W) and the target (N, C, H, W) on the device, of quantised Lab (N, 3, H, W) on the CPU."""
     if params.input == "luma":
-        luma = lab.luma(lab.dequantise(quantised.transpose(0, 2, 3, 1)))
-        lightness = torch.from_numpy(lab.scale_lightness(luma))[:, None].to(device)
+        luma = lab.luma(lab.dequantise(quantised.numpy().transpose(0, 2, 3, 1)))
+        lightness = torch.from_numpy(lab.scale_lightness(luma))[:, None].to(learner.device)
     else:
-        lightness = torch.from_numpy(quantised[:, :1]).to(device).float() / lab.LEVELS
-    return lightness.contiguous(memory_format=torch.channels_last), target.to(device)
+        lightness = quantised.to(learner.device, non_blocking=True)[:, :1].float() / lab.LEVELS
+    return lightness.contiguous(memory_format=torch.channels_last), _target(quantised, learner)
 
 
-def _target(quantised: NDArray[np.uint8], network: Network) -> Tensor:
-    """What a network should predict for quantised Lab (N, 3, H, W): scaled ab, or RGB in 0..1."""
-    if network.predicts == "rgb":
-        rgb = lab.lab_to_rgb(lab.dequantise(quantised.transpose(0, 2, 3, 1)))
-        return torch.from_numpy(np.ascontiguousarray(rgb.transpose(0, 3, 1, 2))).float() / 255
-    return torch.from_numpy(np.ascontiguousarray(quantised[:, 1:])).float() / lab.LEVELS
+def _target(quantised: Tensor, learner: Learner) -> Tensor:
+    """What a network should predict for quantised Lab (N, 3, H, W): scaled ab, or RGB in 0..1, on the device."""
+    if learner.network.predicts == "rgb":
+        rgb = lab.lab_to_rgb(lab.dequantise(quantised.numpy().transpose(0, 2, 3, 1)))
+        return torch.from_numpy(np.ascontiguousarray(rgb.transpose(0, 3, 1, 2))).to(learner.device).float() / 255
+    return quantised.to(learner.device, non_blocking=True)[:, 1:].float() / lab.LEVELS
 
 
-def _all_batches(photos: Shards, params: Train, title: str) -> Iterator[NDArray[np.integer]]:
-    """The rows of all photos in their order, batch by batch, while a progress bar tells how many are done."""
+def _all_batches(photos: Shards, params: Train, title: str) -> Iterator[Tensor]:
+    """All photos in their order at the working size, (N, 3, H, W), while a progress bar tells how many are done."""
     with ProgressBar(len(photos), title) as bar:
         for rows in _batches(np.arange(len(photos)), params.batch_size):
-            yield rows
+            yield torch.from_numpy(to_side(photos.read(rows), params.working_size or photos.side))
             bar.add(len(rows))
 
 
@@ -257,10 +259,11 @@ def _batches(rows: NDArray[np.integer], size: int) -> list[NDArray[np.integer]]:
     return np.array_split(rows, math.ceil(len(rows) / size))
 
 
-def _optimizer(network: nn.Module, params: Train) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, params: Train, device: str) -> torch.optim.Optimizer:
+    fused = True if device == "cuda" else None  # one kernel for all weights; elsewhere torch's own choice
     if params.optimizer == "adamw":
-        return torch.optim.AdamW(network.parameters(), lr=params.lr, weight_decay=params.weight_decay)
-    return torch.optim.Adam(network.parameters(), lr=params.lr)
+        return torch.optim.AdamW(network.parameters(), lr=params.lr, weight_decay=params.weight_decay, fused=fused)
+    return torch.optim.Adam(network.parameters(), lr=params.lr, fused=fused)
 
 
 def _schedule(optimizer: torch.optim.Optimizer, params: Train, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
