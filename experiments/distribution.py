@@ -10,7 +10,7 @@ give may differ.
 
 import argparse
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from chromascape.color import lab, metrics
 from chromascape.colorizing.colorizer import SHIPPED
+from chromascape.colorizing.efficientnet import EfficientNetLite2UNet
 from chromascape.colorizing.layers import conv_norm_relu, enlarge_quarter
 from chromascape.colorizing.torch_network import load_network
 from chromascape.learning.augment import to_side
@@ -94,6 +95,7 @@ def fitted(outputs: int, seen: Tensor, true: Tensor, steps: int, loss: Callable[
     return head.eval()
 
 
+@cache
 def gamut_bins() -> Tensor:
     """Centres (K, 2) in units of a* and b* of the bins that some 8-bit RGB color falls into."""
     levels = np.arange(0, 256, 5, dtype=np.uint8)
@@ -102,23 +104,59 @@ def gamut_bins() -> Tensor:
 
 
 def distribution_loss(bins: Tensor, weight: float) -> Callable[[Tensor, Tensor], Tensor]:
-    """MSE + L1 on the mean, and the cross entropy with each color shared among its nearest bins."""
+    """MSE + L1 on the mean, and the cross entropy."""
     regression = build_loss({"mse": 1.0, "l1": 1.0})
 
     def loss(logits: Tensor, true: Tensor) -> Tensor:
-        distances = torch.cdist((255 * true - 128).permute(0, 2, 3, 1).reshape(-1, 2), bins)
-        nearest, index = distances.topk(NEIGHBOURS, largest=False)
-        shares = torch.softmax(-(nearest**2) / (2 * SIGMA**2), dim=1)
-        log = torch.log_softmax(logits, dim=1).permute(0, 2, 3, 1).reshape(-1, len(bins))
-        entropy = -(shares * log.gather(1, index)).sum(dim=1).mean()
-        return regression((128 + annealed_mean(bins, 1.0, logits)) / 255, true) + weight * entropy
+        mean = (128 + annealed_mean(bins, 1.0, logits)) / 255
+        return regression(mean, true) + weight * cross_entropy(bins, logits, true)
 
     return loss
+
+
+def cross_entropy(bins: Tensor, logits: Tensor, true: Tensor) -> Tensor:
+    """Of logits (N, K, H, W) with scaled ab (N, 2, H, W), each color shared among its nearest bins."""
+    distances = torch.cdist((255 * true - 128).permute(0, 2, 3, 1).reshape(-1, 2), bins)
+    nearest, index = distances.topk(NEIGHBOURS, largest=False)
+    shares = torch.softmax(-(nearest**2) / (2 * SIGMA**2), dim=1)
+    log = torch.log_softmax(logits, dim=1).permute(0, 2, 3, 1).reshape(-1, len(bins))
+    return -(shares * log.gather(1, index)).sum(dim=1).mean()
 
 
 def annealed_mean(bins: Tensor, temperature: float, logits: Tensor) -> Tensor:
     """The mean color (N, 2, H, W), in units of a* and b*, of a distribution that a temperature below 1 sharpens."""
     return torch.einsum("nkhw,kc->nchw", torch.softmax(logits / temperature, dim=1), bins)
+
+
+class BinsHead(nn.Module):
+    """A last layer that gives a probability for each bin, and of these the annealed mean."""
+
+    bins: Tensor
+    latest: Tensor  # logits of the last batch, for `bins_loss`: of the class, since a network with it is copied
+    temperature = 1.0
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.register_buffer("bins", gamut_bins(), persistent=False)
+        self.logits = nn.Conv2d(channels, len(gamut_bins()), 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) to a* and b* (N, 2, H, W), divided by 255."""
+        BinsHead.latest = self.logits(x).float()
+        return annealed_mean(self.bins, self.temperature, BinsHead.latest) / 255
+
+
+class BinsUNet(EfficientNetLite2UNet):
+    """`efficientnet_lite2` with a distribution over colors; its colors are the distribution's mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = BinsHead(WIDTH)  # type: ignore[assignment]
+
+
+def bins_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """The cross entropy of the last batch's distribution."""
+    return cross_entropy(gamut_bins().to(true.device), BinsHead.latest, F.avg_pool2d(true, 4))
 
 
 def told(
