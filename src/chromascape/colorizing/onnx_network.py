@@ -79,8 +79,9 @@ def shipped_network(folder: Path, config: dict[str, Any]) -> OnnxNetwork:
         weights = from_bytes(data)
     except (FileNotFoundError, SafetensorError, ValueError) as error:
         raise ChromascapeError(f"{file}: missing or damaged ({error}): install Chromascape again") from None
+    prefix = "network." if config.get("mirror_average") else ""  # in `layers.MirrorAverage`
     # What is whole numbers counts batches, which only training looks at.
-    floats = {name: value.astype(np.float32) for name, value in weights.items() if value.dtype.kind == "f"}
+    floats = {f"{prefix}{name}": value.astype(np.float32) for name, value in weights.items() if value.dtype.kind == "f"}
     return OnnxNetwork(folder / GRAPH, floats)
 
 

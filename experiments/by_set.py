@@ -1,0 +1,69 @@
+"""What the shipped model is worth on each set of photos: `python experiments/by_set.py --splits test`.
+
+Sets are the first folders of the photos' paths; photos that lie in none are one set. Run it where the pipeline's stages
+`validate` and `preprocess` have run. The photos must not be among those that the model has seen: it says how many are.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from chromascape.color.metrics import METRICS, bootstrap_ci95
+from chromascape.colorizing.colorizer import SHIPPED
+from chromascape.colorizing.seen import count_seen, hashes_of, read_seen
+from chromascape.colorizing.torch_network import load_colorizer
+from chromascape.judging.evaluation import RESAMPLES, SEED, evaluate
+from chromascape.photos.manifest import read_manifest
+from chromascape.photos.shards import SPLITS, Shards
+
+COLUMNS = (
+    "set", "n", "gray, PSNR dB", "gain over gray, dB (95 %)", "beats gray by PSNR", "by CIEDE2000",
+    "CIEDE2000, gray's", "colorfulness, truth's", "vivid: gain", "colorfulness",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Print a table, a row a set and one of all, and all metrics of all photos."""
+    parser = argparse.ArgumentParser(description="Figures of the shipped model by set of photos.")
+    parser.add_argument("--lab", type=Path, default=Path("data/lab"), help="folder of Lab shards")
+    parser.add_argument("--manifest", type=Path, default=Path("data/manifest.csv"))
+    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=["test"])
+    options = parser.parse_args()
+    colorizer, manifest = load_colorizer(SHIPPED, "cpu"), read_manifest(options.manifest)
+    seen = count_seen(hashes_of(manifest, options.splits), read_seen(SHIPPED), bits=4)
+    photos = Shards(options.lab, options.splits)
+    table = evaluate(colorizer, colorizer, photos, photos, manifest, jobs=0)
+    sets = table["path"].str.split("/").map(lambda parts: parts[0] if len(parts) > 1 else ".")
+    print(f"The model has seen {seen} of these {len(table)} photos.\n")
+    print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|")
+    for name, rows in table.groupby(sets):
+        print(row(str(name), rows))
+    if sets.nunique() > 1:
+        print(row("all", table))
+    print("\n| all | " + " | ".join(metric.heading for metric in METRICS.values()) + " |\n" + "|---" * 6 + "|")
+    for name, label in {"model": "faithful", "vivid": "vivid", "gray": "gray input"}.items():
+        means = [format(table[f"{name}.{key}"].mean(), metric.format) for key, metric in METRICS.items()]
+        print(f"| {label} | " + " | ".join(means) + " |")
+
+
+def row(name: str, table: pd.DataFrame) -> str:
+    """A line of Markdown of means over photos; the interval is that of the mean over scenes."""
+    gains = (table["model.psnr_db"] - table["gray.psnr_db"]).to_numpy()
+    closer = table["model.ciede2000"] < table["gray.ciede2000"]
+    mean = table.drop(columns=["path", "group"]).mean()
+    interval = bootstrap_ci95(gains, table["group"], RESAMPLES, SEED)
+    between = f" ({interval[0]:+.2f} to {interval[1]:+.2f})" if interval else ""
+    cells = [
+        name, str(len(table)), f"{mean['gray.psnr_db']:.2f}", f"{gains.mean():+.2f}{between}",
+        f"{100 * np.mean(gains > 0):.0f} %", f"{100 * closer.mean():.0f} %",
+        f"{mean['model.ciede2000']:.2f}, {mean['gray.ciede2000']:.2f}",
+        f"{mean['model.colorfulness']:.1f}, {mean['truth.colorfulness']:.1f}",
+        f"{mean['vivid.psnr_db'] - mean['gray.psnr_db']:+.2f}", f"{mean['vivid.colorfulness']:.1f}",
+    ]  # fmt: skip
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    main()
