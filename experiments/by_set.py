@@ -7,7 +7,6 @@ Sets are the first folders of the photos' paths; photos that lie in none are one
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from chromascape.color.metrics import METRICS, bootstrap_ci95
@@ -42,27 +41,34 @@ def main() -> None:
         print(row(str(name), rows))
     if sets.nunique() > 1:
         print(row("all", table))
-    print("\n| all | " + " | ".join(metric.heading for metric in METRICS.values()) + " |\n" + "|---" * 6 + "|")
+    headings = [metric.heading for metric in METRICS.values()]
+    print("\n| all | " + " | ".join([*headings, *COLUMNS[4:6]]) + " |\n" + "|---" * (len(headings) + 3) + "|")
     for name, label in {"model": "faithful", "vivid": "vivid", "gray": "gray input"}.items():
         means = [format(table[f"{name}.{key}"].mean(), metric.format) for key, metric in METRICS.items()]
-        print(f"| {label} | " + " | ".join(means) + " |")
+        print(f"| {label} | " + " | ".join([*means, *wins(name, table)]) + " |")
 
 
 def row(name: str, table: pd.DataFrame) -> str:
     """A line of Markdown of means over photos; the interval is that of the mean over scenes."""
     gains = (table["model.psnr_db"] - table["gray.psnr_db"]).to_numpy()
-    closer = table["model.ciede2000"] < table["gray.ciede2000"]
     mean = table.drop(columns=["path", "group"]).mean()
     interval = bootstrap_ci95(gains, table["group"], RESAMPLES, SEED)
     between = f" ({interval[0]:+.2f} to {interval[1]:+.2f})" if interval else ""
     cells = [
         name, str(len(table)), f"{mean['gray.psnr_db']:.2f}", f"{gains.mean():+.2f}{between}",
-        f"{100 * np.mean(gains > 0):.0f} %", f"{100 * closer.mean():.0f} %",
+        *wins("model", table),
         f"{mean['model.ciede2000']:.2f}, {mean['gray.ciede2000']:.2f}",
         f"{mean['model.colorfulness']:.1f}, {mean['truth.colorfulness']:.1f}",
         f"{mean['vivid.psnr_db'] - mean['gray.psnr_db']:+.2f}", f"{mean['vivid.colorfulness']:.1f}",
     ]  # fmt: skip
     return "| " + " | ".join(cells) + " |"
+
+
+def wins(name: str, table: pd.DataFrame) -> tuple[str, str]:
+    """On how many photos a prediction is closer to the truth than gray is, by PSNR and by CIEDE2000."""
+    higher = table[f"{name}.psnr_db"] > table["gray.psnr_db"]
+    closer = table[f"{name}.ciede2000"] < table["gray.ciede2000"]
+    return f"{100 * higher.mean():.0f} %", f"{100 * closer.mean():.0f} %"
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 Two heads learn on the same features, those that the shipped network gives to its last layer: one gives a* and b*, by
 MSE + L1 (regression); the other a probability for each bin of 10 × 10 units of the ab plane inside sRGB (Zhang et al.
 2016), by MSE + L1 on its mean plus the cross entropy with soft targets, without rebalancing. The faithful rendering is
-the mean, the vivid one the annealed mean; the regression's vivid one is a factor. All at a quarter of 192 pixels, on
-the validation photos, beside gray. The features are frozen: what a network that was trained so from the start would
-give may differ.
+the mean, the vivid one the annealed mean; the regression's vivid one is a factor. All on the validation photos, beside
+gray.
+
+With `--epochs N`, not heads alone but two whole networks are trained for so many epochs from the encoder's ImageNet
+weights, as a row of experiments/recipe.yaml is, and nothing but the last layer and the loss differs.
 """
 
 import argparse
@@ -20,13 +22,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chromascape.color import lab, metrics
+from chromascape.color.lab import NEUTRAL_AB
 from chromascape.colorizing.colorizer import SHIPPED
-from chromascape.colorizing.efficientnet import EfficientNetLite2UNet
-from chromascape.colorizing.layers import conv_norm_relu, enlarge_quarter
+from chromascape.colorizing.efficientnet import EfficientNetUNet
+from chromascape.colorizing.layers import Network, conv_norm_relu, enlarge_quarter
+from chromascape.colorizing.networks import NETWORKS, build_network
 from chromascape.colorizing.torch_network import load_network
 from chromascape.learning.augment import to_side
-from chromascape.learning.losses import build_loss
+from chromascape.learning.losses import LOSSES, build_loss
+from chromascape.learning.training import train
 from chromascape.parallel import with_progress
+from chromascape.params import load_params, read_yaml
 from chromascape.photos.shards import Shards
 
 SIDE, WIDTH = 192, 96  # pixels; channels of the features
@@ -34,34 +40,75 @@ STEP = 10.0  # units of a* and b*: side of a bin
 NEIGHBOURS, SIGMA = 5, 5.0  # bins that a color is shared among, and how far, in units of ab
 TEMPERATURES = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2)
 FACTORS = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8)
+WEIGHT = 0.05  # of the cross entropy in a whole network's loss
+Predict = Callable[[int], Tensor]  # a* and b* (2, H, W) of a validation photo, by its number
 ROW = "| {:s} | {:s} | {:+.2f} | {:.0f} % | {:.0f} % |"
 
 
 def main() -> None:
-    """Train the heads and print a table."""
+    """Train the heads, or the networks, and print a table."""
     parser = argparse.ArgumentParser(description="A distribution over colors against one color.")
     parser.add_argument("--lab", type=Path, required=True, help="folder of Lab shards, of the stage `preprocess`")
-    parser.add_argument("--photos", type=int, default=800, help="to train on")
-    parser.add_argument("--steps", type=int, default=600, help="of 16 photos")
+    parser.add_argument("--photos", type=int, default=800, help="to train the heads on")
+    parser.add_argument("--steps", type=int, default=600, help="of the heads, of 16 photos")
+    parser.add_argument("--epochs", type=int, help="train whole networks, for so many epochs")
     options = parser.parse_args()
+    train_photos, val = Shards(options.lab, ["train"]), Shards(options.lab, ["val"])
+    print("| trained | vivid by | gain over gray, dB | beats gray | colorfulness |\n|---|---|---|---|---|")
+    if options.epochs:
+        compare_networks(train_photos, val, options.epochs)
+    else:
+        compare_heads(train_photos, val, options.photos, options.steps)
+
+
+def compare_heads(train_photos: Shards, val: Shards, photos: int, steps: int) -> None:
+    """A head of each kind on the shipped network's features."""
     trunk = load_network(SHIPPED)[1].eval()
-    train, val = Shards(options.lab, ["train"]), Shards(options.lab, ["val"])
-    learned = features(trunk, train, options.photos)
-    seen = features(trunk, val, len(val))
-    truths = np.concatenate([to_side(val.read(np.array([row])), SIDE) for row in range(len(val))])
-    grays = [picture(truth, np.zeros((2, SIDE, SIDE), np.float32)) for truth in truths]
-    print("| head | vivid by | gain over gray, dB | beats gray | colorfulness |\n|---|---|---|---|---|")
+    learned, (seen, _) = features(trunk, train_photos, photos), features(trunk, val, len(val))
+    row = partial(told, Truths(val, SIDE))
+
+    def colored(head: nn.Module, color: Callable[[Tensor], Tensor]) -> Predict:
+        return lambda number: (
+            255 * enlarge_quarter((128 + color(head(seen[number : number + 1].float()))) / 255)[0] - 128
+        )
+
     loss = build_loss({"mse": 1.0, "l1": 1.0})
-    head = fitted(2, *learned, options.steps, lambda out, true: loss(128 / 255 + out, true))
-    row = partial(told, truths, grays, seen[0])
+    head = fitted(2, *learned, steps, lambda out, true: loss(NEUTRAL_AB + out, true))
     for factor in FACTORS:
-        row(head, partial(torch.mul, 255 * factor), "regression", f"factor {factor}")
+        row(colored(head, partial(torch.mul, 255 * factor)), "regression", f"factor {factor}")
     bins = gamut_bins()
     for weight in (0.01, 0.1):
-        head = fitted(len(bins), *learned, options.steps, distribution_loss(bins, weight))
+        head = fitted(len(bins), *learned, steps, distribution_loss(bins, weight))
         name = f"{len(bins)} bins, cross entropy × {weight}"
         for temperature in TEMPERATURES:
-            row(head, partial(annealed_mean, bins, temperature), name, f"temperature {temperature}")
+            row(colored(head, partial(annealed_mean, bins, temperature)), name, f"temperature {temperature}")
+
+
+def compare_networks(train_photos: Shards, val: Shards, epochs: int) -> None:
+    """A network of each kind, through the product's own training."""
+    NETWORKS["bins"], LOSSES["bins"] = BinsUNet, bins_loss
+    plan = read_yaml(Path(__file__).with_name("recipe.yaml"))["common"] | {"train.epochs": epochs}
+    common = {key.removeprefix("train."): value for key, value in plan.items() if key.startswith("train.")}
+    truths = Truths(val, common["working_size"])
+    row = partial(told, truths)
+
+    def trained(network: str, loss: dict[str, float]) -> Network:
+        params = load_params().train.model_copy(update=common | {"network": network, "loss": loss})
+        module = build_network(network)
+        module.load_state_dict(train(train_photos, val, params).weights)
+        return module.eval()
+
+    def colored(module: Network, factor: float) -> Predict:
+        return lambda number: factor * (255 * module(truths.lightness(number))[0] - 128)
+
+    regression = {"mse": 1.0, "l1": 1.0}
+    module = trained("efficientnet", regression)
+    for factor in FACTORS:
+        row(colored(module, factor), "regression", f"factor {factor}")
+    module = trained("bins", regression | {"bins": WEIGHT})
+    for temperature in TEMPERATURES:
+        BinsHead.temperature = temperature
+        row(colored(module, 1.0), f"{len(gamut_bins())} bins, cross entropy × {WEIGHT}", f"temperature {temperature}")
 
 
 @torch.no_grad()
@@ -132,7 +179,9 @@ class BinsHead(nn.Module):
     """A last layer that gives a probability for each bin, and of these the annealed mean."""
 
     bins: Tensor
-    latest: Tensor  # logits of the last batch, for `bins_loss`: of the class, since a network with it is copied
+    latest: Tensor | None = (
+        None  # logits of the last batch, for `bins_loss`: of the class, since a network with it is copied
+    )
     temperature = 1.0
 
     def __init__(self, channels: int):
@@ -142,12 +191,12 @@ class BinsHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) to a* and b* (N, 2, H, W), divided by 255."""
-        BinsHead.latest = self.logits(x).float()
-        return annealed_mean(self.bins, self.temperature, BinsHead.latest) / 255
+        BinsHead.latest = logits = self.logits(x).float()
+        return annealed_mean(self.bins, self.temperature, logits) / 255
 
 
-class BinsUNet(EfficientNetLite2UNet):
-    """`efficientnet_lite2` with a distribution over colors; its colors are the distribution's mean."""
+class BinsUNet(EfficientNetUNet):
+    """`efficientnet` with a distribution over colors; its colors are the distribution's mean."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -155,32 +204,40 @@ class BinsUNet(EfficientNetLite2UNet):
 
 
 def bins_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """The cross entropy of the last batch's distribution."""
+    """The cross entropy of the last batch's distribution; 0 for the gray photo, which has none."""
+    if BinsHead.latest is None:
+        return predicted.new_zeros(())
     return cross_entropy(gamut_bins().to(true.device), BinsHead.latest, F.avg_pool2d(true, 4))
 
 
-def told(
-    truths: NDArray[np.uint8], grays: list[NDArray[np.uint8]], seen: Tensor, head: nn.Module,
-    color: Callable[[Tensor], Tensor], name: str, vivid: str,
-) -> None:  # fmt: skip
+class Truths:
+    """The validation photos at the size that networks see, and what PSNR and colorfulness their gray and they have."""
+
+    def __init__(self, photos: Shards, side: int):
+        self.quantised = [to_side(photos.read(np.array([row])), side)[0] for row in range(len(photos))]
+        self.rgb = [lab.lab_to_rgb(lab.dequantise(photo.transpose(1, 2, 0))) for photo in self.quantised]
+        self.colorful = [metrics.colorfulness(rgb) for rgb in self.rgb]
+        none = np.zeros((2, side, side), np.float32)
+        self.gray_db = [metrics.psnr_db(rgb, self.picture(row, none)) for row, rgb in enumerate(self.rgb)]
+
+    def lightness(self, row: int) -> Tensor:
+        """Scaled L* (1, 1, side, side) of a photo."""
+        return torch.from_numpy(self.quantised[row][None, :1]).float() / 255
+
+    def picture(self, row: int, ab: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """RGB (side, side, 3) of a photo's L* and other colors (2, side, side)."""
+        lightness = lab.dequantise(self.quantised[row].transpose(1, 2, 0))[..., 0]
+        return lab.lab_to_rgb(lab.fit_to_srgb(lab.join(lightness, ab.transpose(1, 2, 0))))
+
+
+@torch.inference_mode()
+def told(truths: Truths, predict: Predict, name: str, vivid: str) -> None:
     """Print a row: mean gain over gray, share of photos better than gray, share of the truth's colorfulness."""
-    gains, colorful, true_colorful = [], 0.0, 0.0
-    for row, (quantised, gray) in enumerate(zip(truths, grays, strict=True)):
-        with torch.inference_mode():
-            ab = enlarge_quarter((128 + color(head(seen[row : row + 1].float()))) / 255)[0]
-        made = picture(quantised, 255 * ab.numpy() - 128)
-        truth = lab.lab_to_rgb(lab.dequantise(quantised.transpose(1, 2, 0)))
-        gains.append(metrics.psnr_db(truth, made) - metrics.psnr_db(truth, gray))
-        colorful += metrics.colorfulness(made)
-        true_colorful += metrics.colorfulness(truth)
-    wins = 100 * float(np.mean(np.array(gains) > 0))
-    print(ROW.format(name, vivid, np.mean(gains), wins, 100 * colorful / true_colorful), flush=True)
-
-
-def picture(quantised: NDArray[np.uint8], ab: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """RGB (H, W, 3) of the L* of a cached photo (3, H, W) and other colors (2, H, W)."""
-    lightness = lab.dequantise(quantised.transpose(1, 2, 0))[..., 0]
-    return lab.lab_to_rgb(lab.fit_to_srgb(lab.join(lightness, ab.transpose(1, 2, 0))))
+    made = [truths.picture(row, predict(row).numpy()) for row in range(len(truths.rgb))]
+    pairs = zip(truths.rgb, made, truths.gray_db, strict=True)
+    gains = np.array([metrics.psnr_db(truth, picture) - gray for truth, picture, gray in pairs])
+    colorful = sum(map(metrics.colorfulness, made)) / sum(truths.colorful)
+    print(ROW.format(name, vivid, gains.mean(), 100 * np.mean(gains > 0), 100 * colorful), flush=True)
 
 
 if __name__ == "__main__":
