@@ -3,8 +3,9 @@
     python experiments/run.py experiments/assignment.yaml --data /path/to/photos -o docs/assignment.md
 
 A list is a YAML file with a `title`, `common` params for all rows and `rows`: a label, and the params that the row
-changes, where `{data}` stands for the folder of photos. Every row is an ordinary DVC experiment and MLflow run, made in
-a temporary copy of the repository: your workspace stays as it is, and a run that was stopped goes on where it was.
+changes, where `{data}` stands for the folder of photos; `notes`, if there are any, end the file. Every row is an
+ordinary DVC experiment and MLflow run, made in a temporary copy of the repository: your workspace stays as it is, and a
+run that was stopped goes on where it was.
 
 Rows are compared on the validation photos, and run only up to the stage `train`: the test photos are for the model
 that is reported, and must not have chosen it.
@@ -50,7 +51,8 @@ def main() -> None:
         commit = _experiment([*common, *(setting.replace("{data}", data) for setting in _settings(changes or {}))])
         tables[label] = _read(commit)
         with atomic_write(options.output) as file:  # whole so far
-            file.write_text(_markdown(plan["title"], common[1:], tables), encoding="utf-8")
+            notes = f"\n{plan['notes']}" if "notes" in plan else ""
+            file.write_text(_markdown(plan["title"], common[1:], tables) + notes, encoding="utf-8")
     print(f"{len(tables)} experiments in {options.output}")
 
 

@@ -24,7 +24,7 @@ spec.loader.exec_module(experiments)
 @pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
 def test_every_row_is_a_valid_params_file(path: Path) -> None:
     plan = read_yaml(path)
-    assert set(plan) == {"title", "common", "rows"}
+    assert set(plan) - {"notes"} == {"title", "common", "rows"}
     seen = [Params.model_validate(changed_params(plan["common"] | (row or {}))) for row in plan["rows"].values()]
     for params in seen:
         check_train(params.train)
@@ -126,7 +126,7 @@ def test_the_test_photos_are_not_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(experiments, "_git", git)
     monkeypatch.setattr(experiments.dvc.api, "read", lambda path, rev: read.append(path) or files[path])
     (tmp_path / "list.yaml").write_text(
-        'title: T\ncommon: {}\nrows:\n  one:\n    data.dir: "{data}-more"\n    train.lr: 0.5\n'
+        'title: T\ncommon: {}\nrows:\n  one:\n    data.dir: "{data}-more"\n    train.lr: 0.5\nnotes: |\n  So it is.\n'
     )
     arguments = [str(tmp_path / "list.yaml"), "--data", str(tmp_path), "-o", str(tmp_path / "table.md")]
     monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
@@ -135,7 +135,8 @@ def test_the_test_photos_are_not_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_
     assert command[:4] == ["dvc", "exp", "run", "--temp"] and command[-1] == "train"
     assert command[-5:-1] == ["-S", f"data.dir={tmp_path}-more", "-S", "train.lr=0.5"]
     assert sorted(read) == sorted(files)
-    assert "| one | 3 | 23.00 |" in (tmp_path / "table.md").read_text()
+    written = (tmp_path / "table.md").read_text()
+    assert "| one | 3 | 23.00 |" in written and written.endswith("\n\nSo it is.\n")
 
 
 def test_names_of_photos_that_look_like_missing_values_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
