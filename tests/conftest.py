@@ -1,5 +1,6 @@
 """Small photos and params that the tests share. Nothing here needs the network or photos from elsewhere."""
 
+import functools
 import importlib.util
 import os
 import signal
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from chromascape import parallel
@@ -104,6 +106,21 @@ from chromascape.cli import main
 """
 
 
+def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of another package, not measured for coverage, which takes half of the time of pure Python."""
+
+    @functools.wraps(function)
+    def called(*arguments: Any, **named: Any) -> Any:
+        tracer = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return function(*arguments, **named)
+        finally:
+            sys.settrace(tracer)
+
+    return called
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Networks on pictures this small lose a lot by threads where another program has the cores."""
@@ -143,6 +160,29 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
     mlflow.MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("none")
     return file
+
+
+@pytest.fixture(scope="session")
+def quick_export() -> Iterator[None]:
+    """torch's exporter untraced."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.onnx, "export", untraced(torch.onnx.export))
+        yield
+
+
+@pytest.fixture(scope="session")
+def shipped_program(quick_export: None, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The model that ships as torch's exporter gives it, which takes half a minute: made by one worker for all."""
+    from chromascape.colorizing.colorizer import SHIPPED
+    from chromascape.colorizing.torch_network import load_colorizer
+    from chromascape.serving import onnx_export
+
+    folder = tmp_path_factory.getbasetemp()
+    file = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "shipped-program.onnx"
+    with FileLock(f"{file}.lock"):
+        if not file.exists():
+            file.write_bytes(onnx_export.as_onnx(load_colorizer(SHIPPED, "cpu")).SerializeToString())
+    return file.read_bytes()
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +20,8 @@ import pytest
 import yaml
 from conftest import REPOSITORY, changed_params, write_photos
 from PIL import Image
-from warm import WarmPython
+from warm import cold_path, shared, unmeasured, warm_path
+from warm_client import Job
 
 DVC_YAML = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 STAGES = ["validate", "preprocess", "train", "evaluate"]
@@ -44,14 +44,14 @@ SMALL = {
 }
 
 
-def environment() -> dict[str, str]:
+def environment(warm: bool = False) -> dict[str, str]:
+    """`warm`: what is started by its name starts with all imports done."""
     outside = ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI", "MAKEFLAGS", "MAKELEVEL", "PYTHONPATH")
-    ours = {name: value for name, value in os.environ.items() if name not in outside}
-    ours |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{ours['PATH']}", "DVC_NO_ANALYTICS": "1"}
+    # Not measured: a killed process leaves half a file of coverage, and one on a full disk fails over its own.
+    ours = {name: value for name, value in unmeasured().items() if name not in outside}
+    ours |= {"PATH": warm_path() if warm else cold_path(), "DVC_NO_ANALYTICS": "1"}
     for role in ("AUTHOR", "COMMITTER"):
         ours |= {f"GIT_{role}_NAME": "test", f"GIT_{role}_EMAIL": "test@example.org"}
-    # Not measured: a killed process leaves half a file of coverage, and one on a full disk fails over its own.
-    ours = {name: value for name, value in ours.items() if not name.startswith("COVERAGE_")}
     return ours | {"OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
@@ -93,41 +93,35 @@ STEP = {"validate": 7, "preprocess": 3, "train": 7}  # at most so much further b
 class Nursery:
     """Where stages start without waiting for imports."""
 
-    def __init__(self) -> None:
-        self.python = WarmPython()
-
-    def start(self, folder: Path, stage: str, limit: int = 0) -> int:
-        """Start a stage as DVC does, whose outputs go first; returns the number of its process and group."""
+    def start(self, folder: Path, stage: str, limit: int = 0) -> Job:
+        """Start a stage as DVC does, whose outputs go first."""
         for name in out_paths(stage):
             path = folder / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         said = folder / f"{stage}.said"
-        return self.python.start([f"stages/{stage}.py"], folder, environment(), said, said, limit)
+        return shared().start([f"stages/{stage}.py"], folder, environment(), said, said, limit)
 
     def run(self, folder: Path, stage: str) -> float:
         """Run a stage to its end; returns the seconds that it took."""
         started = time.monotonic()
-        self.start(folder, stage)
-        assert self.python.status() == 0, (folder / f"{stage}.said").read_text()
+        assert self.start(folder, stage).status() == 0, (folder / f"{stage}.said").read_text()
         return time.monotonic() - started
 
     def kill(self, folder: Path, stage: str, reached: Callable[[], bool], delay: float) -> bool:
         """Start a stage and kill all of its processes a moment after it has come so far; False where it ended first."""
-        group = self.start(folder, stage)
-        while not (ended := self.python.ended(0.001)) and not reached():
+        job = self.start(folder, stage)
+        while not (ended := job.ended(0.001)) and not reached():
             pass
-        if not ended and not self.python.ended(delay):
-            os.killpg(group, signal.SIGKILL)
-        status = self.python.status()
+        if not ended and not job.ended(delay):
+            job.kill()
+        status = job.status()
         assert status in (0, signal.SIGKILL), (folder / f"{stage}.said").read_text()
         return status == signal.SIGKILL
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    one = Nursery()
-    yield one
-    one.python.close()
+def nursery() -> Nursery:
+    return Nursery()
 
 
 @pytest.fixture(scope="module")
@@ -249,8 +243,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half_written_and_the_next_run_
     folder = Path(shutil.copytree(undisturbed.folder, start.parent / f"full-{stage}", symlinks=True))
     said = folder / f"{stage}.said"
     said.unlink()
-    nursery.start(folder, stage, limit)
-    assert nursery.python.status() == 256, said.read_text()
+    assert nursery.start(folder, stage, limit).status() == 256, said.read_text()
     *others, line = said.read_text().splitlines()
     assert line.startswith("error: ") and named in line and "File too large; this disk takes no file of that" in line
     warnings = [other for other in others if not other.startswith("epoch ")]
@@ -269,10 +262,10 @@ def steps_in_all(undisturbed: Undisturbed) -> int:
     return photos * EPOCHS  # a shard holds as many photos as a batch
 
 
-def dvc(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """DVC in a process group of its own."""
+def dvc(folder: Path, *arguments: str, warm: bool = True) -> subprocess.Popen[str]:
+    """DVC in a process group of its own. One whose stage is killed is not warm: the stage would be in another group."""
     return subprocess.Popen(
-        [sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment(), text=True,
+        ["dvc", *arguments], cwd=folder, env=environment(warm), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
 
@@ -330,7 +323,7 @@ def test_a_training_that_dvc_runs_goes_on_after_a_kill(undisturbed: Undisturbed,
     """Also where the temporary copy of the repository in which it ran is another one."""
     folder, total = committed, steps_in_all(undisturbed)
     share = random.Random(way).uniform(0.55, 0.8)
-    first = start_with_dvc(folder, way, "first")
+    first = start_with_dvc(folder, way, "first", warm=False)
     at = kill_training(folder, share, total)
     first.communicate(timeout=120)
     said = wait_for_dvc(folder, way, start_with_dvc(folder, way, "second"))
@@ -343,15 +336,15 @@ def test_a_training_that_dvc_runs_goes_on_after_a_kill(undisturbed: Undisturbed,
     assert not list((folder / ".checkpoints").iterdir())
 
 
-def start_with_dvc(folder: Path, way: str, name: str) -> subprocess.Popen[str]:
+def start_with_dvc(folder: Path, way: str, name: str, warm: bool = True) -> subprocess.Popen[str]:
     """Have DVC train anew, with params that give the same result."""
     if way == "repro":
-        return dvc(folder, "repro", "-f", "-s", "train")
+        return dvc(folder, "repro", "-f", "-s", "train", warm=warm)
     arguments = ["exp", "run", f"--{way}", "-f", "-s", "-n", f"{way}-{name}", "-S", f"track.experiment={name}", "train"]
     if way == "temp":
-        return dvc(folder, *arguments)
+        return dvc(folder, *arguments, warm=warm)
     ended(dvc(folder, *arguments))
-    return dvc(folder, "queue", "start", "-j", "1")
+    return dvc(folder, "queue", "start", "-j", "1", warm=warm)
 
 
 def wait_for_dvc(folder: Path, way: str, process: subprocess.Popen[str]) -> str:

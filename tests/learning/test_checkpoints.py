@@ -151,10 +151,11 @@ def undisturbed(lab: Path, tiny_unet: None) -> tuple[bytes, Any]:
 
 
 class Training:
-    """A training in a process of its own; one server imports torch, once for all of them."""
+    """A training in a process of its own; one server imports packages, once for all of them."""
 
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["chromascape.learning.training", "pandas", "pytest", "yaml"])
+    packages = ["hypothesis", "mlflow", "pandas", "PIL.Image", "pytest", "torch._dynamo", "yaml"]
+    processes.set_forkserver_preload(["chromascape.learning.training", *packages])
 
     def __init__(self, place: Path, pause: float = 0.0):
         self.place = place

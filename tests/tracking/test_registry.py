@@ -19,7 +19,7 @@ import yaml
 from conftest import REPOSITORY, changed_params, make_photo
 from PIL import Image
 from registered import OUTSIDE, evaluated_run, write_figures, write_model
-from warm import run_python
+from warm import run_python, warm_path
 
 from chromascape import cli
 from chromascape.errors import ChromascapeError
@@ -212,7 +212,7 @@ def shell(folder: Path, *arguments: str) -> str:
     """What a command prints, by this Python's environment and this checkout's code."""
     kept = {name: value for name, value in os.environ.items() if name not in OUTSIDE}
     kept |= {f"GIT_{role}_{what}": "t@t.t" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept["PATH"] = warm_path()
     done = subprocess.run(
         arguments, cwd=folder, env=kept | {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(REPOSITORY / "src")},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
@@ -362,7 +362,7 @@ def test_the_commands_of_the_page_on_promoting_work(store: Path, params: Params)
     Image.fromarray(make_photo(0, width=64, height=64)).save("photo.jpg")
     assert aliases() == {"champion": "2"}
     use, decide = commands[1:]
-    shell(store, "bash", "-ec", use.replace("chromascape colorize", f'"{sys.executable}" -m chromascape.cli colorize'))
+    shell(store, "bash", "-ec", use)
     assert Path("champion.png").read_bytes() != Path("first.png").read_bytes()
     shell(store, "bash", "-ec", decide)
     assert aliases() == {"champion": "1"}
