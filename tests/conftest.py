@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import multiprocessing.forkserver
 import os
 import signal
 import struct
@@ -18,9 +19,11 @@ import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
+from pebble import ProcessPool
 from PIL import Image
+from warm import PACKAGES
 
-from chromascape import parallel
+from chromascape import parallel, workers
 from chromascape.params import Params, read_yaml
 from chromascape.photos import reading, source
 from chromascape.photos.manifest import COLUMNS, TYPES
@@ -106,8 +109,22 @@ from chromascape.cli import main
 """
 
 
+# Much of pure Python of other packages. Being measured for coverage, line by line, it would take twice as long.
+OTHERS = {
+    "great_expectations": ["ExpectationSuite.add_expectation", "ValidationDefinition.run"],
+    "great_expectations.data_context": ["EphemeralDataContext.build_data_docs"],
+    "mlflow": [
+        f"MlflowClient.{name}"
+        for name, value in vars(mlflow.MlflowClient).items()
+        if callable(value) and (name == "__init__" or not name.startswith("_"))
+    ],
+    "torch.export": ["export"],
+    "torch.onnx": ["export"],
+}
+
+
 def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of another package, not measured for coverage, which takes half of the time of pure Python."""
+    """A function in which nothing is measured for coverage."""
 
     @functools.wraps(function)
     def called(*arguments: Any, **named: Any) -> Any:
@@ -122,9 +139,43 @@ def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def others_untraced() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for module, names in OTHERS.items():
+            for name in names if module in sys.modules else ():
+                function = functools.reduce(getattr, name.split("."), sys.modules[module])
+                patch.setattr(f"{module}.{name}", untraced(function))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Networks on pictures this small lose a lot by threads where another program has the cores."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def forks() -> Any:
+    """How processes start at once, forked from one that has imports done, and not measured for coverage."""
+    context = multiprocessing.get_context("forkserver")
+    photos = [f"chromascape.photos.{name}" for name in ("gallery", "inspection", "shards")]
+    packages = ["hypothesis", "mlflow", "pandas", "pytest", "torch._dynamo", "yaml"]  # what a test imports
+    context.set_forkserver_preload(["chromascape.learning.training", *photos, *packages])
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+            patch.delenv(name)
+        multiprocessing.forkserver.ensure_running()
+    return context
+
+
+@pytest.fixture(scope="module")
+def quick_workers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Worker processes start by fork, where that is safe: as they start elsewhere, each takes seconds of imports."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.platform == "linux":
+            context = request.getfixturevalue("forks")
+            patch.setattr(workers, "_new_pool", lambda count: ProcessPool(count, context=context))
+        yield
 
 
 class Clock:
@@ -163,15 +214,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def quick_export() -> Iterator[None]:
-    """torch's exporter untraced."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.onnx, "export", untraced(torch.onnx.export))
-        yield
-
-
-@pytest.fixture(scope="session")
-def shipped_program(quick_export: None, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def shipped_program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The model that ships as torch's exporter gives it, which takes half a minute: made by one worker for all."""
     from chromascape.colorizing.colorizer import SHIPPED
     from chromascape.colorizing.torch_network import load_colorizer
@@ -246,6 +289,13 @@ def changed_params(changes: dict[str, Any]) -> dict[str, Any]:
             section = section[name]
         section[last] = value
     return values
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where files run side by side all of them do, and import these packages in any case: here unmeasured."""
+    if hasattr(config, "workerinput"):
+        for package in PACKAGES:
+            untraced(importlib.import_module)(package)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY, changed_params, write_photos
 from PIL import Image
-from warm import cold_path, warm_path
+from warm import cold_path, unmeasured, warm_path
 
 from chromascape.params import flatten, load_params
 
@@ -55,9 +55,10 @@ OUTPUTS = [
 def run(folder: Path, *command: str, ok: bool = True, warm: bool = True) -> str:
     """Run a command of the environment in the clone; returns everything that it printed.
 
-    `warm`: with all imports done, as what it starts has them too.
+    `warm`: with all imports done, as what it starts has them too; not measured for coverage, as the first run is.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "DVC_ROOT")}
+    outside = ("MLFLOW_TRACKING_URI", "DVC_ROOT")
+    environment = {name: value for name, value in (unmeasured() if warm else os.environ).items() if name not in outside}
     environment |= {"PATH": warm_path() if warm else cold_path(), "DVC_NO_ANALYTICS": "1"}
     for role in ("AUTHOR", "COMMITTER"):
         environment |= {f"GIT_{role}_NAME": "test", f"GIT_{role}_EMAIL": "test@example.org"}

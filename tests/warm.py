@@ -18,6 +18,14 @@ from pathlib import Path
 from warm_client import MODULES, Job
 
 HERE = Path(__file__).parent
+# What DVC, a stage or the command import sooner or later, the first optimizer and MLflow's store among them.
+PACKAGES = [
+    "alembic.command", "dvc.api", "dvc.cli.parser", "dvc.repo.experiments.queue.workspace", "filelock", "git",
+    "great_expectations.render.renderer.site_builder", "imagehash", "joblib", "matplotlib.pyplot", "mlflow.pyfunc",
+    "mlflow.store.model_registry.sqlalchemy_store", "mlflow.store.tracking.sqlalchemy_workspace_store",
+    "mlflow.tracing.processor.otel", "pandas", "pebble", "PIL.Image", "pydantic", "safetensors.torch", "scipy.stats",
+    "skimage.color", "skimage.metrics._structural_similarity", "torch._dynamo", "torch.onnx", "yaml",
+]  # fmt: skip
 TOOLS = Path(sys.executable).parent
 
 
@@ -37,7 +45,7 @@ class WarmPython:
             listening.bind(self.address)
             listening.listen()
             self.process = subprocess.Popen(
-                [sys.executable, str(HERE / "warm_server.py"), str(listening.fileno())],
+                [sys.executable, str(HERE / "warm_server.py"), str(listening.fileno()), *PACKAGES],
                 env=unmeasured() | {"OMP_NUM_THREADS": "1"}, stdin=subprocess.PIPE, pass_fds=[listening.fileno()],
             )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """The process that warm.py starts: with everything imported, it forks one for each request.
 
-Its arguments: the number of a socket that it listens at. It ends with its stdin.
+Its arguments: the number of a socket that it listens at, and the packages. It ends with its stdin.
 """
 
 import atexit
@@ -18,14 +18,6 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
-
-PACKAGES = [
-    "alembic.command", "dvc.api", "dvc.cli.parser", "dvc.repo.experiments.queue.workspace", "filelock", "git",
-    "great_expectations.render.renderer.site_builder", "imagehash", "joblib", "matplotlib.pyplot", "mlflow.pyfunc",
-    "mlflow.store.model_registry.sqlalchemy_store", "mlflow.store.tracking.sqlalchemy_workspace_store",
-    "mlflow.tracing.processor.otel", "pandas", "pebble", "PIL.Image", "pydantic", "safetensors.torch", "scipy.stats",
-    "skimage.color", "skimage.metrics._structural_similarity", "torch._dynamo", "torch.onnx", "yaml",
-]  # fmt: skip
 
 
 def run(first: str, *rest: str) -> NoReturn:
@@ -101,7 +93,7 @@ def serve(listening: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    for name in PACKAGES:
+    for name in sys.argv[2:]:
         importlib.import_module(name)
     gc.freeze()
     serve(socket.socket(fileno=int(sys.argv[1])))

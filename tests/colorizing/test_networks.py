@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from conftest import untraced
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -74,8 +73,7 @@ def test_networks_export_with_free_height_and_width(name: str) -> None:
     """With the padding inside of `forward` the traced sides would be fixed."""
     network, multiple = awake_network(name), NETWORKS[name].multiple
     sides = {2: multiple * torch.export.Dim("rows", min=2, max=64), 3: multiple * torch.export.Dim("columns", max=64)}
-    photo = torch.rand(1, 1, 3 * multiple, 2 * multiple)
-    exported = untraced(torch.export.export)(network, (photo,), dynamic_shapes=(sides,))
+    exported = torch.export.export(network, (torch.rand(1, 1, 3 * multiple, 2 * multiple),), dynamic_shapes=(sides,))
     photo = torch.rand(1, 1, 2 * multiple, 5 * multiple)
     with torch.no_grad():
         torch.testing.assert_close(exported.module()(photo), network(photo), rtol=0, atol=1e-5)

@@ -21,8 +21,6 @@ from chromascape.errors import ChromascapeError
 from chromascape.serving import onnx_export
 from chromascape.serving.onnx_export import export
 
-pytestmark = pytest.mark.usefixtures("quick_export")
-
 
 def lightness(height: int, width: int, photos: int = 1) -> NDArray[np.float32]:
     """Smooth random scaled L*: noise alone would stand for no photo."""

@@ -29,7 +29,7 @@ def model(name: str = "unet") -> Colorizer:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_export(quick_export: None) -> Iterator[None]:
+def one_export() -> Iterator[None]:
     """torch's exporter, which takes most of the time, gets the same model once."""
     made = onnx_export.as_onnx(model()).SerializeToString()
     with pytest.MonkeyPatch.context() as patch:
