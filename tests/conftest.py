@@ -2,7 +2,7 @@
 
 import functools
 import importlib.util
-import multiprocessing.forkserver
+import multiprocessing
 import os
 import signal
 import struct
@@ -156,7 +156,11 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def forks() -> Any:
-    """How processes start at once, forked from one that has imports done, and not measured for coverage."""
+    """How processes start: where fork is safe, from one that has imports done and is not measured for coverage."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver
+
     context = multiprocessing.get_context("forkserver")
     photos = [f"chromascape.photos.{name}" for name in ("gallery", "inspection", "shards")]
     packages = ["hypothesis", "mlflow", "pandas", "pytest", "torch._dynamo", "yaml"]  # what a test imports
@@ -164,7 +168,7 @@ def forks() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
             patch.delenv(name)
-        multiprocessing.forkserver.ensure_running()
+        forkserver.ensure_running()
     return context
 
 

@@ -90,38 +90,32 @@ KEPT: dict[str, Callable[[Path], int]] = {
 STEP = {"validate": 7, "preprocess": 3, "train": 7}  # at most so much further between two kills: five are at work
 
 
-class Nursery:
-    """Where stages start without waiting for imports."""
-
-    def start(self, folder: Path, stage: str, limit: int = 0) -> Job:
-        """Start a stage as DVC does, whose outputs go first."""
-        for name in out_paths(stage):
-            path = folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        said = folder / f"{stage}.said"
-        return shared().start([f"stages/{stage}.py"], folder, environment(), said, said, limit)
-
-    def run(self, folder: Path, stage: str) -> float:
-        """Run a stage to its end; returns the seconds that it took."""
-        started = time.monotonic()
-        assert self.start(folder, stage).status() == 0, (folder / f"{stage}.said").read_text()
-        return time.monotonic() - started
-
-    def kill(self, folder: Path, stage: str, reached: Callable[[], bool], delay: float) -> bool:
-        """Start a stage and kill all of its processes a moment after it has come so far; False where it ended first."""
-        job = self.start(folder, stage)
-        while not (ended := job.ended(0.001)) and not reached():
-            pass
-        if not ended and not job.ended(delay):
-            job.kill()
-        status = job.status()
-        assert status in (0, signal.SIGKILL), (folder / f"{stage}.said").read_text()
-        return status == signal.SIGKILL
+def start_stage(folder: Path, stage: str, limit: int = 0) -> Job:
+    """Start a stage as DVC does, whose outputs go first, without waiting for imports."""
+    for name in out_paths(stage):
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    said = folder / f"{stage}.said"
+    return shared().start([f"stages/{stage}.py"], folder, environment(), said, said, limit)
 
 
-@pytest.fixture(scope="module")
-def nursery() -> Nursery:
-    return Nursery()
+def run_stage(folder: Path, stage: str) -> float:
+    """Run a stage to its end; returns the seconds that it took."""
+    started = time.monotonic()
+    assert start_stage(folder, stage).status() == 0, (folder / f"{stage}.said").read_text()
+    return time.monotonic() - started
+
+
+def kill_stage(folder: Path, stage: str, reached: Callable[[], bool], delay: float) -> bool:
+    """Start a stage and kill all of its processes a moment after it has come so far; False where it ended first."""
+    job = start_stage(folder, stage)
+    while not (ended := job.ended(0.001)) and not reached():
+        pass
+    if not ended and not job.ended(delay):
+        job.kill()
+    status = job.status()
+    assert status in (0, signal.SIGKILL), (folder / f"{stage}.said").read_text()
+    return status == signal.SIGKILL
 
 
 @pytest.fixture(scope="module")
@@ -149,16 +143,16 @@ def start(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
 class Undisturbed:
     """A run of all stages that nobody disturbed: its folder, and what each stage took and wrote."""
 
-    def __init__(self, nursery: Nursery, start: Path):
+    def __init__(self, start: Path):
         self.folder = Path(shutil.copytree(start, start.parent / "undisturbed"))
-        self.seconds = {stage: nursery.run(self.folder, stage) for stage in STAGES}
+        self.seconds = {stage: run_stage(self.folder, stage) for stage in STAGES}
         self.hashes = {stage: hashes(self.folder, stage) for stage in STAGES}
         assert not list((self.folder / ".checkpoints").iterdir())
 
 
 @pytest.fixture(scope="module")
-def undisturbed(nursery: Nursery, start: Path) -> Undisturbed:
-    return Undisturbed(nursery, start)
+def undisturbed(start: Path) -> Undisturbed:
+    return Undisturbed(start)
 
 
 @pytest.fixture(scope="module")
@@ -167,41 +161,40 @@ def disturbed(start: Path) -> Path:
     return Path(shutil.copytree(start, start.parent / "disturbed"))
 
 
-def kill_at_work(nursery: Nursery, folder: Path, stage: str, chance: random.Random) -> bool:
+def kill_at_work(folder: Path, stage: str, chance: random.Random) -> bool:
     """Kill a stage a few files, shards or steps later than it had come."""
     kept = KEPT[stage]
     goal = kept(folder) + chance.randint(1, STEP[stage])
-    return nursery.kill(folder, stage, lambda: kept(folder) >= goal, chance.uniform(0, 0.03))
+    return kill_stage(folder, stage, lambda: kept(folder) >= goal, chance.uniform(0, 0.03))
 
 
-def kill_at_output(nursery: Nursery, folder: Path, stage: str, chance: random.Random, count: int) -> bool:
+def kill_at_output(folder: Path, stage: str, chance: random.Random, count: int) -> bool:
     """Kill a stage once some of its outputs are there."""
     outs = [folder / name for name in out_paths(stage)]
-    return nursery.kill(folder, stage, lambda: sum(map(Path.exists, outs)) >= count, chance.uniform(0, 0.01))
+    return kill_stage(folder, stage, lambda: sum(map(Path.exists, outs)) >= count, chance.uniform(0, 0.01))
 
 
-def kill_at_share(nursery: Nursery, folder: Path, stage: str, seconds: float) -> bool:
+def kill_at_share(folder: Path, stage: str, seconds: float) -> bool:
     """Kill a stage after so many seconds."""
-    return nursery.kill(folder, stage, lambda: True, seconds)
+    return kill_stage(folder, stage, lambda: True, seconds)
 
 
 @pytest.mark.scale
 def test_stages_killed_at_random_moments_end_in_the_bytes_of_an_undisturbed_run(
-    nursery: Nursery, undisturbed: Undisturbed, disturbed: Path
+    undisturbed: Undisturbed, disturbed: Path
 ) -> None:
     chance, kills = random.Random(16), dict.fromkeys(STAGES, 0)
     for stage in STAGES:
-        moments = [lambda stage=stage: kill_at_work(nursery, disturbed, stage, chance)] * 5 if stage in STEP else []
+        moments = [lambda stage=stage: kill_at_work(disturbed, stage, chance)] * 5 if stage in STEP else []
         if stage == "evaluate":
             shares = [undisturbed.seconds[stage] * chance.uniform(0.05, 0.9) for _ in range(4)]
-            moments += [lambda share=share: kill_at_share(nursery, disturbed, "evaluate", share) for share in shares]
+            moments += [lambda share=share: kill_at_share(disturbed, "evaluate", share) for share in shares]
         if stage != "preprocess":  # its one output appears in the end
             moments += [
-                lambda stage=stage, count=count: kill_at_output(nursery, disturbed, stage, chance, count)
-                for count in (1, 2)
+                lambda stage=stage, count=count: kill_at_output(disturbed, stage, chance, count) for count in (1, 2)
             ]
         kills[stage] = sum(kill() for kill in moments)
-        nursery.run(disturbed, stage)
+        run_stage(disturbed, stage)
         assert hashes(disturbed, stage) == undisturbed.hashes[stage]
         assert not list((disturbed / ".checkpoints").iterdir())  # what is finished is cleaned up
         assert not [path.name for path in disturbed.rglob(".*.part")]
@@ -216,12 +209,12 @@ def test_stages_killed_at_random_moments_end_in_the_bytes_of_an_undisturbed_run(
 
 
 @pytest.mark.scale
-def test_four_workers_write_the_bytes_of_one(nursery: Nursery, undisturbed: Undisturbed, start: Path) -> None:
+def test_four_workers_write_the_bytes_of_one(undisturbed: Undisturbed, start: Path) -> None:
     folder = Path(shutil.copytree(undisturbed.folder, start.parent / "workers", symlinks=True))
     values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")) | {"jobs": 4}
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     for stage in ("validate", "preprocess", "evaluate"):
-        nursery.run(folder, stage)
+        run_stage(folder, stage)
         assert hashes(folder, stage) == undisturbed.hashes[stage]
 
 
@@ -237,13 +230,13 @@ TOO_SMALL = {
 @pytest.mark.scale
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_disk_that_takes_no_more_leaves_nothing_half_written_and_the_next_run_is_whole(
-    nursery: Nursery, undisturbed: Undisturbed, start: Path, stage: str
+    undisturbed: Undisturbed, start: Path, stage: str
 ) -> None:
     limit, named = TOO_SMALL[stage]
     folder = Path(shutil.copytree(undisturbed.folder, start.parent / f"full-{stage}", symlinks=True))
     said = folder / f"{stage}.said"
     said.unlink()
-    assert nursery.start(folder, stage, limit).status() == 256, said.read_text()
+    assert start_stage(folder, stage, limit).status() == 256, said.read_text()
     *others, line = said.read_text().splitlines()
     assert line.startswith("error: ") and named in line and "File too large; this disk takes no file of that" in line
     warnings = [other for other in others if not other.startswith("epoch ")]
@@ -253,7 +246,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half_written_and_the_next_run_
     for name in there:  # what was written before that file is whole
         assert undisturbed.hashes[stage][name] == hashlib.sha256((folder / name).read_bytes()).hexdigest()
     assert not [path.name for path in folder.rglob(".*.part")]
-    nursery.run(folder, stage)
+    run_stage(folder, stage)
     assert hashes(folder, stage) == undisturbed.hashes[stage]
 
 

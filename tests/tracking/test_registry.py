@@ -1,7 +1,6 @@
 """Versions and aliases in a real MLflow store, the stage that sets them, and the folder that an address names."""
 
 import json
-import multiprocessing
 import os
 import re
 import shutil
@@ -132,9 +131,9 @@ def hold(folder: str, seconds: float) -> None:
         Path("held").unlink()
 
 
-def test_one_registers_at_a_time(store: Path, params: Params) -> None:
+def test_one_registers_at_a_time(store: Path, params: Params, forks: Any) -> None:
     """Two that compare themselves with the same champion would both take its place."""
-    other = multiprocessing.get_context("spawn").Process(target=hold, args=(str(store), 2))
+    other = forks.Process(target=hold, args=(str(store), 2))
     other.start()
     while not Path("held").exists():
         assert other.is_alive()
