@@ -302,7 +302,13 @@ def pytest_configure(config: pytest.Config) -> None:
             untraced(importlib.import_module)(package)
 
 
+# Files of tests that take some twenty seconds without being marked `scale`.
+LONG = {f"test_{name}" for name in ("inspection", "needs", "networks", "onnx_export", "splits", "validation")}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files whose tests start processes come first: where files run side by side, a long one must not be the last."""
+    """Files whose tests start processes come first, then others that are long: where files run side by side, none of
+    them must be the last.
+    """
     slow = {item.path for item in items if item.get_closest_marker("scale")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path not in slow, item.path.stem not in LONG))
