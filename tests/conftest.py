@@ -1,6 +1,8 @@
 """Small photos and params that the tests share. Nothing here needs the network or photos from elsewhere."""
 
+import functools
 import importlib.util
+import multiprocessing
 import os
 import signal
 import struct
@@ -16,9 +18,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
+from pebble import ProcessPool
 from PIL import Image
+from warm import PACKAGES
 
-from chromascape import parallel
+from chromascape import parallel, workers
 from chromascape.params import Params, read_yaml
 from chromascape.photos import reading, source
 from chromascape.photos.manifest import COLUMNS, TYPES
@@ -104,10 +109,77 @@ from chromascape.cli import main
 """
 
 
+# Much of pure Python of other packages. Being measured for coverage, line by line, it would take twice as long.
+OTHERS = {
+    "great_expectations": ["ExpectationSuite.add_expectation", "ValidationDefinition.run"],
+    "great_expectations.data_context": ["EphemeralDataContext.build_data_docs"],
+    "mlflow": [
+        f"MlflowClient.{name}"
+        for name, value in vars(mlflow.MlflowClient).items()
+        if callable(value) and (name == "__init__" or not name.startswith("_"))
+    ],
+    "torch.export": ["export"],
+    "torch.onnx": ["export"],
+}
+
+
+def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function in which nothing is measured for coverage."""
+
+    @functools.wraps(function)
+    def called(*arguments: Any, **named: Any) -> Any:
+        tracer = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return function(*arguments, **named)
+        finally:
+            sys.settrace(tracer)
+
+    return called
+
+
+@pytest.fixture(autouse=True, scope="session")
+def others_untraced() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for module, names in OTHERS.items():
+            for name in names if module in sys.modules else ():
+                function = functools.reduce(getattr, name.split("."), sys.modules[module])
+                patch.setattr(f"{module}.{name}", untraced(function))
+        yield
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Networks on pictures this small lose a lot by threads where another program has the cores."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def forks() -> Any:
+    """How processes start: where fork is safe, from one that has imports done and is not measured for coverage."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver
+
+    context = multiprocessing.get_context("forkserver")
+    photos = [f"chromascape.photos.{name}" for name in ("gallery", "inspection", "shards")]
+    packages = ["hypothesis", "mlflow", "pandas", "pytest", "torch._dynamo", "yaml"]  # what a test imports
+    context.set_forkserver_preload(["chromascape.learning.training", *photos, *packages])
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+            patch.delenv(name)
+        forkserver.ensure_running()
+    return context
+
+
+@pytest.fixture(scope="module")
+def quick_workers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Worker processes start by fork, where that is safe: as they start elsewhere, each takes seconds of imports."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.platform == "linux":
+            context = request.getfixturevalue("forks")
+            patch.setattr(workers, "_new_pool", lambda count: ProcessPool(count, context=context))
+        yield
 
 
 class Clock:
@@ -143,6 +215,21 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
     mlflow.MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("none")
     return file
+
+
+@pytest.fixture(scope="session")
+def shipped_program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The model that ships as torch's exporter gives it, which takes half a minute: made by one worker for all."""
+    from chromascape.colorizing.colorizer import SHIPPED
+    from chromascape.colorizing.torch_network import load_colorizer
+    from chromascape.serving import onnx_export
+
+    folder = tmp_path_factory.getbasetemp()
+    file = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "shipped-program.onnx"
+    with FileLock(f"{file}.lock"):
+        if not file.exists():
+            file.write_bytes(onnx_export.as_onnx(load_colorizer(SHIPPED, "cpu")).SerializeToString())
+    return file.read_bytes()
 
 
 @pytest.fixture
@@ -208,7 +295,20 @@ def changed_params(changes: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where files run side by side all of them do, and import these packages in any case: here unmeasured."""
+    if hasattr(config, "workerinput"):
+        for package in PACKAGES:
+            untraced(importlib.import_module)(package)
+
+
+# Files of tests that take some twenty seconds without being marked `scale`.
+LONG = {f"test_{name}" for name in ("inspection", "needs", "networks", "onnx_export", "splits", "validation")}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files whose tests start processes come first: where files run side by side, a long one must not be the last."""
+    """Files whose tests start processes come first, then others that are long: where files run side by side, none of
+    them must be the last.
+    """
     slow = {item.path for item in items if item.get_closest_marker("scale")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path not in slow, item.path.stem not in LONG))

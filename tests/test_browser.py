@@ -1,5 +1,7 @@
 """What MLflow's page shows of our runs, seen in Chromium: the figures, and pictures that are really there."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 from conftest import changed_params, load_screenshots, make_photo
 from PIL import Image
+from warm import unmeasured
 
 from chromascape.params import Params
 from chromascape.tracking import page, runs
@@ -21,12 +24,13 @@ OUTSIDE = ["DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "MLFLOW_TRACKING_
 
 
 @pytest.fixture(scope="module")
-def port(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def port(browser: Any, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Where `mlflow ui` serves a store of two runs, in the folder that the tests work in."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in OUTSIDE:
+        for name in [*OUTSIDE, *(os.environ.keys() - unmeasured().keys())]:
             patch.delenv(name, raising=False)
         patch.chdir(tmp_path_factory.mktemp("runs"))
+        shutil.copy(empty_store, "mlflow.db")
         for gain in (1.25, 2.75):
             log_run(gain)
         with load_screenshots().serve_mlflow() as port:

@@ -9,7 +9,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import yaml
 from conftest import REPOSITORY
 from dvc.repo import Repo
 from test_rerun import out_paths
-from warm import run_python
+from warm import run_python, warm_path
 
 from chromascape.color.metrics import METRICS
 from chromascape.judging import evaluation
@@ -88,8 +87,9 @@ def contents() -> dict[str, Any]:
 
 
 def dvc(folder: Path, *arguments: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
-    environment |= {"DVC_NO_ANALYTICS": "1", "COLUMNS": str(COLUMNS)}
+    # Not measured for coverage: nothing of ours runs.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "COVERAGE_"))}
+    environment |= {"DVC_NO_ANALYTICS": "1", "COLUMNS": str(COLUMNS), "PATH": warm_path()}
     done = run_python(["-m", "dvc", *arguments], folder, environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -113,8 +113,7 @@ def lay(folder: Path) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(dep, encoding="utf-8")
     stages = {
-        name: stage | {"cmd": f'"{sys.executable}" record.py {" ".join(out_paths(stage))}'}
-        for name, stage in DVC["stages"].items()
+        name: stage | {"cmd": f"python record.py {' '.join(out_paths(stage))}"} for name, stage in DVC["stages"].items()
     }
     (folder / "dvc.yaml").write_text(yaml.safe_dump(DVC | {"stages": stages}, sort_keys=False), encoding="utf-8")
 

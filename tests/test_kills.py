@@ -11,9 +11,8 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +20,8 @@ import pytest
 import yaml
 from conftest import REPOSITORY, changed_params, write_photos
 from PIL import Image
-from warm import WarmPython
+from warm import cold_path, shared, unmeasured, warm_path
+from warm_client import Job
 
 DVC_YAML = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 STAGES = ["validate", "preprocess", "train", "evaluate"]
@@ -44,14 +44,14 @@ SMALL = {
 }
 
 
-def environment() -> dict[str, str]:
+def environment(warm: bool = False) -> dict[str, str]:
+    """`warm`: what is started by its name starts with all imports done."""
     outside = ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI", "MAKEFLAGS", "MAKELEVEL", "PYTHONPATH")
-    ours = {name: value for name, value in os.environ.items() if name not in outside}
-    ours |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{ours['PATH']}", "DVC_NO_ANALYTICS": "1"}
+    # Not measured: a killed process leaves half a file of coverage, and one on a full disk fails over its own.
+    ours = {name: value for name, value in unmeasured().items() if name not in outside}
+    ours |= {"PATH": warm_path() if warm else cold_path(), "DVC_NO_ANALYTICS": "1"}
     for role in ("AUTHOR", "COMMITTER"):
         ours |= {f"GIT_{role}_NAME": "test", f"GIT_{role}_EMAIL": "test@example.org"}
-    # Not measured: a killed process leaves half a file of coverage, and one on a full disk fails over its own.
-    ours = {name: value for name, value in ours.items() if not name.startswith("COVERAGE_")}
     return ours | {"OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
@@ -90,44 +90,32 @@ KEPT: dict[str, Callable[[Path], int]] = {
 STEP = {"validate": 7, "preprocess": 3, "train": 7}  # at most so much further between two kills: five are at work
 
 
-class Nursery:
-    """Where stages start without waiting for imports."""
-
-    def __init__(self) -> None:
-        self.python = WarmPython()
-
-    def start(self, folder: Path, stage: str, limit: int = 0) -> int:
-        """Start a stage as DVC does, whose outputs go first; returns the number of its process and group."""
-        for name in out_paths(stage):
-            path = folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        said = folder / f"{stage}.said"
-        return self.python.start([f"stages/{stage}.py"], folder, environment(), said, said, limit)
-
-    def run(self, folder: Path, stage: str) -> float:
-        """Run a stage to its end; returns the seconds that it took."""
-        started = time.monotonic()
-        self.start(folder, stage)
-        assert self.python.status() == 0, (folder / f"{stage}.said").read_text()
-        return time.monotonic() - started
-
-    def kill(self, folder: Path, stage: str, reached: Callable[[], bool], delay: float) -> bool:
-        """Start a stage and kill all of its processes a moment after it has come so far; False where it ended first."""
-        group = self.start(folder, stage)
-        while not (ended := self.python.ended(0.001)) and not reached():
-            pass
-        if not ended and not self.python.ended(delay):
-            os.killpg(group, signal.SIGKILL)
-        status = self.python.status()
-        assert status in (0, signal.SIGKILL), (folder / f"{stage}.said").read_text()
-        return status == signal.SIGKILL
+def start_stage(folder: Path, stage: str, limit: int = 0) -> Job:
+    """Start a stage as DVC does, whose outputs go first, without waiting for imports."""
+    for name in out_paths(stage):
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    said = folder / f"{stage}.said"
+    return shared().start([f"stages/{stage}.py"], folder, environment(), said, said, limit)
 
 
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    one = Nursery()
-    yield one
-    one.python.close()
+def run_stage(folder: Path, stage: str) -> float:
+    """Run a stage to its end; returns the seconds that it took."""
+    started = time.monotonic()
+    assert start_stage(folder, stage).status() == 0, (folder / f"{stage}.said").read_text()
+    return time.monotonic() - started
+
+
+def kill_stage(folder: Path, stage: str, reached: Callable[[], bool], delay: float) -> bool:
+    """Start a stage and kill all of its processes a moment after it has come so far; False where it ended first."""
+    job = start_stage(folder, stage)
+    while not (ended := job.ended(0.001)) and not reached():
+        pass
+    if not ended and not job.ended(delay):
+        job.kill()
+    status = job.status()
+    assert status in (0, signal.SIGKILL), (folder / f"{stage}.said").read_text()
+    return status == signal.SIGKILL
 
 
 @pytest.fixture(scope="module")
@@ -155,16 +143,16 @@ def start(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
 class Undisturbed:
     """A run of all stages that nobody disturbed: its folder, and what each stage took and wrote."""
 
-    def __init__(self, nursery: Nursery, start: Path):
+    def __init__(self, start: Path):
         self.folder = Path(shutil.copytree(start, start.parent / "undisturbed"))
-        self.seconds = {stage: nursery.run(self.folder, stage) for stage in STAGES}
+        self.seconds = {stage: run_stage(self.folder, stage) for stage in STAGES}
         self.hashes = {stage: hashes(self.folder, stage) for stage in STAGES}
         assert not list((self.folder / ".checkpoints").iterdir())
 
 
 @pytest.fixture(scope="module")
-def undisturbed(nursery: Nursery, start: Path) -> Undisturbed:
-    return Undisturbed(nursery, start)
+def undisturbed(start: Path) -> Undisturbed:
+    return Undisturbed(start)
 
 
 @pytest.fixture(scope="module")
@@ -173,41 +161,40 @@ def disturbed(start: Path) -> Path:
     return Path(shutil.copytree(start, start.parent / "disturbed"))
 
 
-def kill_at_work(nursery: Nursery, folder: Path, stage: str, chance: random.Random) -> bool:
+def kill_at_work(folder: Path, stage: str, chance: random.Random) -> bool:
     """Kill a stage a few files, shards or steps later than it had come."""
     kept = KEPT[stage]
     goal = kept(folder) + chance.randint(1, STEP[stage])
-    return nursery.kill(folder, stage, lambda: kept(folder) >= goal, chance.uniform(0, 0.03))
+    return kill_stage(folder, stage, lambda: kept(folder) >= goal, chance.uniform(0, 0.03))
 
 
-def kill_at_output(nursery: Nursery, folder: Path, stage: str, chance: random.Random, count: int) -> bool:
+def kill_at_output(folder: Path, stage: str, chance: random.Random, count: int) -> bool:
     """Kill a stage once some of its outputs are there."""
     outs = [folder / name for name in out_paths(stage)]
-    return nursery.kill(folder, stage, lambda: sum(map(Path.exists, outs)) >= count, chance.uniform(0, 0.01))
+    return kill_stage(folder, stage, lambda: sum(map(Path.exists, outs)) >= count, chance.uniform(0, 0.01))
 
 
-def kill_at_share(nursery: Nursery, folder: Path, stage: str, seconds: float) -> bool:
+def kill_at_share(folder: Path, stage: str, seconds: float) -> bool:
     """Kill a stage after so many seconds."""
-    return nursery.kill(folder, stage, lambda: True, seconds)
+    return kill_stage(folder, stage, lambda: True, seconds)
 
 
 @pytest.mark.scale
 def test_stages_killed_at_random_moments_end_in_the_bytes_of_an_undisturbed_run(
-    nursery: Nursery, undisturbed: Undisturbed, disturbed: Path
+    undisturbed: Undisturbed, disturbed: Path
 ) -> None:
     chance, kills = random.Random(16), dict.fromkeys(STAGES, 0)
     for stage in STAGES:
-        moments = [lambda stage=stage: kill_at_work(nursery, disturbed, stage, chance)] * 5 if stage in STEP else []
+        moments = [lambda stage=stage: kill_at_work(disturbed, stage, chance)] * 5 if stage in STEP else []
         if stage == "evaluate":
             shares = [undisturbed.seconds[stage] * chance.uniform(0.05, 0.9) for _ in range(4)]
-            moments += [lambda share=share: kill_at_share(nursery, disturbed, "evaluate", share) for share in shares]
+            moments += [lambda share=share: kill_at_share(disturbed, "evaluate", share) for share in shares]
         if stage != "preprocess":  # its one output appears in the end
             moments += [
-                lambda stage=stage, count=count: kill_at_output(nursery, disturbed, stage, chance, count)
-                for count in (1, 2)
+                lambda stage=stage, count=count: kill_at_output(disturbed, stage, chance, count) for count in (1, 2)
             ]
         kills[stage] = sum(kill() for kill in moments)
-        nursery.run(disturbed, stage)
+        run_stage(disturbed, stage)
         assert hashes(disturbed, stage) == undisturbed.hashes[stage]
         assert not list((disturbed / ".checkpoints").iterdir())  # what is finished is cleaned up
         assert not [path.name for path in disturbed.rglob(".*.part")]
@@ -222,12 +209,12 @@ def test_stages_killed_at_random_moments_end_in_the_bytes_of_an_undisturbed_run(
 
 
 @pytest.mark.scale
-def test_four_workers_write_the_bytes_of_one(nursery: Nursery, undisturbed: Undisturbed, start: Path) -> None:
+def test_four_workers_write_the_bytes_of_one(undisturbed: Undisturbed, start: Path) -> None:
     folder = Path(shutil.copytree(undisturbed.folder, start.parent / "workers", symlinks=True))
     values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")) | {"jobs": 4}
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     for stage in ("validate", "preprocess", "evaluate"):
-        nursery.run(folder, stage)
+        run_stage(folder, stage)
         assert hashes(folder, stage) == undisturbed.hashes[stage]
 
 
@@ -243,14 +230,13 @@ TOO_SMALL = {
 @pytest.mark.scale
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_disk_that_takes_no_more_leaves_nothing_half_written_and_the_next_run_is_whole(
-    nursery: Nursery, undisturbed: Undisturbed, start: Path, stage: str
+    undisturbed: Undisturbed, start: Path, stage: str
 ) -> None:
     limit, named = TOO_SMALL[stage]
     folder = Path(shutil.copytree(undisturbed.folder, start.parent / f"full-{stage}", symlinks=True))
     said = folder / f"{stage}.said"
     said.unlink()
-    nursery.start(folder, stage, limit)
-    assert nursery.python.status() == 256, said.read_text()
+    assert start_stage(folder, stage, limit).status() == 256, said.read_text()
     *others, line = said.read_text().splitlines()
     assert line.startswith("error: ") and named in line and "File too large; this disk takes no file of that" in line
     warnings = [other for other in others if not other.startswith("epoch ")]
@@ -260,7 +246,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half_written_and_the_next_run_
     for name in there:  # what was written before that file is whole
         assert undisturbed.hashes[stage][name] == hashlib.sha256((folder / name).read_bytes()).hexdigest()
     assert not [path.name for path in folder.rglob(".*.part")]
-    nursery.run(folder, stage)
+    run_stage(folder, stage)
     assert hashes(folder, stage) == undisturbed.hashes[stage]
 
 
@@ -269,10 +255,10 @@ def steps_in_all(undisturbed: Undisturbed) -> int:
     return photos * EPOCHS  # a shard holds as many photos as a batch
 
 
-def dvc(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """DVC in a process group of its own."""
+def dvc(folder: Path, *arguments: str, warm: bool = True) -> subprocess.Popen[str]:
+    """DVC in a process group of its own. One whose stage is killed is not warm: the stage would be in another group."""
     return subprocess.Popen(
-        [sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment(), text=True,
+        ["dvc", *arguments], cwd=folder, env=environment(warm), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
 
@@ -330,7 +316,7 @@ def test_a_training_that_dvc_runs_goes_on_after_a_kill(undisturbed: Undisturbed,
     """Also where the temporary copy of the repository in which it ran is another one."""
     folder, total = committed, steps_in_all(undisturbed)
     share = random.Random(way).uniform(0.55, 0.8)
-    first = start_with_dvc(folder, way, "first")
+    first = start_with_dvc(folder, way, "first", warm=False)
     at = kill_training(folder, share, total)
     first.communicate(timeout=120)
     said = wait_for_dvc(folder, way, start_with_dvc(folder, way, "second"))
@@ -343,15 +329,15 @@ def test_a_training_that_dvc_runs_goes_on_after_a_kill(undisturbed: Undisturbed,
     assert not list((folder / ".checkpoints").iterdir())
 
 
-def start_with_dvc(folder: Path, way: str, name: str) -> subprocess.Popen[str]:
+def start_with_dvc(folder: Path, way: str, name: str, warm: bool = True) -> subprocess.Popen[str]:
     """Have DVC train anew, with params that give the same result."""
     if way == "repro":
-        return dvc(folder, "repro", "-f", "-s", "train")
+        return dvc(folder, "repro", "-f", "-s", "train", warm=warm)
     arguments = ["exp", "run", f"--{way}", "-f", "-s", "-n", f"{way}-{name}", "-S", f"track.experiment={name}", "train"]
     if way == "temp":
-        return dvc(folder, *arguments)
+        return dvc(folder, *arguments, warm=warm)
     ended(dvc(folder, *arguments))
-    return dvc(folder, "queue", "start", "-j", "1")
+    return dvc(folder, "queue", "start", "-j", "1", warm=warm)
 
 
 def wait_for_dvc(folder: Path, way: str, process: subprocess.Popen[str]) -> str:

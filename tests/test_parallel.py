@@ -1,6 +1,5 @@
 """Work in several processes: order, what is said meanwhile, and workers that hang or die."""
 
-import itertools
 import os
 import signal
 import sys
@@ -14,14 +13,11 @@ from typing import Any
 import psutil
 import pytest
 from conftest import Clock
+from hostile import double, hostile
 
 from chromascape import parallel, workers
 from chromascape.errors import ChromascapeError
 from chromascape.parallel import ProgressBar, cpu_threads, in_parallel, in_threads, with_progress
-
-
-def double(number: int) -> int:
-    return 2 * number
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -104,19 +100,6 @@ def test_short_work_shows_no_bar_on_a_terminal(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert list(with_progress(range(3), 3, "check")) == [0, 1, 2]
     assert capsys.readouterr() == ("", "")
-
-
-def hostile(number: int, folder: Path) -> int:
-    """Twice the number; 3 hangs in C, where no signal's handler is run; 5 dies; 8 dies the first time."""
-    if number == 3:
-        sum(itertools.repeat(0))
-    once = folder / "died"
-    if number == 5 or (number == 8 and not once.exists()):
-        once.touch()
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if number == 6:
-        raise TimeoutError("a slow disk")
-    return 2 * number
 
 
 def instead(number: int, folder: Path, reason: str, detail: str) -> tuple[int, str, str]:

@@ -5,8 +5,10 @@ the old outputs would be checked out as if they were the new ones. The stages' c
 notes that it ran, so that every key can be tried.
 """
 
+import copy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY, changed_params
 from dvc.repo import Repo
+from dvc.utils.serialize import _yaml as dvc_yaml
 
 from chromascape.params import flatten_values
 
@@ -55,11 +58,26 @@ def out_paths(stage: dict[str, Any]) -> list[str]:
     return [next(iter(out)) if isinstance(out, dict) else out for out in listed]
 
 
+def remembered(parse: Callable[..., Any]) -> Callable[..., Any]:
+    """A parser that parses each text once: DVC reads params.yaml some thirty times a run, slowly."""
+    known: dict[str, Any] = {}
+
+    def parsed(text: str, path: str, typ: str = "safe") -> Any:
+        if typ != "safe":
+            return parse(text, path, typ)
+        if text not in known:
+            known[text] = parse(text, path, typ)
+        return copy.deepcopy(known[text])
+
+    return parsed
+
+
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with the params and outputs of the real stages, whose commands only note that they ran."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setattr(dvc_yaml, "parse_yaml", remembered(dvc_yaml.parse_yaml))
     subprocess.run(["git", "init", "-q"], check=True)
     Repo.init(str(tmp_path)).close()
     (tmp_path / "record.py").write_text(RECORD, encoding="utf-8")
@@ -83,6 +101,8 @@ def stages_that_ran(folder: Path, params: dict[str, Any]) -> list[str]:
     return log.read_text(encoding="utf-8").split() if log.exists() else []
 
 
+@pytest.mark.no_cover  # all that runs is DVC's: being measured costs most of the time
+@pytest.mark.scale  # long, so among the first
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_every_changed_key_runs_the_stages_that_depend_on_it(repo: Path) -> None:
     start = flatten_values(changed_params({}))

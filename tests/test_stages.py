@@ -17,7 +17,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY, changed_params, write_photos
 from dvc.repo import Repo
-from warm import run_python
+from warm import cold_path, run_python, warm_path
 
 from chromascape.errors import ChromascapeError, explain_os_error
 
@@ -313,9 +313,9 @@ def test_a_stage_that_is_stopped_or_fails_ends_its_run_and_leaves_nothing(
     """SIGTERM left the run RUNNING for ever, and a half-written folder beside the model."""
     toy(project, WAIT if number else "raise OSError(28, 'No space left on device', 'x')")
     shutil.copy(empty_store, project / "runs.db")
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{project / 'runs.db'}"}
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{project / 'runs.db'}", "PATH": warm_path()}
     process = subprocess.Popen(
-        [sys.executable, "stages/toy.py"], cwd=project, env=environment, text=True,
+        ["python", "stages/toy.py"], cwd=project, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     if number:
@@ -332,13 +332,13 @@ def test_a_stage_that_is_stopped_or_fails_ends_its_run_and_leaves_nothing(
     assert not (project / "models").exists() or list((project / "models").iterdir()) == []
 
 
-def dvc(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """DVC with a process group of its own, to which a terminal would send Ctrl-C."""
+def dvc(folder: Path, *arguments: str, warm: bool = True) -> subprocess.Popen[str]:
+    """DVC with a process group of its own, to which a terminal would send Ctrl-C; its stage is in it if not `warm`."""
     outside = ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI")
     environment = {name: value for name, value in os.environ.items() if name not in outside}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment["PATH"] = warm_path() if warm else cold_path()
     return subprocess.Popen(
-        [sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment | {"DVC_NO_ANALYTICS": "1"}, text=True,
+        ["dvc", *arguments], cwd=folder, env=environment | {"DVC_NO_ANALYTICS": "1"}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
 
@@ -381,9 +381,10 @@ def test_the_command_that_is_printed_brings_the_last_model_back(project: Path, h
     assert first.returncode == 0 and (project / "models/colorizer/weights").read_text() == "old", said
     broken = {"error": "raise OSError(28, 'No space left on device', 'x')", "bug": "1 / 0"}
     script.write_text(LIGHT.format(work=broken.get(how, WAIT)))
-    process = dvc(project, "repro")
+    stopped = how in ("Ctrl-C", "SIGTERM")
+    process = dvc(project, "repro", warm=not stopped)
     lines: list[str] = []
-    if how in ("Ctrl-C", "SIGTERM"):
+    if stopped:
         assert process.stdout
         while not lines or lines[-1] not in ("working\n", ""):
             lines.append(process.stdout.readline())
@@ -392,7 +393,7 @@ def test_the_command_that_is_printed_brings_the_last_model_back(project: Path, h
     assert process.returncode != 0 and not (project / "models/colorizer").exists()
     (line,) = [line for line in said.splitlines() if line.startswith("`")]
     assert line == "`dvc checkout train` brings the last outputs of this stage back"
-    assert ("stopped: `dvc repro` starts this stage over" in said) == (how in ("Ctrl-C", "SIGTERM"))
+    assert ("stopped: `dvc repro` starts this stage over" in said) == stopped
     assert dvc(project, *line.split("`")[1].split()[1:]).wait(timeout=60) == 0
     assert (project / "models/colorizer/weights").read_text() == "old"
 

@@ -4,125 +4,90 @@ Most of the seconds of a stage on small photos, or of a call of DVC, are imports
 imported ahead: each process has it from its own folder, as if it had been started by the shell.
 """
 
-import json
 import os
-import select
-import signal
+import shlex
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
-# For each line, a request, forks a process with a group of its own; answers with its number, and then how it ended.
-SERVER = '''
-import atexit, gc, json, os, resource, runpy, sys, threading
-import great_expectations, imagehash, joblib, matplotlib.pyplot, mlflow.pyfunc, pandas, pydantic, safetensors.torch
-import scipy.stats, skimage.color, skimage.metrics, torch, yaml
-import dvc.api, dvc.cli.parser, dvc.repo.experiments.queue.workspace
+from warm_client import MODULES, Job
 
-def redirect(number, name, flags):
-    file = os.open(name, flags, 0o644)
-    os.dup2(file, number)
-    os.close(file)
+HERE = Path(__file__).parent
+# What DVC, a stage or the command import sooner or later, the first optimizer and MLflow's store among them.
+PACKAGES = [
+    "alembic.command", "dvc.api", "dvc.cli.parser", "dvc.repo.experiments.queue.workspace", "filelock", "git",
+    "great_expectations.render.renderer.site_builder", "imagehash", "joblib", "matplotlib.pyplot", "mlflow.pyfunc",
+    "mlflow.store.model_registry.sqlalchemy_store", "mlflow.store.tracking.sqlalchemy_workspace_store",
+    "mlflow.tracing.processor.otel", "pandas", "pebble", "PIL.Image", "pydantic", "safetensors.torch", "scipy.stats",
+    "skimage.color", "skimage.metrics._structural_similarity", "torch._dynamo", "torch.onnx", "yaml",
+]  # fmt: skip
+TOOLS = Path(sys.executable).parent
 
-def run(first, *rest):
-    """Ends as Python does but for freeing all that was imported, which takes seconds."""
-    code = 0
-    try:
-        if first == "-m":
-            sys.argv, sys.path[0] = [*rest], os.getcwd()
-            runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
-        else:
-            sys.argv, sys.path[0] = [first, *rest], os.path.dirname(os.path.abspath(first))
-            runpy.run_path(first, run_name="__main__")
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(bool(end.code))
-        if isinstance(end.code, str):
-            print(end.code, file=sys.stderr)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-        code = 1
-    threading._shutdown()
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
-gc.freeze()
-for line in sys.stdin:
-    request = json.loads(line)
-    process = os.fork()
-    if not process:
-        os.setpgid(0, 0)
-        os.chdir(request["cwd"])
-        os.environ.clear()
-        os.environ.update(request["env"])
-        if request["limit"]:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (request["limit"], request["limit"]))
-        redirect(0, os.devnull, os.O_RDONLY)
-        redirect(1, request["stdout"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        redirect(2, request["stderr"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        sys.stdin = open(0)
-        if any(name.startswith("COVERAGE_") for name in os.environ):
-            import coverage
-            coverage.process_startup()
-        run(*request["arguments"])
-    print(process, flush=True)
-    print(os.waitpid(process, 0)[1], flush=True)
-'''
+def unmeasured() -> dict[str, str]:
+    """The environment of a process in which nothing is measured for coverage, which takes half of the time."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 class WarmPython:
-    """One process after the other; `started` to its end is one at a time."""
+    """The server, warm_server.py, as long as this process lives."""
 
     def __init__(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.address = f"{self.folder.name}/socket"
         # Whether it is measured for coverage is for each process to say, by its own environment.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER], env=environment | {"OMP_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
-        )  # fmt: skip
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(self.address)
+            listening.listen()
+            self.process = subprocess.Popen(
+                [sys.executable, str(HERE / "warm_server.py"), str(listening.fileno()), *PACKAGES],
+                env=unmeasured() | {"OMP_NUM_THREADS": "1"}, stdin=subprocess.PIPE, pass_fds=[listening.fileno()],
+            )  # fmt: skip
 
     def start(
         self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str], stdout: Path, stderr: Path, limit: int = 0
-    ) -> int:
-        """Start what follows `python` on a command line; returns the number of its process, and of its group.
+    ) -> Job:
+        """Start what follows `python` on a command line; what it says is added to files.
 
         `limit` is the size of the largest file that it can write, in bytes; 0 for none.
         """
-        request: dict[str, Any] = {"arguments": [*arguments], "cwd": str(cwd), "env": {**env}, "limit": limit}
-        request |= {"stdout": str(stdout), "stderr": str(stderr)}
-        assert self.process.stdin
-        self.process.stdin.write(f"{json.dumps(request)}\n".encode())
-        return int(self._line())
+        with ExitStack() as stack:
+            opened = [(Path(os.devnull), "rb"), (stdout, "ab"), (stderr, "ab")]
+            files = [stack.enter_context(file.open(mode)) for file, mode in opened]
+            return Job(self.address, arguments, cwd, env, [file.fileno() for file in files], limit)
 
-    def ended(self, seconds: float) -> bool:
-        """Whether the process ended within this time."""
-        assert self.process.stdout
-        return bool(select.select([self.process.stdout], [], [], seconds)[0])
-
-    def status(self) -> int:
-        """How the process ended: 0, or the signal, or 256 times the exit code."""
-        return int(self._line())
-
-    def _line(self) -> bytes:
-        assert self.process.stdout
-        return self.process.stdout.readline()
-
-    def close(self) -> None:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.close()
-        assert self.process.wait(30) == 0
-        self.process.stdout.close()
+    @cache  # noqa: B019  (there is one)
+    def tools(self) -> Path:
+        """A folder of programs that are named as those of the environment, and start here."""
+        for name in ("python", *MODULES):
+            program = Path(self.folder.name) / "bin" / name
+            program.parent.mkdir(exist_ok=True)
+            # As a script of a shell: '#!' takes no path with spaces.
+            call = [sys.executable, "-I", "-S", str(HERE / "warm_client.py"), self.address, sys.executable, name]
+            program.write_text(f'#!/bin/sh\nexec {shlex.join(call)} "$@"\n', encoding="utf-8")
+            program.chmod(0o755)
+        return program.parent
 
 
 @cache
 def shared() -> WarmPython:
     """The one of this test process."""
     return WarmPython()
+
+
+def cold_path() -> str:
+    """A PATH whose `python`, `dvc` and `chromascape` are this environment's."""
+    return f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
+
+
+def warm_path() -> str:
+    """The same, quicker where fork is safe."""
+    return f"{shared().tools()}{os.pathsep}{cold_path()}" if sys.platform == "linux" else cold_path()
 
 
 def _limit_files(limit: int) -> None:
@@ -148,12 +113,11 @@ def run_python(
         )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
-        group = shared().start(arguments, cwd, environment, out, out if merged else err, limit)
+        job = shared().start(arguments, cwd, environment, out, out if merged else err, limit)
         try:
-            status = shared().status()
+            status = job.status()
         except BaseException:
-            os.killpg(group, signal.SIGKILL)
-            shared().status()
+            job.kill()
             raise
         said = [file.read_text(encoding="utf-8") if file.exists() else "" for file in (out, err)]
     return subprocess.CompletedProcess(command, os.waitstatus_to_exitcode(status), *said)

@@ -17,6 +17,7 @@ import torch
 from conftest import make_photo, png
 from PIL import ExifTags, Image
 from torch import nn
+from warm import unmeasured
 
 from chromascape.color import lab
 from chromascape.color.metrics import colorfulness
@@ -215,8 +216,9 @@ print(json.dumps([code, peak_bytes() // 1024]))
 @pytest.mark.skipif(not ODD.is_dir(), reason="the folder of odd photos is not here")
 def test_odd_photos_come_out_right_or_with_a_reason(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", MEASURED, str(ODD)], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", MEASURED, str(ODD)],
+        cwd=tmp_path, env=unmeasured(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
     *said, measured = done.stdout.splitlines()
     code, kilobytes = json.loads(measured)
     assert code == 1 and said[-1] == "11 colorized into out by the model that comes with Chromascape, 1 failed"
@@ -240,8 +242,9 @@ def test_100_megapixels_take_less_than_2_gb(tmp_path: Path) -> None:
     picture = Image.fromarray(make_photo(1, 600, 400)).resize((12_000, 8_400))
     picture.save(tmp_path / "large.jpg", quality=80)
     done = subprocess.run(
-        [sys.executable, "-c", MEASURED, "large.jpg"], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", MEASURED, "large.jpg"],
+        cwd=tmp_path, env=unmeasured(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
     code, peak = json.loads(done.stdout.splitlines()[-1])
     assert code == 0
     assert peak / (1e6 if sys.platform != "darwin" else 1e9) < 1.6  # GB

@@ -75,7 +75,7 @@ def tiny(name: str) -> Network:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tiny_unet() -> Iterator[None]:
+def tiny_unet(forks: Any) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(training, "build_network", tiny)
         yield
@@ -151,10 +151,9 @@ def undisturbed(lab: Path, tiny_unet: None) -> tuple[bytes, Any]:
 
 
 class Training:
-    """A training in a process of its own; one server imports torch, once for all of them."""
+    """A training in a process of its own."""
 
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["chromascape.learning.training", "pandas", "pytest", "yaml"])
 
     def __init__(self, place: Path, pause: float = 0.0):
         self.place = place

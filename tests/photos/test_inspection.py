@@ -1,9 +1,7 @@
 """Inspection: the facts of each file."""
 
 import io
-import itertools
 import os
-import signal
 import struct
 import zlib
 from collections.abc import Callable
@@ -14,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import load_rgb, make_photo, save, write_photos
+from hostile import hostile_inspect
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
@@ -496,15 +495,6 @@ def test_what_rows_follow_from_is_in_the_fingerprint_and_nothing_else(validate: 
         other = validate.model_copy(update=changes)
         assert (inspection.fingerprint(Path("photos"), other) == here) is same
     assert inspection.fingerprint(Path("elsewhere"), validate) != here
-
-
-def hostile_inspect(folder: Path, name: str, limits: source.Limits, known: None) -> dict[str, Any]:
-    """A reader that hangs in C at one name, and takes its process with it at another."""
-    if name.startswith("hang"):
-        sum(itertools.repeat(0))
-    if name.startswith("crash"):
-        os.kill(os.getpid(), signal.SIGSEGV)
-    return inspection.inspect(folder, name, limits)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -24,6 +24,7 @@ from chromascape.photos.shards import SPLITS as SPLITS_OF_ALL
 from chromascape.photos.shards import Shards, photo_to_lab, write_shards
 from chromascape.photos.shards import fingerprint as shards_fingerprint
 
+pytestmark = pytest.mark.usefixtures("quick_workers")
 SIZE = 64
 PER_SHARD = 2
 SHARD_MB = 2.5 * 3 * SIZE * SIZE / 1e6  # two photos and a half

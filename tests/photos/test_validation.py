@@ -21,6 +21,7 @@ from chromascape.photos import rules, source, validation
 from chromascape.photos.manifest import summarize, write_manifest
 from chromascape.photos.splits import split_of
 
+pytestmark = pytest.mark.usefixtures("quick_workers")
 SPLIT = {"train": 0.4, "val": 0.3, "test": 0.3, "seed": 1}
 LENIENT = {"validate.min_accepted": 3, "validate.max_rejected_share": 1.0, "data.split": SPLIT}
 PLAIN = 24  # photos without fault, seeds 0 to 23

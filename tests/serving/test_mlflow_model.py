@@ -26,6 +26,7 @@ from conftest import REPOSITORY, changed_params, make_photo, png
 from mlflow.pyfunc import PythonModelContext
 from PIL import Image
 from registered import OUTSIDE, evaluated_run, write_model
+from warm import unmeasured
 
 from chromascape.colorizing.colorizer import Colorizer, Rendering
 from chromascape.files import sha256_of_file
@@ -118,9 +119,10 @@ def blocks(page: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[tuple[Path, int]]:
+def server(empty_store: Path, tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[tuple[Path, int]]:
     """A folder with a store, whose champion is served as the page says, and the port that it is served at."""
     place = tmp_path_factory.mktemp("served")
+    shutil.copy(empty_store, place / "mlflow.db")
     before = Path.cwd()
     os.chdir(place)
     with pytest.MonkeyPatch.context() as patch:
@@ -159,7 +161,7 @@ def in_place(command: str, port: int) -> str:
 
 
 def environment(place: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in OUTSIDE}
+    kept = {name: value for name, value in unmeasured().items() if name not in OUTSIDE}
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return kept | {"PATH": tools, "no_proxy": "*", "PWD": str(place)}
 

@@ -16,7 +16,7 @@ from PIL import Image
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.torch_network import load_colorizer
 from chromascape.errors import ChromascapeError
-from chromascape.serving import web, web_export
+from chromascape.serving import onnx_export, web, web_export
 
 pytestmark = pytest.mark.browser
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install 'chromascape[browser]'")
@@ -48,10 +48,12 @@ class Files(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def static(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("web") / "page"
+def static(shipped_program: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    onnx, folder = pytest.importorskip("onnx"), tmp_path_factory.mktemp("web") / "page"
     try:
-        web_export.export_page(load_colorizer(SHIPPED, "cpu"), folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(onnx_export, "as_onnx", lambda _: onnx.ModelProto.FromString(shipped_program))
+            web_export.export_page(load_colorizer(SHIPPED, "cpu"), folder)
     except ChromascapeError as error:
         pytest.skip(str(error))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Files, directory=folder)) as server:

@@ -5,9 +5,11 @@ import io
 import json
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 
@@ -15,7 +17,7 @@ from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork
 from chromascape.errors import ChromascapeError
-from chromascape.serving import web_export
+from chromascape.serving import onnx_export, web_export
 from chromascape.serving.web_export import RUNTIME_FILES, export_page
 
 CONTENTS = {name: f"content of {name}".encode() for name in RUNTIME_FILES}
@@ -24,6 +26,15 @@ CONTENTS = {name: f"content of {name}".encode() for name in RUNTIME_FILES}
 def model(name: str = "unet") -> Colorizer:
     torch.manual_seed(0)
     return Colorizer(TorchNetwork(build_network(name)), name, 64)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_export() -> Iterator[None]:
+    """torch's exporter, which takes most of the time, gets the same model once."""
+    made = onnx_export.as_onnx(model()).SerializeToString()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_export, "as_onnx", lambda _: onnx.ModelProto.FromString(made))
+        yield
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ import yaml
 from conftest import changed_params, write_photos
 from test_runs import CURVES, FIGURES, colorizer_folder, history  # noqa: F401
 from test_runs import workplace as workplace
+from warm import warm_path
 
 from chromascape import cli
 from chromascape.params import Params
@@ -353,8 +354,9 @@ def test_a_server_killed_in_mid_training_and_started_again_lacks_nothing(
     for name in ("validate", "preprocess"):
         assert run_stage(project, name).returncode == 0
     training = subprocess.Popen(
-        [sys.executable, "stages/train.py"], cwd=project, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+        ["python", "stages/train.py"], cwd=project, env=os.environ | {"PATH": warm_path()}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
     assert training.stdout and training.stdout.readline().startswith("epoch 1/3")
     server.kill()
     _, said = training.communicate(timeout=120)

@@ -1,7 +1,6 @@
 """Versions and aliases in a real MLflow store, the stage that sets them, and the folder that an address names."""
 
 import json
-import multiprocessing
 import os
 import re
 import shutil
@@ -19,7 +18,7 @@ import yaml
 from conftest import REPOSITORY, changed_params, make_photo
 from PIL import Image
 from registered import OUTSIDE, evaluated_run, write_figures, write_model
-from warm import run_python
+from warm import run_python, warm_path
 
 from chromascape import cli
 from chromascape.errors import ChromascapeError
@@ -132,9 +131,9 @@ def hold(folder: str, seconds: float) -> None:
         Path("held").unlink()
 
 
-def test_one_registers_at_a_time(store: Path, params: Params) -> None:
+def test_one_registers_at_a_time(store: Path, params: Params, forks: Any) -> None:
     """Two that compare themselves with the same champion would both take its place."""
-    other = multiprocessing.get_context("spawn").Process(target=hold, args=(str(store), 2))
+    other = forks.Process(target=hold, args=(str(store), 2))
     other.start()
     while not Path("held").exists():
         assert other.is_alive()
@@ -212,7 +211,7 @@ def shell(folder: Path, *arguments: str) -> str:
     """What a command prints, by this Python's environment and this checkout's code."""
     kept = {name: value for name, value in os.environ.items() if name not in OUTSIDE}
     kept |= {f"GIT_{role}_{what}": "t@t.t" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept["PATH"] = warm_path()
     done = subprocess.run(
         arguments, cwd=folder, env=kept | {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(REPOSITORY / "src")},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
@@ -362,7 +361,7 @@ def test_the_commands_of_the_page_on_promoting_work(store: Path, params: Params)
     Image.fromarray(make_photo(0, width=64, height=64)).save("photo.jpg")
     assert aliases() == {"champion": "2"}
     use, decide = commands[1:]
-    shell(store, "bash", "-ec", use.replace("chromascape colorize", f'"{sys.executable}" -m chromascape.cli colorize'))
+    shell(store, "bash", "-ec", use)
     assert Path("champion.png").read_bytes() != Path("first.png").read_bytes()
     shell(store, "bash", "-ec", decide)
     assert aliases() == {"champion": "1"}

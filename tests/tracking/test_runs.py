@@ -25,6 +25,7 @@ from conftest import REPOSITORY, changed_params, make_photo
 from mlflow.entities import Run
 from PIL import Image
 from torch import nn
+from warm import unmeasured, warm_path
 
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
@@ -888,17 +889,15 @@ with tracking.new_run(load_params(Path("params.yaml"))) as log:
 @pytest.mark.scale
 def test_processes_that_start_at_once_on_a_fresh_store_all_record_their_run(workplace: Path) -> None:
     Path("params.yaml").write_text(yaml.safe_dump(changed_params({"track.experiment": "tests"})), encoding="utf-8")
+    Path("starts.py").write_text(SCRIPT, encoding="utf-8")
+    environment = unmeasured() | {"OMP_NUM_THREADS": "1", "PATH": warm_path()}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(number)],
-            cwd=workplace,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            ["python", "starts.py", str(number)], cwd=workplace, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
         for number in range(4)
-    ]
+    ]  # fmt: skip
     said = [process.communicate(timeout=120)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0, 0], "\n".join(said)
     mlflow.set_tracking_uri(stores.tracking_uri())

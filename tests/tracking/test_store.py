@@ -1,6 +1,5 @@
 """Several pipelines at once on one fresh store."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY, write_photos
 from test_stages import write_params
+from warm import unmeasured, warm_path
 
 SMALL = {
     "preprocess.side": 64,
@@ -38,12 +38,12 @@ def test_four_pipelines_at_once_on_a_fresh_store_are_four_complete_runs(tmp_path
     """Of four that set up one store together, three crashed."""
     store = f"sqlite:///{tmp_path}/mlflow.db"
     projects = [small_project(tmp_path / f"clone-{number}") for number in range(4)]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": store, "OMP_NUM_THREADS": "1"}
+    environment = unmeasured() | {"MLFLOW_TRACKING_URI": store, "OMP_NUM_THREADS": "1", "PATH": warm_path()}
     script = "import subprocess, sys\n"
-    script += "for name in sys.argv[1:]: subprocess.run([sys.executable, f'stages/{name}.py'], check=True)"
+    script += "for name in sys.argv[1:]: subprocess.run(['python', f'stages/{name}.py'], check=True)"
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", script, *STAGES], cwd=project, env=environment, text=True,
+            [sys.executable, "-I", "-S", "-c", script, *STAGES], cwd=project, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
         for project in projects
