@@ -59,7 +59,8 @@ def run(folder: Path, *command: str, ok: bool = True, warm: bool = True) -> str:
     """
     outside = ("MLFLOW_TRACKING_URI", "DVC_ROOT")
     environment = {name: value for name, value in (unmeasured() if warm else os.environ).items() if name not in outside}
-    environment |= {"PATH": warm_path() if warm else cold_path(), "DVC_NO_ANALYTICS": "1"}
+    # A warm process has one thread, so a cold one whose bytes are compared with its must have one too.
+    environment |= {"PATH": warm_path() if warm else cold_path(), "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1"}
     for role in ("AUTHOR", "COMMITTER"):
         environment |= {f"GIT_{role}_NAME": "test", f"GIT_{role}_EMAIL": "test@example.org"}
     done = subprocess.run(

@@ -1,7 +1,8 @@
 """A Python that has the third-party packages imported: what starts from it starts at once, in a process of its own.
 
 Most of the seconds of a stage on small photos, or of a call of DVC, are imports. Nothing of the project itself is
-imported ahead: each process has it from its own folder, as if it had been started by the shell.
+imported ahead: each process has it from its own folder, as if it had been started by the shell. But torch has one
+thread in all of them, whatever OMP_NUM_THREADS says: it looks at that when it is imported.
 """
 
 import os
