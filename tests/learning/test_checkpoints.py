@@ -215,7 +215,7 @@ def test_a_training_killed_at_random_moments_ends_in_the_bytes_of_an_undisturbed
         assert one.result == undisturbed
         assert one.counted == EPOCHS * STEPS - starts[-1]
         assert list((place / ".checkpoints").iterdir()) == []  # finished ones are gone
-    assert sum(at > 0 for at in starts) >= 6 and len(set(starts)) >= 3, starts
+    assert sum(at > 0 for at in starts) >= 6 and len(set(starts)) >= 5, starts
 
 
 @pytest.mark.scale
