@@ -13,7 +13,7 @@ from chromascape.color.metrics import METRICS, bootstrap_ci95
 from chromascape.colorizing.colorizer import SHIPPED
 from chromascape.colorizing.seen import count_seen, hashes_of, read_seen
 from chromascape.colorizing.torch_network import load_colorizer
-from chromascape.judging.evaluation import RESAMPLES, SEED, evaluate
+from chromascape.judging.evaluation import RESAMPLES, SEED, evaluate, gain_over_gray
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
 
@@ -66,9 +66,8 @@ def row(name: str, table: pd.DataFrame) -> str:
 
 def wins(name: str, table: pd.DataFrame) -> tuple[str, str]:
     """On how many photos a prediction is closer to the truth than gray is, by PSNR and by CIEDE2000."""
-    higher = table[f"{name}.psnr_db"] > table["gray.psnr_db"]
-    closer = table[f"{name}.ciede2000"] < table["gray.ciede2000"]
-    return f"{100 * higher.mean():.0f} %", f"{100 * closer.mean():.0f} %"
+    gain = gain_over_gray(table, name)
+    return f"{100 * gain['win_rate_over_gray']:.0f} %", f"{100 * gain['win_rate_over_gray_ciede2000']:.0f} %"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ class EfficientNetUNet(Network):
     on RGB; the decoder ends at a quarter of the side, as in `UNet`, and starts at gray.
     """
 
-    inits: ClassVar[tuple[str, ...]] = ("scratch", "imagenet", "shipped")
+    inits: ClassVar[tuple[str, ...]] = ("scratch", "imagenet")
     multiple = 32
     lite = 0  # which of the encoders
 
@@ -48,14 +48,13 @@ class EfficientNetUNet(Network):
 class EfficientNetLite1UNet(EfficientNetUNet):
     """The same with EfficientNet-Lite1, which is deeper."""
 
-    inits = ("scratch", "imagenet")
     lite = 1
 
 
 class EfficientNetLite2UNet(EfficientNetUNet):
-    """The same with EfficientNet-Lite2, which is deeper and wider."""
+    """The same with EfficientNet-Lite2, which is deeper and wider; the network of the model that ships."""
 
-    inits = ("scratch", "imagenet")
+    inits = ("scratch", "imagenet", "shipped")
     lite = 2
 
 

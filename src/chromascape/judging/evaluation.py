@@ -120,11 +120,11 @@ def summarize(
         n_seen: what `seen_by` returns. `held_out` is False where the trained model has seen any of the photos.
         resamples, seed: of the bootstrap over groups of photos.
     """
-    model = _gain(table, "model")
+    model = gain_over_gray(table, "model")
     interval = bootstrap_ci95(_gains(table, "model"), table["group"], resamples, seed)
     means = {name: _means(table, name) for name in PREDICTIONS}
     for name in MODELS[1:]:  # the model's own gain stands beside its figures, with its interval
-        means[name] |= _gain(table, name)
+        means[name] |= gain_over_gray(table, name)
     return {
         "n_photos": len(table),
         "n_seen": n_seen,
@@ -163,7 +163,7 @@ def _gains(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
     return (table[f"{name}.psnr_db"] - table["gray.psnr_db"]).to_numpy()
 
 
-def _gain(table: pd.DataFrame, name: str) -> dict[str, float]:
+def gain_over_gray(table: pd.DataFrame, name: str) -> dict[str, float]:
     """Mean gain of a prediction over gray, and on which share of the photos it is closer to the truth."""
     gains = _gains(table, name)
     closer = table[f"{name}.ciede2000"] < table["gray.ciede2000"]

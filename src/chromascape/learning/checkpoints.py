@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from chromascape.colorizing.colorizer import SHIPPED
+from chromascape.colorizing.efficientnet import EfficientNetUNet
 from chromascape.colorizing.networks import NETWORKS
 from chromascape.devices import pick_device, pick_precision
 from chromascape.files import atomic_write, sha256_of_file, write_json
@@ -139,17 +140,21 @@ def fingerprint(params: Train, lab: Path) -> str:
         ChromascapeError: the device is not there.
     """
     device = pick_device(params.device, "train.device")
-    lite = getattr(NETWORKS[params.network], "lite", 0)
     parts = {
         "params": params.model_dump(mode="json", exclude=set(NO_RESULT)),
         "data": sha256_of_file(lab / "index.json"),
         "code": code(),
         "shipped": sha256_of_file(SHIPPED / "weights.safetensors") if params.init == "shipped" else "",
-        "imagenet": sha256_of_file(weights_file(lite)) if params.init == "imagenet" else "",
+        "imagenet": sha256_of_file(weights_file(_lite(params.network))) if params.init == "imagenet" else "",
         "versions": [FORMAT, torch.__version__, np.__version__],
         "device": [device, _device_name(device), pick_precision(params.precision, device), torch.get_num_threads()],
     }
     return digest(parts)[:16]
+
+
+def _lite(network: str) -> int:
+    """Which EfficientNet-Lite is the encoder of a network that can start from ImageNet weights."""
+    return cast(type[EfficientNetUNet], NETWORKS[network]).lite
 
 
 @contextmanager

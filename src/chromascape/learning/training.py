@@ -74,7 +74,8 @@ def train(
     if checkpoints and checkpoints.restore(learner, progress) and on_epoch:
         for row in progress.history:
             on_epoch(row)
-    with _memory_errors_explained(params, device):
+    # Batches have one size: the fastest convolution for it is worth finding.
+    with torch.backends.cudnn.flags(enabled=True, benchmark=True), _memory_errors_explained(params, device):
         try:
             if progress.gray_loss is None:
                 progress.gray_loss = _gray_loss(learner, val_photos, params)
@@ -110,7 +111,6 @@ def initial_network(params: Train) -> Network:
 
 def _learner(params: Train, device: str, steps: int) -> Learner:
     """All that training needs, for epochs of `steps` batches."""
-    torch.backends.cudnn.benchmark = True  # batches have one size: the fastest convolution for it is worth finding
     network = initial_network(params).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(network, params, device)
     schedule = _schedule(optimizer, params, steps)
@@ -230,20 +230,21 @@ def _gray_loss(learner: Learner, photos: Shards, params: Train) -> float:
 
 def _tensors(quantised: Tensor, params: Train, learner: Learner) -> tuple[Tensor, Tensor]:
     """Scaled L* (N, 1, H, W) and the target (N, C, H, W) on the device, of quantised Lab (N, 3, H, W) on the CPU."""
+    there = quantised.to(learner.device, non_blocking=True)
     if params.input == "luma":
         luma = lab.luma(lab.dequantise(quantised.numpy().transpose(0, 2, 3, 1)))
         lightness = torch.from_numpy(lab.scale_lightness(luma))[:, None].to(learner.device)
     else:
-        lightness = quantised.to(learner.device, non_blocking=True)[:, :1].float() / lab.LEVELS
-    return lightness.contiguous(memory_format=torch.channels_last), _target(quantised, learner)
+        lightness = there[:, :1].float() / lab.LEVELS
+    return lightness.contiguous(memory_format=torch.channels_last), _target(there, learner)
 
 
 def _target(quantised: Tensor, learner: Learner) -> Tensor:
     """What a network should predict for quantised Lab (N, 3, H, W): scaled ab, or RGB in 0..1, on the device."""
     if learner.network.predicts == "rgb":
-        rgb = lab.lab_to_rgb(lab.dequantise(quantised.numpy().transpose(0, 2, 3, 1)))
+        rgb = lab.lab_to_rgb(lab.dequantise(quantised.cpu().numpy().transpose(0, 2, 3, 1)))
         return torch.from_numpy(np.ascontiguousarray(rgb.transpose(0, 3, 1, 2))).to(learner.device).float() / 255
-    return quantised.to(learner.device, non_blocking=True)[:, 1:].float() / lab.LEVELS
+    return quantised.to(learner.device)[:, 1:].float() / lab.LEVELS
 
 
 def _all_batches(photos: Shards, params: Train, title: str) -> Iterator[Tensor]:
