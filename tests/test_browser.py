@@ -112,6 +112,6 @@ def test_the_page_of_the_last_run_says_what_it_is_and_how_good(browser: Any, por
     shown = open_page(browser, page.links(port)["last run"], "h1, h2, h3")
     shown.wait_for_function("document.body.innerText.includes('+2.75 dB')", timeout=60_000)
     said = shown.inner_text("body")
-    assert "lr=0.00275" in said or "efficientnet sample" in said
+    assert "lr=0.00275" in said or "efficientnet_lite2 sample" in said
     assert "Finished" in said and "gain_over_gray_db" in said
     shown.close()

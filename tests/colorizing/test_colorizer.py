@@ -533,7 +533,7 @@ def test_the_vivid_ab_stays_in_range() -> None:
 
 def test_the_model_that_ships_colorizes_and_is_small(photo: np.ndarray) -> None:
     model = Colorizer.load(module.SHIPPED, "cpu")
-    assert model.name == "efficientnet"
+    assert model.name == "efficientnet_lite2"
     assert colorfulness(np.asarray(model.colorize(photo))) > 1
     assert (module.SHIPPED / "weights.safetensors").stat().st_size < 20e6
     assert "gray" in (module.SHIPPED / "MODEL_CARD.md").read_text(encoding="utf-8")

@@ -83,7 +83,7 @@ def test_the_shipped_factors_are_those_of_its_configuration(monkeypatch: pytest.
     """Nine megabytes of weights were read for two numbers."""
     for engine in ("torch_network", "onnx_network"):
         monkeypatch.setattr(f"chromascape.colorizing.{engine}.from_bytes", None)
-    assert shipped_renderings() == {"faithful": 0.9, "vivid": 1.25}
+    assert shipped_renderings() == {"faithful": 0.9, "vivid": 1.2}
 
 
 def test_real_shards_are_read(tmp_path: Path, known: Photos) -> None:

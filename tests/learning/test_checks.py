@@ -38,7 +38,7 @@ def test_the_repository_s_own_params_fit_the_tables() -> None:
         ),
         (
             {"train.network": "unet", "train.init": "shipped"},
-            "train.init: must be 'scratch' with network unet (it is 'shipped', which fits 'efficientnet')",
+            "train.init: must be 'scratch' with network unet (it is 'shipped', which fits 'efficientnet_lite2')",
         ),
         (
             {"train.network": "assignment", "train.init": "imagenet"},

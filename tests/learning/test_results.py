@@ -43,7 +43,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame
 @pytest.fixture(scope="module")
 def trained() -> Trained:
     rows = [{"epoch": n, "train_loss": 0.5, "val_loss": 1 / n, "gray_val_loss": 0.7, "lr": 0.1} for n in (1, 2)]
-    return Trained(build_network("efficientnet").state_dict(), rows, 2, 100.0)
+    return Trained(build_network("efficientnet_lite2").state_dict(), rows, 2, 100.0)
 
 
 def finish(
@@ -75,7 +75,7 @@ def test_val_has_the_figures_that_evaluate_has_of_test(
     # They chose the epoch, so the model has seen them.
     assert figures["n_seen"] == {"model": 4, "vivid": 4, "shipped": 0} and figures["held_out"] is False
     assert summary["best_epoch"] == 2 and summary["epochs"] == 2 and summary["val_loss"] == 0.5
-    assert summary["parameters"] == sum(value.numel() for value in build_network("efficientnet").parameters())
+    assert summary["parameters"] == sum(value.numel() for value in build_network("efficientnet_lite2").parameters())
 
 
 def test_few_validation_photos_keep_the_shipped_factors_and_the_card_says_so(
@@ -107,7 +107,7 @@ def test_weights_carry_the_photos_that_they_were_trained_on_or_chosen_by(
 ) -> None:
     manifest = photos[1]
     params = make_params(SMALL | {"train.init": init, "train.photos": on})
-    colorizer = Colorizer(TorchNetwork(build_network("efficientnet")), "efficientnet", SIDE)
+    colorizer = Colorizer(TorchNetwork(build_network("efficientnet_lite2")), "efficientnet_lite2", SIDE)
     figures = {name: dict.fromkeys(METRICS, 0.5) for name in PREDICTIONS} | {"n_photos": 4}
     summary = results.training_summary(trained, colorizer, 3, 4, figures)
     results.save_model(tmp_path / "model", trained, colorizer, params, manifest, summary)

@@ -68,7 +68,7 @@ def test_it_agrees_with_torch_within_half_an_ab_unit_at_any_size(
 
 def test_the_file_is_small_and_whole(shipped: tuple[Colorizer, Path]) -> None:
     _, file = shipped
-    assert file.stat().st_size < 10_000_000
+    assert file.stat().st_size < 13_000_000
     assert [other.name for other in file.parent.iterdir()] == ["model.onnx"], "no weights beside it"
     model = onnx.load(file, load_external_data=False)
     assert not any(tensor.external_data for tensor in model.graph.initializer)

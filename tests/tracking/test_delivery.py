@@ -296,7 +296,7 @@ def test_the_end_of_a_run_that_somebody_took_for_lost_puts_it_right(
     delivery.deliver_waiting()
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED" and endings.ENDED not in run.data.tags
-    assert run.data.tags[endings.NOTE].startswith("efficientnet on sample")
+    assert run.data.tags[endings.NOTE].startswith("efficientnet_lite2 on sample")
 
 
 def test_metrics_of_a_killed_training_are_delivered_before_it_goes_on(

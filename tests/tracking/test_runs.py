@@ -164,7 +164,7 @@ def test_a_run_of_an_experiment_is_named_after_it(store: Path, params: Params, m
     with tracking.new_run(params):
         pass
     (run,) = runs()
-    assert run.info.run_name == "lr=0.0123 [happy-owl] efficientnet sample"
+    assert run.info.run_name == "lr=0.0123 [happy-owl] efficientnet_lite2 sample"
     assert run.data.tags["dvc.experiment"] == "happy-owl" and run.data.tags["dvc.baseline"] == "abc123"
 
 
@@ -584,7 +584,7 @@ def test_a_run_that_can_not_start_is_told_before_a_training_and_made_after_an_ev
     (done,) = delivery.deliver_waiting()
     (run,) = runs()
     assert run.info.run_id == done.run_id and run.info.status == "FINISHED" and not done.problem
-    assert run.info.run_name == "lr=0.0123 efficientnet sample"
+    assert run.info.run_name == "lr=0.0123 efficientnet_lite2 sample"
     assert history(run, "val_loss") == [(1, 0.35), (2, 0.25), (3, 0.3)]
     assert run.data.params == {name: str(value) for name, value in flatten(params).items()}
     assert run.data.metrics["gain_over_gray_db"] == 1.5
@@ -715,7 +715,7 @@ def test_a_run_and_its_description_say_what_it_is_and_how_good(store: Path, para
     with tracking.continue_run(params, weights, CURVES) as log:
         log.figures(FIGURES | {"held_out": False})
     (run,) = runs()
-    assert run.info.run_name.startswith("lr=0.0123 ") and run.info.run_name.endswith(" efficientnet sample")
+    assert run.info.run_name.startswith("lr=0.0123 ") and run.info.run_name.endswith(" efficientnet_lite2 sample")
     said = run.data.tags["mlflow.note.content"]
     assert "7 test photos" in said and "PSNR dB 24.00 (gray 22.50)" in said and "better than gray on 75 %" in said
     assert "has trained on these" in said and "chromascape.ended" not in run.data.tags
@@ -747,7 +747,7 @@ def test_a_run_says_where_dvc_ran_it(store: Path, params: Params, monkeypatch: p
         assert lineage.lineage()["chromascape.place"] == expected
         with tracking.new_run(params):
             pass
-        assert runs()[-1].info.run_name == f"lr=0.0123 [happy-owl, {expected}] efficientnet sample"
+        assert runs()[-1].info.run_name == f"lr=0.0123 [happy-owl, {expected}] efficientnet_lite2 sample"
 
 
 def test_figures_of_one_photo_have_no_interval(store: Path, params: Params) -> None:
@@ -825,7 +825,7 @@ def test_the_logged_model_colorizes_photos_of_any_size(store: Path, params: Para
     (model,) = mlflow.search_logged_models(
         [runs()[0].info.experiment_id], output_format="list", order_by=[{"field_name": "creation_timestamp"}]
     )
-    assert model.name == "efficientnet-sample" and model.source_run_id == log.run_id
+    assert model.name == "efficientnet_lite2-sample" and model.source_run_id == log.run_id
     expected = Colorizer.load(colorizer_folder, "cpu")
     shutil.rmtree(colorizer_folder)  # the model brings its own weights
     loaded = mlflow.pyfunc.load_model(model.model_uri)
