@@ -7,13 +7,14 @@ the mean, the vivid one the annealed mean; the regression's vivid one is a facto
 gray.
 
 With `--epochs N`, not heads alone but two whole networks are trained for so many epochs from the encoder's ImageNet
-weights, as a row of experiments/recipe.yaml is, and nothing but the last layer and the loss differs.
+weights, with the params of a list's rows (`--recipe`), and nothing but the last layer and the loss differs.
 """
 
 import argparse
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -52,11 +53,12 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=800, help="to train the heads on")
     parser.add_argument("--steps", type=int, default=600, help="of the heads, of 16 photos")
     parser.add_argument("--epochs", type=int, help="train whole networks, for so many epochs")
+    parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("recipe.yaml"), help="list of params")
     options = parser.parse_args()
     train_photos, val = Shards(options.lab, ["train"]), Shards(options.lab, ["val"])
     print("| trained | vivid by | gain over gray, dB | beats gray | colorfulness |\n|---|---|---|---|---|")
     if options.epochs:
-        compare_networks(train_photos, val, options.epochs)
+        compare_networks(train_photos, val, recipe(options.recipe) | {"epochs": options.epochs})
     else:
         compare_heads(train_photos, val, options.photos, options.steps)
 
@@ -84,11 +86,18 @@ def compare_heads(train_photos: Shards, val: Shards, photos: int, steps: int) ->
             row(colored(head, partial(annealed_mean, bins, temperature)), name, f"temperature {temperature}")
 
 
-def compare_networks(train_photos: Shards, val: Shards, epochs: int) -> None:
+def recipe(file: Path) -> dict[str, Any]:
+    """The params of `train` that all rows of a list have, `loss.ssim` and the like as a table of all losses."""
+    plan = read_yaml(file)["common"]
+    section = {key.removeprefix("train."): value for key, value in plan.items() if key.startswith("train.")}
+    loss = {name: section.pop(f"loss.{name}", default) for name, default in load_params().train.loss.items()}
+    return section | {"loss": loss}
+
+
+def compare_networks(train_photos: Shards, val: Shards, common: dict[str, Any]) -> None:
     """A network of each kind, through the product's own training."""
     NETWORKS["bins"], LOSSES["bins"] = BinsUNet, bins_loss
-    plan = read_yaml(Path(__file__).with_name("recipe.yaml"))["common"] | {"train.epochs": epochs}
-    common = {key.removeprefix("train."): value for key, value in plan.items() if key.startswith("train.")}
+    BinsUNet.lite = cast(type[EfficientNetUNet], NETWORKS[common["network"]]).lite
     truths = Truths(val, common["working_size"])
     row = partial(told, truths)
 
@@ -101,8 +110,8 @@ def compare_networks(train_photos: Shards, val: Shards, epochs: int) -> None:
     def colored(module: Network, factor: float) -> Predict:
         return lambda number: factor * (255 * module(truths.lightness(number))[0] - 128)
 
-    regression = {"mse": 1.0, "l1": 1.0}
-    module = trained("efficientnet", regression)
+    regression = common["loss"]
+    module = trained(common["network"], regression)
     for factor in FACTORS:
         row(colored(module, factor), "regression", f"factor {factor}")
     module = trained("bins", regression | {"bins": WEIGHT})
@@ -179,9 +188,7 @@ class BinsHead(nn.Module):
     """A last layer that gives a probability for each bin, and of these the annealed mean."""
 
     bins: Tensor
-    latest: Tensor | None = (
-        None  # logits of the last batch, for `bins_loss`: of the class, since a network with it is copied
-    )
+    latest: Tensor | None = None  # logits of the last batch, for `bins_loss`; of the class: networks are copied
     temperature = 1.0
 
     def __init__(self, channels: int):
@@ -196,7 +203,7 @@ class BinsHead(nn.Module):
 
 
 class BinsUNet(EfficientNetUNet):
-    """`efficientnet` with a distribution over colors; its colors are the distribution's mean."""
+    """One of the EfficientNet U-Nets with a distribution over colors; its colors are the distribution's mean."""
 
     def __init__(self) -> None:
         super().__init__()

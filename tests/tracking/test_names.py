@@ -33,9 +33,8 @@ def test_names_and_the_report_agree_on_what_differs(make_params: Callable[..., P
 def test_a_name_is_a_few_differences_network_and_data(make_params: Callable[..., Params]) -> None:
     params = make_params({"data.dir": "/photos/my hills/"})
     assert names.run_name(params, {}) == "efficientnet_lite2 my hills"
-    assert (
-        names.run_name(params, {"lr": 0.1, "epochs": 3}, "apt-owl") == "lr=0.1 epochs=3 [apt-owl] efficientnet_lite2 my hills"
-    )
+    named = names.run_name(params, {"lr": 0.1, "epochs": 3}, "apt-owl")
+    assert named == "lr=0.1 epochs=3 [apt-owl] efficientnet_lite2 my hills"
     many = names.run_name(params, {f"key{number}": number for number in range(7)})
     assert many.startswith("key0=0 ") and "key3=3 +3 more" in many and "key4" not in many
     assert len(names.run_name(params, {"same_scene": "x" * 900})) == 250
