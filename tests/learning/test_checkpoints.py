@@ -420,6 +420,24 @@ def test_other_data_code_torch_threads_or_weights_are_another_training(
     assert all(len(digits) == 16 for digits in found)
 
 
+@pytest.mark.parametrize(("network", "lite"), [("efficientnet", 0), ("efficientnet_lite1", 1), ("efficientnet_lite2", 2)])
+def test_other_imagenet_weights_of_its_encoder_are_another_training(
+    section: Train, lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, lite: int
+) -> None:
+    def file(number: int) -> Path:
+        return tmp_path / str(number)
+
+    monkeypatch.setattr(ours, "weights_file", file)
+    for number in range(3):
+        file(number).write_bytes(b"1")
+    chosen = Train.model_validate(section.model_dump() | {"network": network, "init": "imagenet"})
+    before = fingerprint(chosen, lab)
+    for number in range(3):
+        file(number).write_bytes(b"2")
+        assert (fingerprint(chosen, lab) == before) == (number != lite)
+        file(number).write_bytes(b"1")
+
+
 def test_checkpoints_nobody_went_on_with_for_a_week_are_removed(
     lab: Path, section: Train, tmp_path: Path, killed: Path
 ) -> None:
