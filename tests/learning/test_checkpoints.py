@@ -420,7 +420,9 @@ def test_other_data_code_torch_threads_or_weights_are_another_training(
     assert all(len(digits) == 16 for digits in found)
 
 
-@pytest.mark.parametrize(("network", "lite"), [("efficientnet", 0), ("efficientnet_lite1", 1), ("efficientnet_lite2", 2)])
+@pytest.mark.parametrize(
+    ("network", "lite"), [("efficientnet", 0), ("efficientnet_lite1", 1), ("efficientnet_lite2", 2)]
+)
 def test_other_imagenet_weights_of_its_encoder_are_another_training(
     section: Train, lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, lite: int
 ) -> None:
