@@ -20,7 +20,7 @@ from chromascape.parallel import cpu_threads
 FORMAT = 1  # of the metadata; raise it when older code can't read it any more
 METADATA = "chromascape"  # the key of the metadata in the file
 INPUT, OUTPUT = "lightness", "colors"
-MAX_BYTES = 200_000_000  # of the file; ours have 9 MB
+MAX_BYTES = 200_000_000  # of the file; ours have 12 MB
 # The shipped network without its weights, which lie beside it: `python -m chromascape.serving.onnx_export` writes it.
 GRAPH = "network.onnx"
 
