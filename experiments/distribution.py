@@ -41,10 +41,12 @@ def main() -> None:
     """Train the networks and print a table."""
     parser = argparse.ArgumentParser(description="A distribution over colors against one color.")
     parser.add_argument("--lab", type=Path, required=True, help="folder of Lab shards, of the stage `preprocess`")
-    parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("recipe.yaml"), help="list of params")
+    default = Path(__file__).with_name("recipe.yaml")
+    parser.add_argument("--recipe", type=Path, default=default, help="list of params, of an EfficientNet")
     options = parser.parse_args()
-    NETWORKS["bins"], LOSSES["bins"] = BinsUNet, bins_loss
     train_photos, val, common = Shards(options.lab, ["train"]), Shards(options.lab, ["val"]), recipe(options.recipe)
+    NETWORKS["bins"], LOSSES["bins"] = BinsUNet, bins_loss
+    BinsUNet.lite = cast(type[EfficientNetUNet], NETWORKS[common["network"]]).lite
     row = partial(told, Truths(val, common["working_size"]))
 
     def trained(network: str, loss: dict[str, float]) -> Network:
@@ -57,7 +59,6 @@ def main() -> None:
     module = trained(common["network"], common["loss"])
     for factor in FACTORS:
         row(module, factor, "regression", f"factor {factor}")
-    BinsUNet.lite = cast(type[EfficientNetUNet], NETWORKS[common["network"]]).lite
     module = trained("bins", common["loss"] | {"bins": WEIGHT})
     for temperature in TEMPERATURES:
         BinsHead.temperature = temperature

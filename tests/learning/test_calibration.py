@@ -80,7 +80,7 @@ def test_few_photos_decide_nothing(known: Photos, factor: float) -> None:
 
 
 def test_the_shipped_factors_are_those_of_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nine megabytes of weights were read for two numbers."""
+    """All the weights were read for two numbers."""
     for engine in ("torch_network", "onnx_network"):
         monkeypatch.setattr(f"chromascape.colorizing.{engine}.from_bytes", None)
     assert shipped_renderings() == {"faithful": 0.9, "vivid": 1.2}

@@ -22,7 +22,7 @@ def changes(params: Params) -> dict[str, Any]:
 
 
 def run_name(params: Params, changed: dict[str, Any], experiment: str = "") -> str:
-    """Such as `lr=0.001 [happy-owl, queue] efficientnet sample`.
+    """Such as `lr=0.001 [happy-owl, queue] efficientnet_lite2 sample`.
 
     What differs comes first: MLflow's page cuts off the end of names, in charts after some twenty characters.
 
@@ -37,7 +37,7 @@ def run_name(params: Params, changed: dict[str, Any], experiment: str = "") -> s
 
 
 def model_name(params: Params) -> str:
-    """Such as `efficientnet-sample`, without the characters that MLflow refuses in a model's name."""
+    """Such as `efficientnet_lite2-sample`, without the characters that MLflow refuses in a model's name."""
     return re.sub(r"[^\w-]+", "-", f"{params.train.network}-{_data_name(params)}")
 
 
