@@ -223,28 +223,26 @@ def _gray_loss(learner: Learner, photos: Shards, params: Train) -> float:
     for quantised in _all_batches(photos, params, "validation, gray"):
         gray = quantised.clone()
         gray[:, 1:] = lab.NEUTRAL
-        target, true = _target(gray, learner), _target(quantised, learner)
+        (_, target), (_, true) = _tensors(gray, params, learner), _tensors(quantised, params, learner)
         total += float(learner.loss(target, true)) * len(quantised)
     return total / len(photos)
 
 
 def _tensors(quantised: Tensor, params: Train, learner: Learner) -> tuple[Tensor, Tensor]:
-    """Scaled L* (N, 1, H, W) and the target (N, C, H, W) on the device, of quantised Lab (N, 3, H, W) on the CPU."""
+    """Scaled L* (N, 1, H, W) and what a network should predict, scaled ab (N, 2, H, W) or RGB (N, 3, H, W) in 0..1.
+
+    Args:
+        quantised: Lab (N, 3, H, W) on the CPU; what is given back lies on the device.
+    """
     there = quantised.to(learner.device, non_blocking=True)
+    lightness, target = there[:, :1].float() / lab.LEVELS, there[:, 1:].float() / lab.LEVELS
     if params.input == "luma":
         luma = lab.luma(lab.dequantise(quantised.numpy().transpose(0, 2, 3, 1)))
         lightness = torch.from_numpy(lab.scale_lightness(luma))[:, None].to(learner.device)
-    else:
-        lightness = there[:, :1].float() / lab.LEVELS
-    return lightness.contiguous(memory_format=torch.channels_last), _target(there, learner)
-
-
-def _target(quantised: Tensor, learner: Learner) -> Tensor:
-    """What a network should predict for quantised Lab (N, 3, H, W): scaled ab, or RGB in 0..1, on the device."""
     if learner.network.predicts == "rgb":
-        rgb = lab.lab_to_rgb(lab.dequantise(quantised.cpu().numpy().transpose(0, 2, 3, 1)))
-        return torch.from_numpy(np.ascontiguousarray(rgb.transpose(0, 3, 1, 2))).to(learner.device).float() / 255
-    return quantised.to(learner.device)[:, 1:].float() / lab.LEVELS
+        rgb = lab.lab_to_rgb(lab.dequantise(quantised.numpy().transpose(0, 2, 3, 1)))
+        target = torch.from_numpy(np.ascontiguousarray(rgb.transpose(0, 3, 1, 2))).to(learner.device).float() / 255
+    return lightness.contiguous(memory_format=torch.channels_last), target
 
 
 def _all_batches(photos: Shards, params: Train, title: str) -> Iterator[Tensor]:
