@@ -10,9 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from chromascape.color.metrics import METRICS, bootstrap_ci95
-from chromascape.colorizing.colorizer import SHIPPED
-from chromascape.colorizing.seen import count_seen, hashes_of, read_seen
-from chromascape.colorizing.torch_network import load_colorizer
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
 from chromascape.judging.evaluation import RESAMPLES, SEED, evaluate, gain_over_gray
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
@@ -30,7 +29,7 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, default=Path("data/manifest.csv"))
     parser.add_argument("--splits", nargs="+", choices=SPLITS, default=["test"])
     options = parser.parse_args()
-    colorizer, manifest = load_colorizer(SHIPPED, "cpu"), read_manifest(options.manifest)
+    colorizer, manifest = Colorizer.load(SHIPPED, "cpu", by_torch=True), read_manifest(options.manifest)
     seen = count_seen(hashes_of(manifest, options.splits), read_seen(SHIPPED), bits=4)
     photos = Shards(options.lab, options.splits)
     table = evaluate(colorizer, colorizer, photos, photos, manifest, jobs=0)

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from _stage import Params, run
 
-from chromascape.colorizing.colorizer import SHIPPED
-from chromascape.colorizing.seen import hashes_of, read_seen
-from chromascape.colorizing.torch_network import load_colorizer
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.training_photos import hashes_of, read_seen
 from chromascape.devices import pick_device
 from chromascape.files import atomic_write, sha256_of_file, write_json, write_table
 from chromascape.judging import report
@@ -23,7 +22,7 @@ WEIGHTS = MODEL / "weights.safetensors"
 def evaluate_stage(params: Params) -> None:
     """From weights and test photos to figures, report and the finished MLflow run."""
     section, device = params.evaluate, pick_device(params.train.device, "train.device")
-    colorizer, shipped = load_colorizer(MODEL, device), load_colorizer(SHIPPED, device)
+    colorizer, shipped = Colorizer.load(MODEL, device, by_torch=True), Colorizer.load(SHIPPED, device, by_torch=True)
     test, manifest = Shards(LAB, ("test",)), read_manifest(MANIFEST)
     table = evaluate(colorizer, shipped, test, Shards(LAB, ("train",)), manifest, params.jobs)
     bits = params.validate_.near_duplicate_bits

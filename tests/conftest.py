@@ -220,15 +220,14 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def shipped_program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The model that ships as torch's exporter gives it, which takes half a minute: made by one worker for all."""
-    from chromascape.colorizing.colorizer import SHIPPED
-    from chromascape.colorizing.torch_network import load_colorizer
+    from chromascape.colorizing.colorizer import SHIPPED, Colorizer
     from chromascape.serving import onnx_export
 
     folder = tmp_path_factory.getbasetemp()
     file = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "shipped-program.onnx"
     with FileLock(f"{file}.lock"):
         if not file.exists():
-            file.write_bytes(onnx_export.as_onnx(load_colorizer(SHIPPED, "cpu")).SerializeToString())
+            file.write_bytes(onnx_export.as_onnx(Colorizer.load(SHIPPED, "cpu", by_torch=True)).SerializeToString())
     return file.read_bytes()
 
 

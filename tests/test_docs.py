@@ -50,7 +50,6 @@ def test_the_commands_of_reliability_run(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", 2)
     values = changed_params({"data.dir": "photos", "train.device": "cpu"})
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    (tmp_path / "experiments").symlink_to(REPOSITORY / "experiments")
     environment = {key: text for key, text in os.environ.items() if key not in ("MLFLOW_TRACKING_URI", "DVC_ROOT")}
     said = {}
     for command in commands("reliability"):
@@ -59,13 +58,7 @@ def test_the_commands_of_reliability_run(tmp_path: Path) -> None:
         done = run_python([*program, *words[1:]], tmp_path, environment)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         said[command] = done.stdout
-    assert {"chromascape doctor", "chromascape check", "python experiments/threads.py 2"} <= said.keys()
-    line = re.compile(r"^([\w ]+), \d threads against 1: ab at most (\S+) apart, RGB (\d) levels", re.M)
-    shown, ours = line.findall(DOCS["reliability"]), line.findall(said["python experiments/threads.py 2"])
-    assert [engine for engine, *_ in shown] == [engine for engine, *_ in ours] == ["ONNX Runtime", "torch"]
-    # Another processor sums in another order again: of the same size, whatever the digits are.
-    most = 30 * max(float(apart) for _, apart, _ in shown)
-    assert all(float(apart) < most and int(levels) <= 1 for _, apart, levels in ours)
+    assert {"chromascape doctor", "chromascape check"} <= said.keys()
 
 
 @pytest.mark.scale

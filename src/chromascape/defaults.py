@@ -60,7 +60,6 @@ DEFAULTS: dict[str, Any] = {
     "train.side": 160,
     "train.crop": 0.4,
     "train.working_size": 192,
-    "train.mirror_average": False,
     "train.ema": 0.0,
     "train.calibrate": True,
     "train.vivid": 0.9,

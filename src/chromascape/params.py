@@ -105,7 +105,6 @@ class Train(Section):
     side: Annotated[int, Field(ge=0, le=2048, multiple_of=32)]
     crop: Annotated[float, Field(gt=0, le=1)]
     working_size: Annotated[int, Field(ge=0, le=2048)]
-    mirror_average: bool
     ema: Annotated[float, Field(ge=0, lt=1)]
     calibrate: bool
     vivid: Weight

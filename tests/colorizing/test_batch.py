@@ -21,7 +21,7 @@ from warm import unmeasured
 
 from chromascape.color import lab
 from chromascape.color.metrics import colorfulness
-from chromascape.colorizing.batch import Look, colorize_file, colorize_files
+from chromascape.colorizing.batch import Options, colorize_file, colorize_files
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork, save
@@ -96,8 +96,8 @@ def test_gray_of_16_bits_becomes_color_of_16_bits(tmp_path: Path, colorizer: Col
 
 def test_beside_its_gray(tmp_path: Path, colorizer: Colorizer) -> None:
     source = gray(tmp_path / "a.png")
-    colorize_file(colorizer, source, tmp_path / "b.png", Look("vivid", 1.0, True))
-    colorize_file(colorizer, source, tmp_path / "c.png", Look("vivid"))
+    colorize_file(colorizer, source, tmp_path / "b.png", Options("vivid", 1.0, True))
+    colorize_file(colorizer, source, tmp_path / "c.png", Options("vivid"))
     pair, color = np.asarray(Image.open(tmp_path / "b.png")), np.asarray(Image.open(tmp_path / "c.png"))
     assert pair.shape == (70, 180, 3)
     np.testing.assert_array_equal(pair[:, 90:], color)
@@ -116,7 +116,7 @@ def test_sizes_are_checked_before_memory_is_taken(
 ) -> None:
     Image.new("L", (9_000, 10)).save(tmp_path / "half.png")
     with pytest.raises(PhotoError, match=r"^18000 × 10, but WEBP holds at most 16,383"):
-        colorize_file(colorizer, tmp_path / "half.png", tmp_path / "b.webp", Look(compare=True))
+        colorize_file(colorizer, tmp_path / "half.png", tmp_path / "b.webp", Options(compare=True))
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     (tmp_path / "bomb.png").write_bytes(png(60_000, 60_000, 8, 0, b""))
     (tmp_path / "wide.png").write_bytes(png(18_000, 10, 8, 0, b""))
@@ -128,7 +128,7 @@ def test_sizes_are_checked_before_memory_is_taken(
 
 def test_names_as_long_as_a_disk_takes_them(tmp_path: Path, colorizer: Colorizer) -> None:
     pairs = [(gray(tmp_path / "a.png"), tmp_path / (name + ".png")) for name in ("n" * 251, "m" + "n" * 250, "ö" * 125)]
-    assert not any(outcome.error for outcome in colorize_files(colorizer, pairs, Look(), jobs=2))
+    assert not any(outcome.error for outcome in colorize_files(colorizer, pairs, Options(), jobs=2))
     assert all(target.exists() for _, target in pairs)
 
 
@@ -137,7 +137,7 @@ def test_jobs_change_nothing_and_a_bad_photo_stops_nothing(tmp_path: Path, color
     sources[2].write_bytes(b"")
     for jobs in (1, 3):
         pairs = [(source, tmp_path / f"out{jobs}" / source.name) for source in sources]
-        outcomes = list(colorize_files(colorizer, pairs, Look(), jobs))
+        outcomes = list(colorize_files(colorizer, pairs, Options(), jobs))
         assert [outcome.source for outcome in outcomes] == sources
         assert [outcome.error for outcome in outcomes] == ["", "", "the file is empty", "", "", ""]
     for number in (0, 1, 3, 4, 5):
@@ -155,7 +155,7 @@ def test_what_a_writer_raises_is_one_line(
         raise error
 
     monkeypatch.setattr("chromascape.colorizing.batch.write_picture", fail)
-    (outcome,) = colorize_files(colorizer, [(gray(tmp_path / "a.png"), tmp_path / "out/b.png")], Look(), 1)
+    (outcome,) = colorize_files(colorizer, [(gray(tmp_path / "a.png"), tmp_path / "out/b.png")], Options(), 1)
     assert outcome.error.startswith(said) and "\n" not in outcome.error
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from chromascape.color import lab
 from chromascape.color.metrics import METRICS, Metric
 from chromascape.colorizing.colorizer import scale_chroma
-from chromascape.colorizing.seen import Hashes
+from chromascape.colorizing.training_photos import Hashes
 from chromascape.judging import evaluation, report
 from chromascape.judging.evaluation import (
     fixed_rows,

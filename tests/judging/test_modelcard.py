@@ -38,7 +38,6 @@ def test_card_states_what_the_weights_come_from(make_params: Callable[..., Param
         "train.side": 96,
         "train.working_size": 0,
         "train.flip": True,
-        "train.mirror_average": True,
         "train.ema": 0.99,
         "data.train_only": ["more", "odd ones"],
         "train.lr": 0.003,
@@ -53,10 +52,7 @@ def test_card_states_what_the_weights_come_from(make_params: Callable[..., Param
         if line.startswith("| "):
             name, _, value = line.strip("| ").partition(" | ")
             rows[name] = value
-    assert rows["Network"] == (
-        "`assignment`, 3,240,834 parameters, sees photos at 128 pixels, and takes the "
-        "mean of a photo's colors and those of its mirror image"
-    )
+    assert rows["Network"] == "`assignment`, 3,240,834 parameters, sees photos at 128 pixels"
     assert rows["Photos"] == (
         "1,647 for training, 200 for choosing the epoch, from `my/photos` (only trained on: `more`, `odd ones`)"
     )

@@ -9,7 +9,7 @@ from conftest import make_photo
 from PIL import Image, ImageCms
 
 from chromascape.photos import pixels, reading
-from chromascape.photos.pixels import Pixels, assemble
+from chromascape.photos.pixels import Photo, assemble
 from chromascape.photos.source import PhotoError
 
 WHOLE = slice(0, 48)
@@ -43,7 +43,7 @@ def gray_profile(gamma: float) -> bytes:
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "HSV"])
 def test_strips_of_every_mode_are_the_whole(mode: str) -> None:
-    photo = Pixels(picture(mode) if mode not in ("La", "RGBa") else picture(mode.upper()).convert(mode))
+    photo = Photo(picture(mode) if mode not in ("La", "RGBa") else picture(mode.upper()).convert(mode))
     colors, alpha = photo.rows(WHOLE)
     assert (photo.height, photo.width, photo.dtype) == (48, 64, np.uint8)
     assert colors.shape[:2] == (48, 64) and (alpha is not None) == photo.alpha == (mode[-1] in "Aa")
@@ -58,14 +58,14 @@ def test_a_palette_with_a_transparent_color_has_alpha() -> None:
     stream = io.BytesIO()
     picture("RGB").quantize(8).save(stream, "PNG", transparency=2)
     image = reading.open_photo(stream.getvalue())
-    colors, alpha = Pixels(image).rows(WHOLE)
+    colors, alpha = Photo(image).rows(WHOLE)
     assert colors.shape == (48, 64, 3) and alpha is not None and set(np.unique(alpha)) == {0, 255}
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I"])
 def test_gray_of_16_bits_stays_so(mode: str) -> None:
     values = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) * 21
-    photo = Pixels(Image.fromarray(values if mode == "I;16" else values.astype(np.int32)))
+    photo = Photo(Image.fromarray(values if mode == "I;16" else values.astype(np.int32)))
     assert photo.image is not None and photo.image.mode == mode
     np.testing.assert_array_equal(photo.rows(WHOLE)[0], values)
     assert photo.rows(WHOLE)[0].dtype == np.uint16
@@ -74,7 +74,7 @@ def test_gray_of_16_bits_stays_so(mode: str) -> None:
 def test_floats_are_taken_from_0_to_1() -> None:
     values = np.linspace(-0.5, 1.5, 48 * 64, dtype=np.float32).reshape(48, 64)
     values[0, 0] = np.nan
-    shown = Pixels(Image.fromarray(values)).rows(WHOLE)[0]
+    shown = Photo(Image.fromarray(values)).rows(WHOLE)[0]
     assert shown.min() == 0 and shown.max() == 1 and shown[0, 0] == 0
 
 
@@ -91,25 +91,25 @@ def test_gray_profiles_are_honoured(mode: str) -> None:
     )
     if mode == "LA":
         gray.putalpha(255)
-    values = Pixels(with_profile(gray, gray_profile(1.0))).rows(WHOLE)[0]
+    values = Photo(with_profile(gray, gray_profile(1.0))).rows(WHOLE)[0]
     assert values[0, 0] / (257 if mode == "I;16" else 1) == pytest.approx(188, abs=1)
     assert values.ndim == 2
 
 
 def test_a_broken_profile_is_left_out() -> None:
-    colors = Pixels(with_profile(picture("RGB"), b"no profile")).rows(WHOLE)[0]
+    colors = Photo(with_profile(picture("RGB"), b"no profile")).rows(WHOLE)[0]
     np.testing.assert_array_equal(colors, np.asarray(picture("RGB")))
 
 
 def test_lab_is_converted() -> None:
     lab = ImageCms.createProfile("LAB")
     transform = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), lab, "RGB", "LAB")
-    colors = Pixels(ImageCms.applyTransform(picture("RGB"), transform)).rows(WHOLE)[0]
+    colors = Photo(ImageCms.applyTransform(picture("RGB"), transform)).rows(WHOLE)[0]
     assert np.abs(colors.astype(int) - np.asarray(picture("RGB"))).mean() < 3
 
 
 def test_a_mode_without_conversion_is_a_photo_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    photo = Pixels(picture("CMYK"))
+    photo = Photo(picture("CMYK"))
 
     def fail(*_: Any) -> None:
         raise ValueError("no way\nfrom here")
@@ -119,18 +119,18 @@ def test_a_mode_without_conversion_is_a_photo_error(monkeypatch: pytest.MonkeyPa
         photo.rows(WHOLE)
 
 
-def test_turned_by_exif_it_is_upright_and_says_so() -> None:
+def test_turned_by_exif_it_is_upright() -> None:
     image = picture("RGB")
     image.getexif()[0x0112] = 6
-    photo = Pixels(image)
-    assert (photo.height, photo.width) == (64, 48) and photo.turn is Image.Transpose.ROTATE_270
+    photo = Photo(reading.upright(image))
+    assert (photo.height, photo.width) == (64, 48)
     np.testing.assert_array_equal(photo.rows(slice(0, 64))[0], np.rot90(np.asarray(picture("RGB")), -1))
 
 
 def test_assembled_strips_are_the_picture() -> None:
-    photo = Pixels(picture("RGBA"))
+    photo = Photo(picture("RGBA"))
     parts = [(rows, *photo.rows(rows)) for rows in (slice(0, 20), slice(20, 48))]
     assert assemble(photo, parts).tobytes() == picture("RGBA").tobytes()
-    deep = assemble(Pixels(picture("L")), [(WHOLE, np.full((48, 64, 3), 0.5, np.float32), None)])
+    deep = assemble(Photo(picture("L")), [(WHOLE, np.full((48, 64, 3), 0.5, np.float32), None)])
     assert deep.getpixel((0, 0)) == (128, 128, 128)
     assert pixels._eight_bit(np.array([0, 257 * 7, 65535], np.uint16)).tolist() == [0, 7, 255]

@@ -12,7 +12,7 @@ from conftest import REPOSITORY, Clock, changed_params
 from PIL import Image
 
 from chromascape.colorizing.colorizer import SHIPPED
-from chromascape.colorizing.seen import count_seen, hashes_of, read_seen
+from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params
 from chromascape.photos import reading, sample, source, validation

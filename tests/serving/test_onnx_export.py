@@ -16,7 +16,7 @@ from PIL import Image
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.networks import NETWORKS, build_network
 from chromascape.colorizing.onnx_network import GRAPH, METADATA, OnnxNetwork
-from chromascape.colorizing.torch_network import TorchNetwork, load_colorizer
+from chromascape.colorizing.torch_network import TorchNetwork
 from chromascape.errors import ChromascapeError
 from chromascape.serving import onnx_export
 from chromascape.serving.onnx_export import export
@@ -36,7 +36,7 @@ def by_torch(colorizer: Colorizer, photo: NDArray[np.float32]) -> NDArray[np.flo
 
 @pytest.fixture(scope="module")
 def shipped(shipped_program: bytes, tmp_path_factory: pytest.TempPathFactory) -> tuple[Colorizer, Path]:
-    colorizer = load_colorizer(SHIPPED, "cpu")
+    colorizer = Colorizer.load(SHIPPED, "cpu", by_torch=True)
     file = tmp_path_factory.mktemp("onnx") / "model.onnx"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onnx_export, "as_onnx", lambda _: onnx.ModelProto.FromString(shipped_program))
@@ -45,7 +45,7 @@ def shipped(shipped_program: bytes, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_the_graph_that_ships_is_what_the_exporter_gives(shipped_program: bytes) -> None:
-    facts = onnx_export.facts(load_colorizer(SHIPPED, "cpu"))
+    facts = onnx_export.facts(Colorizer.load(SHIPPED, "cpu", by_torch=True))
     now = onnx_export.without_weights(onnx.ModelProto.FromString(shipped_program), facts)
     assert (SHIPPED / GRAPH).read_bytes() == now, "write it anew: python -m chromascape.serving.onnx_export"
 
@@ -109,19 +109,9 @@ def test_every_network_of_the_table_exports(name: str, tmp_path: Path) -> None:
 
 
 def test_what_onnx_runtime_computes_is_not_exported_again(tmp_path: Path) -> None:
-    with pytest.raises(ChromascapeError, match=r"torch_network\.load_colorizer"):
+    with pytest.raises(ChromascapeError, match="load the model with by_torch=True"):
         export(Colorizer.load(), tmp_path / "model.onnx")
     assert not (tmp_path / "model.onnx").exists()
-
-
-def test_the_average_with_the_mirror_image_lies_in_the_graph(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    network = build_network("unet")
-    torch.nn.init.normal_(network.head.weight, std=0.3)  # type: ignore[union-attr, arg-type]
-    export(Colorizer(TorchNetwork(network, mirror_average=True), "unet", 64), tmp_path / "model.onnx")
-    photo = lightness(64, 96)
-    colors, mirrored = (OnnxNetwork(tmp_path / "model.onnx")(picture) for picture in (photo, photo[..., ::-1].copy()))
-    assert np.abs(mirrored[..., ::-1] - colors).max() * 255 < 0.1 and colors.std() * 255 > 1
 
 
 def damaged(file: Path, target: Path, **changes: object) -> Path:

@@ -9,8 +9,7 @@ import pandas as pd
 
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import Colorizer
-from chromascape.colorizing.seen import Hashes, count_seen, hashes_of, read_seen
-from chromascape.colorizing.torch_network import load_colorizer
+from chromascape.colorizing.training_photos import Hashes, count_seen, hashes_of, read_seen
 from chromascape.devices import pick_device
 from chromascape.errors import ChromascapeError
 from chromascape.judging.evaluation import measure_photo
@@ -29,7 +28,7 @@ def read_champion(folder: Path, params: Params) -> tuple[Colorizer, Hashes]:
     Raises:
         ChromascapeError: they are missing, damaged, or of a network that this code does not know.
     """
-    return load_colorizer(folder, pick_device(params.train.device, "train.device")), read_seen(folder)
+    return Colorizer.load(folder, pick_device(params.train.device, "train.device"), by_torch=True), read_seen(folder)
 
 
 def against_champion(champion: Colorizer, seen: Hashes, params: Params) -> dict[str, Any]:

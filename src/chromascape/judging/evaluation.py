@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from chromascape.color import lab
 from chromascape.color.metrics import METRICS, Picture, bootstrap_ci95
 from chromascape.colorizing.colorizer import Colorizer
-from chromascape.colorizing.seen import Hashes, count_seen
+from chromascape.colorizing.training_photos import Hashes, count_seen
 from chromascape.judging.predictions import MODELS, PREDICTIONS
 from chromascape.parallel import ProgressBar, in_parallel
 from chromascape.photos.shards import Shards

@@ -40,7 +40,6 @@ def model_card(params: Params, summary: dict[str, Any]) -> str:
     side, seen_at = (chosen or params.preprocess.side for chosen in (train.side, train.working_size))
     view = f"crops of at least {train.crop:g} of the area" if train.crop < 1 else "whole photos"
     view = f"{view} at {side} pixels" + ", half of them mirrored" * train.flip
-    mean = ", and takes the mean of a photo's colors and those of its mirror image" * train.mirror_average
     only = f" (only trained on: {', '.join(f'`{folder}`' for folder in data.train_only)})" * bool(data.train_only)
     best = f"{summary['best_epoch']}: validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
     loss = " + ".join(f"{weight:g} · `{name}`" for name, weight in train.loss.items())
@@ -50,7 +49,7 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 
 | | |
 |---|---|
-| Network | `{train.network}`, {summary["parameters"]:,} parameters, sees photos at {seen_at} pixels{mean} |
+| Network | `{train.network}`, {summary["parameters"]:,} parameters, sees photos at {seen_at} pixels |
 | Photos | {summary["n_train"]:,} for training, {summary["n_val"]:,} for choosing the epoch, from `{data.dir}`{only} |
 | Split | train {data.split.train:g}, val {data.split.val:g}, test {data.split.test:g}, seed {data.split.seed} |
 | Loss | {loss}, on {scaled} |

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chromascape.color import lab, metrics
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer, scale_chroma
-from chromascape.colorizing.received import CONFIG, read_config
+from chromascape.colorizing.model_files import read_config
 from chromascape.parallel import with_progress
 from chromascape.photos.shards import Shards
 
@@ -55,7 +55,7 @@ def fit_renderings(colorizer: Colorizer, photos: Shards, calibrate: bool, vivid:
 
 def shipped_renderings() -> dict[str, float]:
     """The factors of the model that comes with the package, which hundreds of photos decided."""
-    renderings = read_config(SHIPPED / CONFIG)["renderings"]
+    renderings = read_config(SHIPPED)["renderings"]
     return {name: float(renderings[name]) for name in ("faithful", "vivid")}
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from chromascape.colorizing.networks import build_network, predict
+from chromascape.colorizing.networks import build_network
+from chromascape.colorizing.padding import predict
 from chromascape.devices import pick_device
 from chromascape.errors import ChromascapeError
 from chromascape.learning.checkpoints import KEPT

@@ -7,8 +7,8 @@ import pandas as pd
 
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.networks import build_network
-from chromascape.colorizing.seen import Hashes, hashes_of, read_seen, write_seen
-from chromascape.colorizing.torch_network import TorchNetwork, load_colorizer, save
+from chromascape.colorizing.torch_network import TorchNetwork, save
+from chromascape.colorizing.training_photos import Hashes, hashes_of, read_seen, write_seen
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder
 from chromascape.judging.evaluation import DIGITS, evaluate, seen_by, summarize
@@ -28,7 +28,7 @@ def trained_colorizer(trained: Trained, params: Params, val: Shards) -> Colorize
     section = params.train
     module = build_network(section.network)
     module.load_state_dict(trained.weights)
-    network = TorchNetwork(module, pick_device(section.device, "train.device"), section.mirror_average)
+    network = TorchNetwork(module, pick_device(section.device, "train.device"))
     size = section.working_size or params.preprocess.side
     colorizer = Colorizer(network, section.network, size, luma=section.input == "luma")
     colorizer.renderings = fit_renderings(colorizer, val, section.calibrate, section.vivid)
@@ -50,7 +50,7 @@ def measure(
     Args:
         train_photos: whose mean color is a baseline.
     """
-    shipped = load_colorizer(SHIPPED, pick_device(params.train.device, "train.device"))
+    shipped = Colorizer.load(SHIPPED, pick_device(params.train.device, "train.device"), by_torch=True)
     table = evaluate(colorizer, shipped, val, train_photos, manifest, params.jobs)
     bits = params.validate_.near_duplicate_bits
     n_seen = seen_by(hashes_of(manifest, ("val",)), seen_photos(params, manifest), read_seen(SHIPPED), bits)
@@ -106,10 +106,7 @@ def save_model(
         summary: as `training_summary`.
     """
     with atomic_folder(folder) as temporary:
-        save(
-            temporary, trained.weights, colorizer.name, colorizer.size, colorizer.renderings, colorizer.luma,
-            params.train.mirror_average,
-        )  # fmt: skip
+        save(temporary, trained.weights, colorizer.name, colorizer.size, colorizer.renderings, colorizer.luma)
         write_seen(seen_photos(params, manifest), temporary)
         (temporary / "MODEL_CARD.md").write_text(model_card(params, summary), encoding="utf-8")
 

@@ -1,4 +1,7 @@
-"""Weights and configurations that somebody else made: looked at before memory is taken for what they declare."""
+"""A model's files, checked before they are trusted: anybody may have made them.
+
+Sizes and headers are checked before memory is taken for what they declare.
+"""
 
 import hashlib
 import json
@@ -10,122 +13,101 @@ from typing import Any
 
 from chromascape.errors import ChromascapeError
 
-FORMAT = 2  # of the folder that `torch_network.save` writes; raise it when older code can't read it any more
-CONFIG, WEIGHTS = "config.json", "weights.safetensors"  # what lies in it
+FORMAT = 2  # of the folder that `torch_network.save` writes; raise it when older code can no longer read it
+CONFIG, WEIGHTS = "config.json", "weights.safetensors"  # the files of that folder
 MAX_CONFIG_BYTES = 100_000
 MAX_HEADER_BYTES = 1_000_000
 MAX_TENSOR_FILE_BYTES = 2_000_000_000
-BYTES_OF = {"F16": 2, "BF16": 2, "F32": 4, "I64": 8, "U8": 1}  # what `save` and `write_seen` write, and bfloat16
+BYTES_OF = {"F16": 2, "BF16": 2, "F32": 4, "I64": 8, "U8": 1}  # the dtypes of our own files, and bfloat16
 PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt"}
-# How files begin that are unpickled where they are read: a pickle, and the zip that torch.save makes.
+# The first bytes of a pickle, and of the zip that torch.save writes.
 PICKLED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
-WAY_OUT = "have its maker send the weights as safetensors, or train a model"
+REMEDY = "ask its maker for the weights as safetensors, or train a model"
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def read_config(file: Path) -> dict[str, Any]:
-    """A model's config.json, checked; its weights are not read.
+def read_config(folder: Path) -> dict[str, Any]:
+    """The checked configuration of the model in a folder; its weights are not read.
 
     Raises:
-        ChromascapeError: the file is missing, damaged or of another format.
+        ChromascapeError: the file is missing, damaged or of another format, or the folder has pickles for weights.
     """
+    _refuse_pickles(folder)
+    file = folder / CONFIG
     try:
-        return check_config(file, _read_object(file), FORMAT)
+        return check_config(file, _read_json_object(file), FORMAT)
     except FileNotFoundError:
         raise ChromascapeError(f"{file}: no such file: name a folder with a trained model, or train one") from None
     except ValueError as error:
-        raise no_config(file, error) from None
+        raise wrong_config(file, error) from None
 
 
 def check_config(file: Path, config: dict[str, Any], version: int) -> dict[str, Any]:
-    """The configuration itself, in which all that a colorizer reads is there and in range.
+    """The configuration, once all that a colorizer reads is known to be present and in range.
 
     Args:
-        file: where it stands: a config.json, or an ONNX file that has it among its metadata.
-        version: the number of the format that this code reads there.
+        file: a config.json, or an ONNX file with the configuration in its metadata; named in errors.
+        version: the format number that this code reads.
     Raises:
-        ChromascapeError: it is not so.
+        ChromascapeError: a value is missing or out of range.
     """
     try:
         if config["format"] != version:
-            told = f"format {config['format']}, but this version of Chromascape reads format {version}"
-            raise ChromascapeError(f"{file}: {told}")
+            raise ChromascapeError(
+                f"{file}: format {config['format']}, but this version of Chromascape reads format {version}"
+            )
         if type(config["network"]) is not str:
             raise ValueError(f"unknown network {config['network']!r}")
         if type(config["size"]) is not int or not 64 <= config["size"] <= 2048:
             raise ValueError("size")
         if config["input"] not in ("lightness", "luma"):
             raise ValueError("input")
-        if type(config.get("mirror_average", False)) is not bool:
-            raise ValueError("mirror_average")
+        if config.get("mirror_average", False) is not False:  # older versions wrote it
+            raise ValueError("mirror_average is no longer supported")
         if not all(0 <= float(config["renderings"][name]) <= 10 for name in ("faithful", "vivid")):
             raise ValueError("renderings")
     except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise no_config(file, error) from None
+        raise wrong_config(file, error) from None
     return config
 
 
-def no_config(file: Path, problem: object) -> ChromascapeError:
-    """What is told of a configuration that is none of ours."""
+def wrong_config(file: Path, problem: object) -> ChromascapeError:
+    """The error for a configuration that no version of Chromascape wrote."""
     return ChromascapeError(f"{file}: not the configuration of a Chromascape model ({problem})")
 
 
 def check_checksum(file: Path, data: bytes, config: dict[str, Any]) -> None:
-    """Compare weights with the checksum in their configuration, which older versions have not written.
+    """Compare weights with the checksum in their configuration; older versions wrote none.
 
     Raises:
-        ChromascapeError: they were altered.
+        ChromascapeError: the weights were altered.
     """
     if config.get("weights_sha256", checksum := hashlib.sha256(data).hexdigest()) != checksum:
         raise ChromascapeError(
-            f"{file}: its checksum is not the one in config.json, it was altered: train again by "
-            "`dvc repro -f train`, or take the model anew from where you have it"
+            f"{file}: its checksum differs from the one in config.json, so it was altered: train again by "
+            "`dvc repro -f train`, or copy the model again from its source"
         )
 
 
-def _read_object(file: Path) -> dict[str, Any]:
-    """A JSON file that holds an object.
-
-    Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is larger than MAX_CONFIG_BYTES, is nested too deeply, is no JSON, or holds something else.
-    """
-    data = _beginning(file, MAX_CONFIG_BYTES + 1)
-    if len(data) > MAX_CONFIG_BYTES:
-        raise ValueError(f"more than {MAX_CONFIG_BYTES:,} bytes")
-    try:
-        values = json.loads(data.decode("utf-8"))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(values, dict):
-        raise ValueError("no JSON object")
-    return values
-
-
-def refuse_pickles(folder: Path, wanted: str) -> None:
-    """Name the pickles of a folder that lacks the file `wanted`: they run their maker's code when they are read.
-
-    Raises:
-        ChromascapeError: there are some.
-    """
+def _refuse_pickles(folder: Path) -> None:
+    """Refuse a pickled file, and a folder with pickles in place of weights: reading one runs its maker's code."""
     if folder.is_file():
         _refuse_pickled(folder)
-        return
-    if not (folder / wanted).exists() and folder.is_dir():
+    elif folder.is_dir() and not (folder / WEIGHTS).exists():
         for file in sorted(folder.iterdir()):
             if file.suffix.lower() in PICKLES:
-                raise ChromascapeError(f"{file}: a pickle, which can run any program when it is read: {WAY_OUT}")
+                raise ChromascapeError(f"{file}: a pickle, which can run any program when it is read: {REMEDY}")
 
 
 def check_tensors(file: Path, shapes: Shapes | None = None) -> None:
-    """Look at the header of a safetensors file alone.
+    """Check the header of a safetensors file, and nothing else of it.
 
     Args:
-        shapes: name and shape of each tensor that must be there, and of no other; None: any.
+        shapes: name and shape of each tensor that the file must have, and no others; None: any.
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: the header or the file is too large, contradicts itself or the file's size, or tells of other
+        FileNotFoundError: there is no such file.
+        ValueError: the header or the file is too large, contradicts itself or the file's size, or names other
             tensors than `shapes`.
         ChromascapeError: it is a pickle.
     """
@@ -136,12 +118,7 @@ def check_tensors(file: Path, shapes: Shapes | None = None) -> None:
     length = int.from_bytes(_beginning(file, 8), "little")
     if size < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
         raise ValueError("it has no header of safetensors")
-    try:
-        header = json.loads(_beginning(file, 8 + length)[8:].decode("utf-8"))
-    except RecursionError:
-        raise ValueError("its header is nested too deeply") from None
-    if not isinstance(header, dict):
-        raise ValueError("its header is no JSON object")
+    header = _json_object(_beginning(file, 8 + length)[8:])
     header.pop("__metadata__", None)
     spans = sorted(_span(name, entry) for name, entry in header.items())
     ends = [0, *(end for _, end in spans)]
@@ -152,7 +129,7 @@ def check_tensors(file: Path, shapes: Shapes | None = None) -> None:
 
 
 def _span(name: str, entry: Any) -> tuple[int, int]:
-    """Where a tensor lies, in bytes, if its entry is consistent."""
+    """First byte of a tensor, and one past its last, if its entry is consistent."""
     try:
         dtype, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
         whole = all(type(number) is int and 0 <= number < 2**53 for number in [*shape, start, end])
@@ -175,7 +152,29 @@ def _compare(header: dict[str, Any], shapes: Shapes) -> None:
 
 def _refuse_pickled(file: Path) -> None:
     if _beginning(file, 4).startswith(PICKLED):
-        raise ChromascapeError(f"{file}: a pickle under this name, which can run any program when read: {WAY_OUT}")
+        raise ChromascapeError(f"{file}: a pickle under this name, which can run any program when read: {REMEDY}")
+
+
+def _read_json_object(file: Path) -> dict[str, Any]:
+    data = _beginning(file, MAX_CONFIG_BYTES + 1)
+    if len(data) > MAX_CONFIG_BYTES:
+        raise ValueError(f"more than {MAX_CONFIG_BYTES:,} bytes")
+    return _json_object(data)
+
+
+def _json_object(data: bytes) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ValueError: it is nested too deeply, is not JSON, or is another kind of value.
+    """
+    try:
+        values = json.loads(data.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(values, dict):
+        raise ValueError("no JSON object")
+    return values
 
 
 def _beginning(file: Path, count: int) -> bytes:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from chromascape.colorizing import received
+from chromascape.colorizing import model_files
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.torch_network import load_network
 from chromascape.errors import ChromascapeError
@@ -95,7 +95,7 @@ def test_weights_that_are_not_numbers_and_of_another_shape_are_refused(model: Pa
 @pytest.mark.parametrize("name", ["weights.pt", "model.PTH", "x.pkl", "pytorch_model.bin"])
 def test_a_pickle_is_refused_by_its_name_with_the_way_out(model: Path, name: str) -> None:
     (model / "weights.safetensors").rename(model / name)
-    assert refused(model).startswith(f"{model / name}: a pickle, which can run any program when it is read: have its ")
+    assert refused(model).startswith(f"{model / name}: a pickle, which can run any program when it is read: ask its ")
 
 
 def test_a_pickle_under_another_name_is_refused_by_its_content(model: Path, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_any_header_is_taken_only_if_it_fills_the_file(
     file = tmp_path_factory.mktemp("weights") / "x.safetensors"
     file.write_bytes(tensors(header, bytes(count), length))
     try:
-        received.check_tensors(file)
+        model_files.check_tensors(file)
     except (ValueError, ChromascapeError):
         return
     assert sum(int(np.prod(value.shape)) * value.element_size() for value in load_file(file).values()) == count
