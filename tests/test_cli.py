@@ -149,7 +149,7 @@ def test_notes_are_told_and_are_no_failures(
     assert colorize("a.png", "-o", "c.jpg") == 0
     said = capsys.readouterr()
     assert "note: in/link: a link to a folder, which is not followed: name it as an input\n" in said.err
-    assert "note: a.png: JPEG holds no transparency: what is transparent becomes white\n" in said.err
+    assert "note: a.png: JPEG has no transparency: transparent parts become white\n" in said.err
     assert said.out == f"2 colorized into out{by}\n1 colorized into c.jpg{by}\n"
 
 

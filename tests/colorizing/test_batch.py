@@ -1,4 +1,4 @@
-"""Files in, files out: what each holds, and what is told where it can't."""
+"""Files in, files out: what each keeps, and what is reported if it can't."""
 
 import inspect
 import json
@@ -78,7 +78,7 @@ def test_transparency_stays_or_is_told_of(tmp_path: Path, colorizer: Colorizer, 
         alpha = np.asarray(Image.open(tmp_path / target).getchannel("A"))
         np.testing.assert_array_equal(alpha, np.asarray(picture.getchannel("A")))
     told = colorize_file(colorizer, tmp_path / "a.png", tmp_path / "b.jpg")
-    assert told == ["JPEG holds no transparency: what is transparent becomes white"]
+    assert told == ["JPEG has no transparency: transparent parts become white"]
     assert np.asarray(Image.open(tmp_path / "b.jpg"))[0].mean() > 250
 
 
@@ -91,7 +91,7 @@ def test_gray_of_16_bits_becomes_color_of_16_bits(tmp_path: Path, colorizer: Col
     colored = np.asarray(Image.open(tmp_path / target))
     assert np.abs(lab.lightness(colored) - lab.lightness(values)).max() < 1
     told = colorize_file(colorizer, tmp_path / "a.png", tmp_path / "b.jpg")
-    assert told == ["JPEG holds 8 bits a channel, of 16"]
+    assert told == ["JPEG has 8 bits per channel, the photo 16"]
 
 
 def test_beside_its_gray(tmp_path: Path, colorizer: Colorizer) -> None:
@@ -108,21 +108,21 @@ def test_only_the_first_of_several_pictures_is_colorized_and_this_is_told(tmp_pa
     pages = [Image.fromarray(make_photo(seed, 40, 30)) for seed in (1, 2)]
     pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:])
     told = colorize_file(colorizer, tmp_path / "a.gif", tmp_path / "b.png")
-    assert told == ["holds several pictures: only the first is colorized"]
+    assert told == ["has several pictures: only the first is colorized"]
 
 
 def test_sizes_are_checked_before_memory_is_taken(
     tmp_path: Path, colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("L", (9_000, 10)).save(tmp_path / "half.png")
-    with pytest.raises(PhotoError, match=r"^18000 × 10, but WEBP holds at most 16,383"):
+    with pytest.raises(PhotoError, match=r"^18000 × 10, but WEBP has at most 16,383"):
         colorize_file(colorizer, tmp_path / "half.png", tmp_path / "b.webp", Options(compare=True))
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     (tmp_path / "bomb.png").write_bytes(png(60_000, 60_000, 8, 0, b""))
     (tmp_path / "wide.png").write_bytes(png(18_000, 10, 8, 0, b""))
     with pytest.raises(PhotoError, match=r"more than 178,000,000|60000"):
         colorize_file(colorizer, tmp_path / "bomb.png", tmp_path / "b.png")
-    with pytest.raises(PhotoError, match=r"^18000 × 10, but WEBP holds at most 16,383"):
+    with pytest.raises(PhotoError, match=r"^18000 × 10, but WEBP has at most 16,383"):
         colorize_file(colorizer, tmp_path / "wide.png", tmp_path / "b.webp")
 
 

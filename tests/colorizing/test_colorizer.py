@@ -479,7 +479,7 @@ def test_weights_with_one_flipped_bit_are_refused_by_their_checksum(model: Path)
     file.write_bytes(data)
     with pytest.raises(ChromascapeError) as caught:
         Colorizer.load(model, "cpu")
-    said = f"{file}: its checksum is not the one in config.json, it was altered: train again by `dvc repro -f train`"
+    said = f"{file}: its checksum differs from the one in config.json, so it was altered: train again by `dvc repro"
     assert str(caught.value).startswith(said) and "\n" not in str(caught.value)
     config = json.loads((model / "config.json").read_text())
     del config["weights_sha256"]  # as older versions wrote it
@@ -590,7 +590,7 @@ def test_altered_weights_beside_the_graph_are_refused(tmp_path: Path, monkeypatc
     data = bytearray(file.read_bytes())
     data[-3] ^= 1
     file.write_bytes(data)
-    with pytest.raises(ChromascapeError, match=r"its checksum is not the one in config\.json"):
+    with pytest.raises(ChromascapeError, match=r"its checksum differs from the one in config\.json"):
         Colorizer.load(file.parent)
     file.write_bytes(data[:-3])
     with pytest.raises(ChromascapeError, match=r"weights.safetensors: missing or damaged \(.*\): install Chromascape"):

@@ -8,6 +8,7 @@ import pytest
 from conftest import make_photo
 from PIL import Image, ImageCms
 
+from chromascape.color import lab
 from chromascape.photos import pixels, reading
 from chromascape.photos.pixels import Photo, assemble
 from chromascape.photos.source import PhotoError
@@ -19,26 +20,41 @@ def picture(mode: str) -> Image.Image:
     return Image.fromarray(make_photo(3, 64, 48)).convert(mode)
 
 
-def gray_profile(gamma: float) -> bytes:
-    """A gray profile of a tone curve, by hand (ICC.1:2010): Pillow makes none."""
+D50 = b"".join(round(value * 65536).to_bytes(4, "big") for value in (0.9642, 1.0, 0.8249))
 
-    def tag(kind: bytes, data: bytes) -> bytes:
-        return (kind + b"\0\0\0\0" + data).ljust(-(-(8 + len(data)) // 4) * 4, b"\0")
 
-    s15 = lambda value: round(value * 65536).to_bytes(4, "big", signed=True)  # noqa: E731
-    blocks = {
-        b"desc": tag(b"desc", (5).to_bytes(4, "big") + b"gray\0" + bytes(79)),
-        b"wtpt": tag(b"XYZ ", s15(0.9642) + s15(1.0) + s15(0.8249)),
-        b"kTRC": tag(b"curv", (1).to_bytes(4, "big") + round(gamma * 256).to_bytes(2, "big")),
-    }
+def profile(colors: bytes, own: dict[bytes, bytes]) -> bytes:
+    """A color profile by hand (ICC.1:2010), as Pillow makes none of gray or CMYK.
+
+    Args:
+        colors: class, color space and connection space.
+        own: its tags, type first, besides description and white point.
+    """
+    blocks = {b"desc": b"desc\0\0\0\0" + (5).to_bytes(4, "big") + b"mine\0" + bytes(79), b"wtpt": b"XYZ \0\0\0\0" + D50}
+    blocks = {name: data.ljust(-(-len(data) // 4) * 4, b"\0") for name, data in (blocks | own).items()}
     at, table, body = 132 + 12 * len(blocks), b"", b""
     for name, block in blocks.items():
         table += name + at.to_bytes(4, "big") + len(block).to_bytes(4, "big")
         body, at = body + block, at + len(block)
-    head = at.to_bytes(4, "big") + bytes(4) + b"\x02\x10\0\0mntrGRAYXYZ " + bytes(12) + b"acsp" + bytes(28)
-    return (
-        (head + s15(0.9642) + s15(1.0) + s15(0.8249)).ljust(128, b"\0") + len(blocks).to_bytes(4, "big") + table + body
-    )
+    head = at.to_bytes(4, "big") + bytes(4) + b"\x02\x10\0\0" + colors + bytes(12) + b"acsp" + bytes(28) + D50
+    return head.ljust(128, b"\0") + len(blocks).to_bytes(4, "big") + table + body
+
+
+def gray_profile(gamma: float) -> bytes:
+    curve = (1).to_bytes(4, "big") + round(gamma * 256).to_bytes(2, "big")
+    return profile(b"mntrGRAYXYZ ", {b"kTRC": b"curv\0\0\0\0" + curve})
+
+
+def cmyk_profile() -> bytes:
+    """A printer whose full cyan is pink, Lab (70, 40, 20), and all else is white."""
+    ramp, corners = bytes(range(256)), bytearray(bytes((255, 128, 128)) * 16)
+    corners[24:27] = bytes(
+        (179, 168, 148)
+    )  # cyan alone: of the corners of the cube black changes fastest, cyan slowest
+    one = (65536).to_bytes(4, "big")
+    matrix = one + bytes(12) + one + bytes(12) + one
+    lut = b"mft1\0\0\0\0" + bytes((4, 3, 2, 0)) + matrix + 4 * ramp + bytes(corners) + 3 * ramp
+    return profile(b"prtrCMYKLab ", {b"A2B0": lut})
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "HSV"])
@@ -96,14 +112,52 @@ def test_gray_profiles_are_honoured(mode: str) -> None:
     assert values.ndim == 2
 
 
+def test_the_curve_of_16_bits_keeps_black_and_white() -> None:
+    values = np.tile(np.uint16([0, 65535, 128 * 257]), (48, 1))
+    shown = Photo(with_profile(Image.fromarray(values), gray_profile(1.0))).rows(WHOLE)[0]
+    assert shown[0, :2].tolist() == [0, 65535] and shown[0, 2] == pytest.approx(188 * 257, abs=257)
+
+
+def test_cmyk_profiles_are_honoured() -> None:
+    image = with_profile(Image.new("CMYK", (64, 48), (255, 0, 0, 0)), cmyk_profile())
+    pink = lab.lab_to_rgb(np.float32([70, 40, 20])).astype(int)
+    for shown in (Photo(image).rows(WHOLE)[0][0, 0], np.asarray(reading.to_rgb(image))[0, 0]):
+        assert np.abs(shown - pink).max() <= 3
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "LAB"])
+def test_a_photo_is_read_alike_for_colorizing_and_for_training(mode: str) -> None:
+    """Gray and palettes have profiles too."""
+    image = picture("RGB")
+    if mode == "LAB":
+        to_lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+        image = ImageCms.applyTransform(image, to_lab)
+    elif mode == "L":
+        image = with_profile(image.convert("L"), gray_profile(1.0))
+    else:
+        image = with_profile(image.quantize(32), linear_profile())
+    colors = Photo(image).rows(WHOLE)[0]
+    shown = colors if colors.ndim == 3 else np.stack([colors] * 3, axis=-1)
+    np.testing.assert_array_equal(np.asarray(reading.to_rgb(image)), shown)
+    assert mode == "LAB" or np.abs(shown.astype(int) - np.asarray(image.convert("RGB"))).max() > 20
+
+
+def linear_profile() -> bytes:
+    """sRGB's primaries with light that is linear in the levels."""
+    data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = data.replace("sRGB".encode("utf-16-be"), "line".encode("utf-16-be"))
+    at = data.index(b"para", 128 + 4 + 12 * int.from_bytes(data[128:132], "big"))
+    return data[: at + 8] + bytes(4) + (65536).to_bytes(4, "big") + data[at + 16 :]
+
+
 def test_a_broken_profile_is_left_out() -> None:
     colors = Photo(with_profile(picture("RGB"), b"no profile")).rows(WHOLE)[0]
     np.testing.assert_array_equal(colors, np.asarray(picture("RGB")))
 
 
 def test_lab_is_converted() -> None:
-    lab = ImageCms.createProfile("LAB")
-    transform = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), lab, "RGB", "LAB")
+    own = ImageCms.createProfile("LAB")
+    transform = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), own, "RGB", "LAB")
     colors = Photo(ImageCms.applyTransform(picture("RGB"), transform)).rows(WHOLE)[0]
     assert np.abs(colors.astype(int) - np.asarray(picture("RGB"))).mean() < 3
 

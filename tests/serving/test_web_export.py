@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import onnx
 import pytest
 import torch
 
+from chromascape.colorizing import fullsize
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork
@@ -43,6 +45,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}
     monkeypatch.setattr(web_export, "RUNTIME_FILES", digests)
     return pack(tmp_path / "runtime.tgz", CONTENTS)
+
+
+def test_the_page_enlarges_colors_with_the_numbers_of_the_library() -> None:
+    script = (web_export.PAGE / "fullsize.js").read_text(encoding="utf-8")
+    numbers = {name: float(value) for name, value in re.findall(r"^const (\w+) = ([\d.]+);", script, re.M)}
+    assert numbers == {name: getattr(fullsize, name) for name in ("NOISE", "REDUCING_GAP")}
 
 
 def pack(file: Path, contents: dict[str, bytes]) -> Path:
@@ -77,7 +85,7 @@ def test_a_folder_of_ours_is_replaced_and_another_one_stays(package: Path, tmp_p
     assert not (ours / "old").exists()
     other.mkdir()
     (other / "thesis.txt").touch()
-    with pytest.raises(ChromascapeError, match="other: no folder that an export has written"):
+    with pytest.raises(ChromascapeError, match="other: not written by an export"):
         export_page(model(), other, package)
     assert (other / "thesis.txt").exists()
 
@@ -100,7 +108,7 @@ def test_another_runtime_is_refused(package: Path, tmp_path: Path) -> None:
     none = tmp_path / "none.tgz"
     none.write_bytes(b"no archive")
     for file in (changed, partial, none, tmp_path):
-        with pytest.raises(ChromascapeError, match="is missing or not the one of onnxruntime-web@"):
+        with pytest.raises(ChromascapeError, match="is missing or differs from onnxruntime-web@"):
             export_page(model(), tmp_path / "page", file)
         assert not (tmp_path / "page").exists()
 
