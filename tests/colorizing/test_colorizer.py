@@ -572,7 +572,7 @@ def test_both_engines_agree_on_the_weights_that_ship(photo: np.ndarray) -> None:
     assert (quick.name, quick.size, quick.renderings) == (by_torch.name, by_torch.size, by_torch.renderings)
     for sides in (photo.shape[:2], (100, 37)):
         expected = by_torch.predict_ab(lightness[: sides[0], : sides[1]])
-        assert np.abs(quick.predict_ab(lightness[: sides[0], : sides[1]]) - expected).max() < 0.5
+        assert np.abs(quick.predict_ab(lightness[: sides[0], : sides[1]]) - expected).max() < 0.01
         assert np.abs(expected).max() > 1
 
 

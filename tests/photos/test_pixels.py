@@ -48,9 +48,7 @@ def gray_profile(gamma: float) -> bytes:
 def cmyk_profile() -> bytes:
     """A printer whose full cyan is pink, Lab (70, 40, 20), and all else is white."""
     ramp, corners = bytes(range(256)), bytearray(bytes((255, 128, 128)) * 16)
-    corners[24:27] = bytes(
-        (179, 168, 148)
-    )  # cyan alone: of the corners of the cube black changes fastest, cyan slowest
+    corners[24:27] = bytes((179, 168, 148))  # cyan alone: in the cube of corners black changes fastest
     one = (65536).to_bytes(4, "big")
     matrix = one + bytes(12) + one + bytes(12) + one
     lut = b"mft1\0\0\0\0" + bytes((4, 3, 2, 0)) + matrix + 4 * ramp + bytes(corners) + 3 * ramp

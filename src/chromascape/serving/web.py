@@ -4,7 +4,6 @@ The page is the one in page/ that `chromascape export --web` also writes; only i
 the photo to this server. The server sends no files but those in FILES, and keeps no photo.
 """
 
-import contextlib
 import io
 import socket
 from collections.abc import Awaitable, Callable
@@ -142,7 +141,7 @@ def serve(colorizer: Colorizer, host: str, port: int, ready: Callable[[str], Non
     """
     import uvicorn
 
-    with _listening(host, port) as listener:
+    with _listener(host, port) as listener:
         hosts = ["127.0.0.1", "localhost", "[::1]"] if host in ("127.0.0.1", "localhost", "::1") else ["*"]
         config = uvicorn.Config(
             app(colorizer, hosts), log_level="warning", limit_concurrency=2 * WAITING, headers=list(HEADERS.items())
@@ -151,16 +150,11 @@ def serve(colorizer: Colorizer, host: str, port: int, ready: Callable[[str], Non
         uvicorn.Server(config).run(sockets=[listener])
 
 
-@contextlib.contextmanager
-def _listening(host: str, port: int):  # type: ignore[no-untyped-def]
+def _listener(host: str, port: int) -> socket.socket:
     """A listening socket, so that the page can be opened once its address is printed."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family)
+        return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
         raise ChromascapeError(f"--port {port}: can't listen on {host} ({why}): choose another --port") from None
-    try:
-        yield listener
-    finally:
-        listener.close()
