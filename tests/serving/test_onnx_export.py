@@ -101,15 +101,16 @@ def test_the_metadata_says_how_it_is_used(shipped: tuple[Colorizer, Path]) -> No
 
 @torch.no_grad()
 def biased_network(name: str) -> Network:
-    """A network with random weights whose last norm adds 200.06, which its last layer takes off again.
+    """A network with random weights, whose last norm adds 200.06 and whose last layer subtracts that again.
 
-    The nearest float16 is 200: rounded biases would show as other colors, rounded kernels would not.
+    The nearest float16 is 200.0: rounding biases would change colors, rounding kernels does not.
     """
     torch.manual_seed(0)
     network = build_network(name)
     norm = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)][-1]
     last = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)][-1]
     assert norm.bias is not None and last.bias is not None
+    norm.weight.fill_(20)
     norm.bias.fill_(200.06)
     last.weight.normal_(std=0.02)
     last.weight.copy_(last.weight.half().float())

@@ -103,46 +103,58 @@ def _quiet() -> Iterator[None]:
 def whole(model: Any, about: dict[str, Any]) -> bytes:
     """The file with its weights and this metadata.
 
-    Kernels and matrices are stored as float16 and computed as float32: half the file, ab within 0.1.
+    Kernels and matrices are stored as float16, as in weights.safetensors, and computed as float32: half the file, and
+    ab within 0.1. A runtime casts them once, when it loads the file.
     """
-    from onnx import checker
+    from onnx import TensorProto, checker, helper, numpy_helper
 
-    model = _halved(_simplified(model))
+    model, weights = _simplified(model)
+    casts = []
+    for tensor in weights:
+        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:
+            name = tensor.name
+            tensor = numpy_helper.from_array(numpy_helper.to_array(tensor).astype("float16"), f"{name}.half")
+            casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
+        model.graph.initializer.append(tensor)
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     checker.check_model(model)
     return _file(model, about)
 
 
 def without_weights(model: Any, about: dict[str, Any]) -> bytes:
-    """The file with this metadata and without weights, which are supplied on loading under their names in torch.
+    """The file with this metadata, whose weights are supplied on loading, under their names in torch."""
+    from onnx import TensorProto
 
-    Weights are graph inputs while the graph is simplified, so that none is folded into another.
-    """
-    from onnx import ModelProto, TensorProto, helper
-
-    graph = ModelProto.FromString(model.SerializeToString()).graph
-    weights = [(tensor.name, tensor.data_type, list(tensor.dims)) for tensor in graph.initializer]
-    del graph.initializer[:]
-    graph.input.extend(helper.make_tensor_value_info(*weight) for weight in weights)
-    model = _simplified(helper.make_model(graph, ir_version=model.ir_version, opset_imports=model.opset_import))
-    del model.graph.input[1:]
-    for name, kind, sides in weights:
+    model, weights = _simplified(model)
+    for tensor in weights:
         place = model.graph.initializer.add(
-            name=name, data_type=kind, dims=sides, data_location=TensorProto.EXTERNAL
+            name=tensor.name, data_type=tensor.data_type, dims=tensor.dims, data_location=TensorProto.EXTERNAL
         ).external_data.add()
         place.key, place.value = "location", WEIGHTS
     return _file(model, about)
 
 
-def _simplified(model: Any) -> Any:
-    """The model optimized, and without the exporter's notes, which name paths of this machine."""
+def _simplified(model: Any) -> tuple[Any, list[Any]]:
+    """The model optimized, without the exporter's notes, which name paths of this machine; and its weights.
+
+    Weights are inputs while it is optimized: folded into each other they would be other numbers as float16.
+    """
+    from onnx import ModelProto, helper
     from onnxscript import optimizer
 
+    graph = ModelProto.FromString(model.SerializeToString()).graph
+    weights = list(graph.initializer)
+    del graph.initializer[:]
+    graph.input.extend(helper.make_tensor_value_info(w.name, w.data_type, list(w.dims)) for w in weights)
+    model = helper.make_model(graph, ir_version=model.ir_version, opset_imports=model.opset_import)
     model = optimizer.optimize(model)
     graph = model.graph
-    del graph.value_info[:]
-    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+    del graph.input[1:], graph.value_info[:]
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *weights):
         del part.metadata_props[:]
-    return model
+    return model, weights
 
 
 def _file(model: Any, about: dict[str, Any]) -> bytes:
@@ -151,22 +163,6 @@ def _file(model: Any, about: dict[str, Any]) -> bytes:
     helper.set_model_props(model, {METADATA: json.dumps(about)})
     data: bytes = model.SerializeToString(deterministic=True)
     return data
-
-
-def _halved(model: Any) -> Any:
-    """Store tensors of more than one dimension as float16; a runtime casts them back once, when it loads the file."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    graph, casts = model.graph, []
-    for tensor in graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:
-            name = tensor.name
-            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype("float16"), f"{name}.half"))
-            casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    return model
 
 
 def shipped_graph() -> bytes:
