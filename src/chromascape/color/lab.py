@@ -35,8 +35,7 @@ _TO_LINEAR = (RGB_FROM_XYZ * WHITE).astype(np.float32)
 
 def rgb_to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """uint8 sRGB (..., 3) to Lab float32 (..., 3)."""
-    xyz = _LINEAR[rgb] @ _FROM_LINEAR.T
-    f = np.where(xyz > 0.008856, np.cbrt(xyz), xyz * np.float32(7.787) + np.float32(16 / 116))
+    f = _cube_root(_LINEAR[rgb] @ _FROM_LINEAR.T)
     lab = np.empty_like(f)
     lab[..., 0] = 116 * f[..., 1] - 16
     lab[..., 1] = 500 * (f[..., 0] - f[..., 1])
@@ -59,9 +58,9 @@ def lab_to_levels(lab: Float) -> NDArray[np.float32]:
 def lightness(values: NDArray[Any]) -> NDArray[np.float32]:
     """L* in 0..100, (H, W), of sRGB: gray (H, W) or color (H, W, 3), as uint8, uint16, or floats in 0..1."""
     if values.ndim == 2 and values.dtype in (np.uint8, np.uint16):
-        return _l_star(_linear_levels(values.dtype.itemsize))[values]
+        return (116 * _cube_root(_linear_levels(values.dtype.itemsize)) - 16)[values]
     linear = _linearise(values) if values.dtype.kind == "f" else _linear_levels(values.dtype.itemsize)[values]
-    return _l_star(linear if values.ndim == 2 else linear @ _FROM_LINEAR[1])
+    return 116 * _cube_root(linear if values.ndim == 2 else linear @ _FROM_LINEAR[1]) - 16
 
 
 def luma_of_levels(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -131,10 +130,9 @@ def join(lightness: Float, ab: Float) -> NDArray[np.float32]:
     return np.concatenate([lightness[..., None], ab], axis=-1).astype(np.float32)
 
 
-def _l_star(y: Float) -> NDArray[np.float32]:
-    """L* of Y relative to white."""
-    f = np.where(y > 0.008856, np.cbrt(y), y * np.float32(7.787) + np.float32(16 / 116))
-    return 116 * f - 16
+def _cube_root(xyz: Float) -> NDArray[np.float32]:
+    """CIE's f of X, Y or Z relative to white: the cube root, linear near black."""
+    return np.where(xyz > 0.008856, np.cbrt(xyz), xyz * np.float32(7.787) + np.float32(16 / 116))
 
 
 def _linearise(levels: Float) -> NDArray[np.float32]:

@@ -45,8 +45,7 @@ def colorize_files(
     """Colorize each photo into its file, `jobs` at a time; outcomes are in the order of the photos."""
     if jobs > 1:
         colorizer.network.share(jobs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # by decoders of odd files, which an outcome reports
+    with warnings.catch_warnings(action="ignore"):  # by decoders of odd files, which an outcome reports
         yield from in_threads(lambda pair: _outcome(colorizer, *pair, options), pairs, jobs)
 
 

@@ -66,10 +66,14 @@ def exif_tags(exif: bytes) -> dict[int, Any]:
     own = Image.Exif()
     try:
         own.load(exif)
-        tags = {int(tag): own[tag] for tag in OF_THE_PHOTO if tag in own}
-        return tags | {int(part): dict(values) for part in SUBDIRECTORIES if (values := own.get_ifd(part))}
+        return _tags_of_photo(own)
     except Exception:  # EXIF is as hostile as the rest of the file
         return {}
+
+
+def _tags_of_photo(exif: Image.Exif) -> dict[int, Any]:
+    tags = {int(tag): exif[tag] for tag in OF_THE_PHOTO if tag in exif}
+    return tags | {int(part): dict(values) for part in SUBDIRECTORIES if (values := exif.get_ifd(part))}
 
 
 def _exif(image: Image.Image) -> bytes:
@@ -78,23 +82,18 @@ def _exif(image: Image.Image) -> bytes:
         return _upright_exif(raw)
     if image.format != "TIFF":
         return b""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    exif = Image.Exif()
+    with warnings.catch_warnings(action="ignore"):
         try:
-            return _exif_of_tiff(image.getexif())
+            tags = _tags_of_photo(image.getexif())
+            for tag, value in tags.items():
+                if isinstance(value, dict):
+                    exif.get_ifd(tag).update(value)
+                else:
+                    exif[tag] = value
+            return exif.tobytes() if tags else b""
         except Exception:  # EXIF is as hostile as the rest of the file
             return b""
-
-
-def _exif_of_tiff(own: Image.Exif) -> bytes:
-    exif = Image.Exif()
-    for tag in OF_THE_PHOTO:
-        if tag in own:
-            exif[tag] = own[tag]
-    for part in SUBDIRECTORIES:
-        if values := own.get_ifd(part):
-            exif.get_ifd(part).update(values)
-    return exif.tobytes() if exif or any(exif.get_ifd(part) for part in SUBDIRECTORIES) else b""
 
 
 def _upright_exif(raw: bytes) -> bytes:

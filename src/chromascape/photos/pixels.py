@@ -61,7 +61,7 @@ class Photo:
         try:
             return self._convert(strip)
         except Exception as error:  # Pillow can't convert every mode to RGB
-            raise PhotoError("mode", " ".join(str(error).split())[:200] or type(error).__name__) from None
+            raise PhotoError("mode", one_line(error)) from None
 
     def _convert(self, strip: Image.Image) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
         alpha = None
@@ -113,6 +113,11 @@ def on_white(picture: Image.Image) -> Image.Image:
     if picture.mode == "RGB":
         return picture
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+
+
+def one_line(error: Exception) -> str:
+    """What a decoder says, in at most 200 characters."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def check_array(array: NDArray[Any]) -> NDArray[Any]:

@@ -19,7 +19,7 @@ from PIL import (  # noqa: F401, for the plugins
     WebPImagePlugin,
 )
 
-from chromascape.photos.pixels import Photo, assemble, on_white
+from chromascape.photos.pixels import Photo, assemble, on_white, one_line
 from chromascape.photos.source import DEFAULT_LIMITS, Limits, PhotoError
 
 # Pillow's other decoders are left out: some start programs (EPS), and photos rarely come in the rest.
@@ -55,8 +55,7 @@ def open_photo(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
     Raises:
         PhotoError: not an image in one of `FORMATS`, or more pixels than allowed.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns at half of our own limit
+    with warnings.catch_warnings(action="ignore"):  # Pillow warns at half of our own limit
         try:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         except UnidentifiedImageError:
@@ -64,7 +63,7 @@ def open_photo(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
         except Image.DecompressionBombError:
             raise PhotoError("too_many_pixels", f"more than {limits.max_pixels:,}") from None
         except Exception as error:  # a decoder may raise anything on a hostile header
-            raise PhotoError("damaged", _one_line(error)) from None
+            raise PhotoError("damaged", one_line(error)) from None
     if image.width * image.height > limits.max_pixels:
         raise PhotoError("too_many_pixels", f"{image.width} × {image.height}")
     return image
@@ -79,15 +78,14 @@ def decode(image: Image.Image, shorter_side: int | None = None) -> None:
     Raises:
         PhotoError: the file is cut short or damaged.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         try:
             if shorter_side and image.format in ("JPEG", "MPO"):
                 shortest = min(image.size)
                 image.draft(None, tuple(-(-side * shorter_side // shortest) for side in image.size))  # type: ignore[arg-type]
             image.load()
         except Exception as error:  # a decoder may raise anything on damaged data
-            raise PhotoError("damaged", _one_line(error)) from None
+            raise PhotoError("damaged", one_line(error)) from None
 
 
 def bit_depth(image: Image.Image) -> int:
@@ -107,8 +105,7 @@ def bit_depth(image: Image.Image) -> int:
 
 def orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 (upright) to 8; 1 if there is none or it can't be read. Call it after `decode`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         try:
             value = image.getexif().get(ExifTags.Base.Orientation, 1)
         except Exception:  # EXIF is as hostile as the rest of the file
@@ -120,8 +117,7 @@ def frames(image: Image.Image) -> int:
     """Pictures in the file, counted up to 2: an animation or a TIFF of several pages has more than 1."""
     if image.format == "MPO":
         return 1  # the further pictures are previews or the other eye's view
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         try:
             return 2 if getattr(image, "is_animated", False) else 1
         except Exception:
@@ -184,7 +180,3 @@ def _span(lit: np.ndarray, least: float) -> tuple[int, int]:
     if min(first, len(lit) - last) < least * len(lit):
         return 0, len(lit)
     return first + 1, last - 1  # without the line where JPEG mixed black into the picture
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
