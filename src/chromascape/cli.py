@@ -55,12 +55,6 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor, extra="pipeline")
     summary = commands.add_parser("summary", help="figures of the last `dvc repro`, beside gray's")
     summary.set_defaults(run=_summary, extra="pipeline")
-    deliver = commands.add_parser(
-        "deliver", help="bring to MLflow what it has not taken from earlier runs",
-        description="Bring to MLflow what it has not taken while a stage ran, because it was slow or did not answer. "
-        "The next stage that uses the same store does so too.",
-    )  # fmt: skip
-    deliver.set_defaults(run=_deliver, extra="pipeline")
     _add_serving(commands)
     return parser
 
@@ -259,39 +253,13 @@ def _summary(options: argparse.Namespace) -> int:
         raise ChromascapeError(f"{file}: no such file: run `dvc repro` first") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ChromascapeError(f"{file}: damaged: run `dvc repro -f evaluate`") from None
-    from chromascape.resume import repository_root
-    from chromascape.tracking.outbox import waiting_note
+    from chromascape.params import load_params
     from chromascape.tracking.page import links, named_server
-    from chromascape.tracking.port import DEFAULT, chosen_port
 
-    port = chosen_port()
-    page = "make ui, then:" if str(port) == DEFAULT else f"make ui PORT={port}, then:"
-    lines += [f"report   {Path('reports/index.html').resolve()}", f"MLflow   {named_server() or page}"]
-    lines += [f"{name:<8} {address}" for name, address in links(port).items()]
-    print("\n".join(filter(None, [*lines, waiting_note(repository_root())])))
+    found = links(load_params())
+    lines += [f"report   {Path('reports/index.html').resolve()}", f"MLflow   {named_server() or 'make ui, then:'}"]
+    print("\n".join([*lines, *(f"{name:<8} {address}" for name, address in found.items())]))
     return 0
-
-
-def _deliver(options: argparse.Namespace) -> int:
-    """Says what came to which run, and what waits on; returns 1 where anything does."""
-    from chromascape.resume import repository_root
-    from chromascape.tracking.outbox import in_words, waiting_note
-
-    if not waiting_note(repository_root()):
-        print("nothing waits for MLflow")
-        return 0
-    from chromascape.tracking.delivery import deliver_waiting
-    from chromascape.tracking.server import check_server
-
-    check_server()
-    for done in deliver_waiting():
-        if done.entries:
-            print(f"run {done.run_id}: delivered {in_words(done.entries)}")
-        if done.problem:
-            print(f"error: run {done.run_id or 'that is still to be made'}: {done.problem}", file=sys.stderr)
-    left = waiting_note(repository_root())
-    print(left, end="\n" if left else "")
-    return 1 if left else 0
 
 
 if __name__ == "__main__":

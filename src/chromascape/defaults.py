@@ -69,6 +69,7 @@ DEFAULTS: dict[str, Any] = {
     "train.device": "auto",
     "train.precision": "auto",
     "train.checkpoint_seconds": 60.0,
+    "evaluate.split": "test",
     "evaluate.bootstrap": 10000,
     "evaluate.seed": 0,
     "evaluate.rows": 4,

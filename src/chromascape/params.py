@@ -124,8 +124,9 @@ class Train(Section):
 
 
 class Evaluate(Section):
-    """Intervals and pictures of the report."""
+    """Photos, intervals and pictures of the report."""
 
+    split: Literal["test", "val"]
     bootstrap: Annotated[int, Field(ge=100, le=1_000_000)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     rows: Annotated[int, Field(ge=1, le=50)]

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
+from chromascape.tracking.outbox import new_box
 
 from chromascape.health import leftovers
 from chromascape.resume import STALE_SECONDS
-from chromascape.tracking.outbox import new_box
 
 fcntl = pytest.importorskip("fcntl")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from chromascape.errors import ChromascapeError, explain_os_error
 from chromascape.health.findings import Finding
-from chromascape.health.leftovers import checkpoints, locks, outputs, undelivered
+from chromascape.health.leftovers import checkpoints, locks, outputs
 from chromascape.health.machine import data, device, disk, memory, versions
 from chromascape.health.mlflow_store import store
 from chromascape.learning.checks import check_train
@@ -19,7 +19,6 @@ ALWAYS: dict[str, Callable[[Params | None], list[Finding]]] = {
     "locks": locks,
     "checkpoints": checkpoints,
     "outputs": outputs,
-    "outbox": undelivered,
 }
 WITH_PARAMS: dict[str, Callable[[Params], list[Finding]]] = {
     "data.dir": data,

@@ -14,7 +14,6 @@ from chromascape.health.findings import Finding
 from chromascape.params import Params, read_yaml
 from chromascape.resume import STALE_SECONDS, repository_root
 from chromascape.room import shown_bytes
-from chromascape.tracking.outbox import waiting_note
 
 DAY = 24 * 3600
 LOCK, RWLOCK = Path(".dvc/tmp/lock"), Path(".dvc/tmp/rwlock")
@@ -112,12 +111,6 @@ def _checkpoint(folder: Path) -> Finding:
 
 def _ago(seconds: float) -> str:
     return f"{seconds / DAY:.0f} days ago" if seconds > 2 * DAY else f"{max(seconds, 0) / 60:.0f} minutes ago"
-
-
-def undelivered(params: Params | None) -> list[Finding]:
-    """What runs shall hold and MLflow has not taken yet."""
-    waiting = waiting_note(repository_root())
-    return [Finding("note", "outbox", waiting) if waiting else Finding("ok", "outbox", "nothing waits for MLflow")]
 
 
 def outputs(params: Params | None) -> list[Finding]:

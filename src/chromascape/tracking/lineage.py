@@ -1,12 +1,18 @@
 """What ties a run to code, data and DVC experiment."""
 
+import hashlib
 import os
+import platform
 import subprocess
+import uuid
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from chromascape.resume import repository_root
 
 # What a run's figures follow from, beside the photos and params that it logs itself.
 CODE = ["src", "stages", "experiments", "dvc.yaml", "pyproject.toml", "constraints.txt"]
@@ -30,6 +36,22 @@ def lineage() -> dict[str, str]:
         "chromascape.version": version("chromascape"),
     }
     return {name: value for name, value in tags.items() if value}
+
+
+def checkout() -> str:
+    """A name for this checkout, kept in it: the same in its temporary copies and containers, and another in a clone."""
+    file = repository_root() / ".checkpoints" / "checkout"
+    try:
+        if not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            own = file.with_name(f"checkout-{uuid.uuid4().hex}")
+            own.write_text(uuid.uuid4().hex[:16], encoding="ascii")
+            with suppress(FileExistsError):  # another process was quicker
+                os.link(own, file)
+            own.unlink()
+        return file.read_text(encoding="ascii")
+    except OSError:  # a disk that is read-only, or has no links
+        return hashlib.sha256(f"{platform.node()} {file}".encode()).hexdigest()[:16]
 
 
 def place() -> str:
