@@ -7,25 +7,24 @@ from chromascape.errors import ChromascapeError
 from chromascape.params import Params, load_params
 from chromascape.tracking.run import find_run
 from chromascape.tracking.server import without_credentials
-from chromascape.tracking.store import connect
+from chromascape.tracking.store import existing_client
 from chromascape.tracking.view import VIEW
 
 HOST, PORT = "127.0.0.1", "5000"  # of `make ui`
 
 
 def links(params: Params) -> dict[str, str]:
-    """Addresses of the page's view of all runs and of the run of this workspace, if the store has it."""
-    import mlflow
-
+    """Addresses of the page's view of all runs and of the run of this workspace, as far as the store has them."""
     base = named_server() or f"http://{HOST}:{os.environ.get('PORT', PORT)}"
-    experiment = connect(params.track.experiment)
-    runs, training = f"{base}/#/experiments/{experiment}/runs", "workflowType=machine_learning"
-    found = {"runs": f"{runs}?{training}&viewStateShareKey={VIEW}"}
     try:
-        run = find_run(mlflow.MlflowClient(), experiment, params)
-    except OSError:  # nothing was evaluated yet
-        run = None
-    return found | ({"this run": f"{runs}/{run.info.run_id}?{training}"} if run else {})
+        client = existing_client()
+        experiment = client.get_experiment_by_name(params.track.experiment).experiment_id
+        runs, training = f"{base}/#/experiments/{experiment}/runs", "workflowType=machine_learning"
+        found = {"runs": f"{runs}?{training}&viewStateShareKey={VIEW}"}
+        run = find_run(client, experiment, params)
+        return found | ({"this run": f"{runs}/{run.info.run_id}?{training}"} if run else {})
+    except Exception:  # no store, no experiment, nothing evaluated yet: a link is a convenience
+        return {"runs": base}
 
 
 def named_server() -> str:

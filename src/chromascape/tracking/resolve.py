@@ -4,7 +4,6 @@ Nothing heavy is imported before somebody names such a model.
 """
 
 import atexit
-import logging
 import re
 import shutil
 import tempfile
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chromascape.errors import ChromascapeError
-from chromascape.tracking.server import check_server, without_credentials
+from chromascape.tracking.server import without_credentials
 
 # Of weights and configuration, in a model as `artifacts.log_model` logs it: MLflow keeps the name models/colorizer had.
 FOLDER = "artifacts/colorizer"
@@ -34,25 +33,17 @@ def resolve_model(text: str) -> Path:
     if address is None:
         raise ChromascapeError(f"{text}: write models:/NAME@champion, models:/NAME/VERSION or runs:/RUN_ID")
     try:
-        from chromascape.tracking.store import tracking_uri  # first: it sets how MLflow behaves
+        from chromascape.tracking.store import existing_client, tracking_uri  # first: it sets how MLflow behaves
 
-        import mlflow  # isort: skip
+        from mlflow import MlflowException  # isort: skip
     except ModuleNotFoundError as error:
         raise ChromascapeError(f"{text}: needs {error.name}: pip install 'chromascape[pipeline]'") from None
-    check_server()
-    uri = tracking_uri()
-    store, file = without_credentials(uri), uri.removeprefix("sqlite:///").split("?")[0]
-    if uri.startswith("sqlite:///") and not Path(file).is_file():  # MLflow would make an empty one
-        raise ChromascapeError(
-            f"{text}: no MLflow store at {file}: run this in the project's folder, or name the store in "
-            "MLFLOW_TRACKING_URI"
-        )
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    mlflow.set_tracking_uri(uri)
+    store = without_credentials(tracking_uri())
     try:
-        model = _find(mlflow.MlflowClient(), address)
-    except mlflow.MlflowException as error:
+        model = _find(existing_client(), address)
+    except ChromascapeError as error:
+        raise ChromascapeError(f"{text}: {error}") from None
+    except MlflowException as error:
         raise ChromascapeError(f"{text}: not found in {store} ({explain(error)})") from None
     if model is None:
         raise ChromascapeError(f"{text}: no model of Chromascape in {store}")

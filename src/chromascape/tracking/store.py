@@ -3,18 +3,21 @@
 import logging
 import os
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
 from chromascape.resume import repository_root
+from chromascape.tracking.server import check_server
 from chromascape.tracking.view import experiment_tags
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # A call of a server that hangs ends after 43 seconds; MLflow's own 120 seconds and 7 retries take many minutes. 20 is
-# what a server waits for a SQLite file that others write to; more retries are ours to make, in `tracking.delivery`.
+# what a server waits for a SQLite file that others write to.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
@@ -31,17 +34,39 @@ def tracking_uri() -> str:
     return named or f"sqlite:///{file}"
 
 
+def existing_client() -> Any:
+    """MLflow's client of a store that is there. (Of one that is not there, MLflow would make an empty one.)
+
+    Raises:
+        ChromascapeError: there is none.
+    """
+    uri = tracking_uri()
+    check_server()
+    file = uri.removeprefix("sqlite:///").split("?")[0]
+    if uri.startswith("sqlite:///") and not Path(file).is_file():
+        raise ChromascapeError(
+            f"no MLflow store at {file}: run this in the project's folder, or name the store in MLFLOW_TRACKING_URI"
+        )
+    return _mlflow(uri).MlflowClient()
+
+
+def _mlflow(uri: str) -> Any:
+    """MLflow, pointed at a store, and without its log."""
+    import mlflow
+
+    for name in ("mlflow", "alembic"):  # after the import, which sets them
+        logging.getLogger(name).setLevel(logging.ERROR)
+    mlflow.set_tracking_uri(uri)
+    return mlflow
+
+
 def connect(experiment: str) -> str:
     """Point MLflow at the store and make the experiment if it is new; returns the experiment's id.
 
     A fresh SQLite store is set up under a lock: of several processes that try at once, all but one would crash.
     """
-    import mlflow
-
-    for name in ("mlflow", "alembic"):  # after the import, which sets them
-        logging.getLogger(name).setLevel(logging.ERROR)
     uri = tracking_uri()
-    mlflow.set_tracking_uri(uri)
+    mlflow = _mlflow(uri)
     local = uri.startswith("sqlite:///")
     # Beside the database, where all that share it look.
     with FileLock(uri.removeprefix("sqlite:///").split("?")[0] + ".lock") if local else nullcontext():
