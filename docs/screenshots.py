@@ -125,11 +125,10 @@ def _wait(address: str, server: "subprocess.Popen[bytes]", seconds: float = 180)
 
 
 def _links(port: int) -> dict[str, str]:
-    from chromascape.params import load_params
     from chromascape.tracking.page import links
 
     os.environ["PORT"] = str(port)
-    return links(load_params())
+    return links()
 
 
 def shoot(browser: Any, name: str, address: str, width: int, height: int, awaited: str = "img") -> None:

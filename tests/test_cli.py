@@ -26,7 +26,6 @@ from chromascape.color.metrics import colorfulness
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import save
-from chromascape.tracking import outbox
 
 
 @pytest.fixture(scope="module")
@@ -682,13 +681,10 @@ def test_summary_shows_the_model_beside_gray(summary: Callable[..., list[str]], 
 
 
 def test_summary_links_to_the_port_that_make_ui_is_given(
-    summary: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    summary: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PORT", "8123")
     assert summary()[8:] == ["MLflow   make ui PORT=8123, then:", "runs     http://127.0.0.1:8123"]
-    monkeypatch.setenv("PORT", "eight")
-    assert main(["summary"]) == 1
-    assert capsys.readouterr().err == "error: PORT: 'eight' is no port (1 to 65535): make ui PORT=5001\n"
 
 
 def test_summary_names_the_server_that_has_the_runs(
@@ -697,36 +693,6 @@ def test_summary_names_the_server_that_has_the_runs(
     """`make ui` would serve another page."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@host/mlflow/")
     assert summary()[8:] == ["MLflow   https://host/mlflow", "runs     https://host/mlflow"]
-
-
-def test_summary_says_what_waits_for_mlflow(summary: Callable[..., list[str]], tmp_path: Path) -> None:
-    box = outbox.new_box(tmp_path, {"store": "http://host:1", "experiment": "e", "run_id": "r", "run": {}})
-    box.add("metrics", rows=[])
-    line = "waiting for http://host:1: 1 set of metrics; `chromascape deliver` brings it there once it answers"
-    assert summary()[-1] == line
-    box.mark(box.left[0])
-    assert "waiting" not in "".join(summary())
-
-
-def test_deliver_with_nothing_to_deliver_asks_no_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    assert main(["deliver"]) == 0
-    assert capsys.readouterr().out == "nothing waits for MLflow\n" and list(tmp_path.iterdir()) == []
-
-
-def test_deliver_without_a_server_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    monkeypatch.setenv("no_proxy", "*")
-    address = {"store": "http://127.0.0.1:9", "experiment": "e", "run_id": "r", "run": {}}
-    outbox.new_box(tmp_path, address).add("metrics", rows=[])
-    assert main(["deliver"]) == 1
-    assert errors(capsys).startswith("error: MLFLOW_TRACKING_URI: no MLflow server at http://127.0.0.1:9 (")
 
 
 def test_summary_without_an_interval_leaves_it_out(summary: Callable[..., list[str]]) -> None:

@@ -291,10 +291,10 @@ import time
 from pathlib import Path
 from _stage import run
 from chromascape.files import atomic_folder
-from chromascape.tracking import runs as tracking
+from chromascape.tracking.stream import stream_training
 
 def stage(params):
-    with tracking.new_run(params), atomic_folder(Path("models/colorizer")) as folder:
+    with stream_training(params, 'abc'), atomic_folder(Path("models/colorizer")) as folder:
         (folder / "weights.safetensors").write_bytes(b"weights")
         {work}
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -253,12 +254,12 @@ def _summary(options: argparse.Namespace) -> int:
         raise ChromascapeError(f"{file}: no such file: run `dvc repro` first") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ChromascapeError(f"{file}: damaged: run `dvc repro -f evaluate`") from None
-    from chromascape.params import load_params
-    from chromascape.tracking.page import links, named_server
+    from chromascape.tracking.page import PORT, links, named_server
 
-    found = links(load_params())
-    lines += [f"report   {Path('reports/index.html').resolve()}", f"MLflow   {named_server() or 'make ui, then:'}"]
-    print("\n".join([*lines, *(f"{name:<8} {address}" for name, address in found.items())]))
+    port = os.environ.get("PORT", PORT)
+    page = "make ui, then:" if port == PORT else f"make ui PORT={port}, then:"
+    lines += [f"report   {Path('reports/index.html').resolve()}", f"MLflow   {named_server() or page}"]
+    print("\n".join([*lines, *(f"{name:<8} {address}" for name, address in links().items())]))
     return 0
 
 

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 
 from chromascape.color import lab
 from chromascape.color.metrics import METRICS, Metric
-from chromascape.colorizing.colorizer import scale_chroma
-from chromascape.colorizing.seen import Hashes
+from chromascape.colorizing.colorizer import SHIPPED, scale_chroma
+from chromascape.colorizing.seen import Hashes, hashes_of, read_seen, write_seen
 from chromascape.judging import evaluation, report
 from chromascape.judging.evaluation import (
     fixed_rows,
@@ -30,6 +31,7 @@ from chromascape.judging.evaluation import (
 )
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.judging.summary import summary_lines
+from chromascape.params import Params
 from chromascape.photos.shards import Shards, write_shards
 
 SIZE = 64
@@ -378,9 +380,7 @@ def test_evaluation_writes_no_files(
 def test_an_interrupted_evaluation_measures_only_what_is_left_and_ends_in_the_same_table(
     shards: tuple[Shards, Shards], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train, test = shards
-    folder = test.arrays[0].filename if hasattr(test.arrays[0], "filename") else None
-    lab_folder = Path(str(folder)).parent
+    lab_folder = Path(shards[1].arrays[0].filename).parent  # type: ignore[attr-defined]
     whole = evaluation.evaluate_splits(Perfect(), Gray(), lab_folder, MANIFEST, ["test"], 1)["test"]
     measured: list[int] = []
     measure = evaluation.measure_photo
@@ -397,3 +397,22 @@ def test_an_interrupted_evaluation_measures_only_what_is_left_and_ends_in_the_sa
     again = evaluation.evaluate_splits(Perfect(), Gray(), lab_folder, MANIFEST, ["test"], 1, tmp_path)["test"]
     assert len(measured) == 3 + 2  # two of four were kept
     pd.testing.assert_frame_equal(again, whole, check_exact=True)
+
+
+def test_figures_of_a_split_stand_on_top_with_those_of_val_below(
+    tmp_path: Path, make_params: Callable[..., Params]
+) -> None:
+    shipped = read_seen(SHIPPED)
+    manifest = pd.DataFrame({"path": [*"abc"], "verdict": "accepted", "split": ["val", "val", "test"]})
+    manifest["sha256"] = [shipped.sha256[0].tobytes().hex(), "1" * 64, "2" * 64]  # the first was seen
+    manifest["phash"] = ["0" * 16, "5" * 16, shipped.phash[1].tobytes().hex()]  # the last is a near copy
+    write_seen(hashes_of(manifest, ("val",)), tmp_path)
+    tables = {"val": table_of([1.0, 2.0]), "test": table_of([3.0])}
+    figures = evaluation.summarize_splits(tables, "test", manifest, tmp_path, make_params())
+    assert (figures["split"], figures["n_photos"], figures["gain_over_gray_db"]) == ("test", 1, 3.0)
+    assert (figures["val"]["n_photos"], figures["val"]["gain_over_gray_db"]) == (2, 1.5)
+    assert figures["n_seen"] == {"model": 0, "vivid": 0, "shipped": 1} and figures["held_out"] is True
+    # Val chose the epoch, so the model has seen it.
+    assert figures["val"]["n_seen"] == {"model": 2, "vivid": 2, "shipped": 1} and not figures["val"]["held_out"]
+    alone = evaluation.summarize_splits({"val": tables["val"]}, "val", manifest, tmp_path, make_params())
+    assert alone["split"] == "val" and alone["n_photos"] == 2 and alone["val"] == figures["val"]

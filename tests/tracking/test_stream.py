@@ -154,9 +154,11 @@ import os, sys
 from pathlib import Path
 
 from chromascape.params import load_params
+from chromascape.resume import open_folder
 from chromascape.tracking.stream import stream_training
 
-with stream_training(load_params(Path("params.yaml")), sys.argv[1]) as live:
+params = load_params(Path("params.yaml"))
+with open_folder(Path.cwd(), "train", sys.argv[1]), stream_training(params, sys.argv[1]) as live:
     live.epoch({"epoch": 1, "train_loss": 1, "val_loss": 2, "gray_val_loss": 3, "lr": 0.1})
     if sys.argv[2:]:
         os.kill(os.getpid(), 9)
