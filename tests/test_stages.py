@@ -209,7 +209,7 @@ def test_the_stage_wrapper_shows_one_line_for_each_error(monkeypatch: pytest.Mon
     errors = {
         ChromascapeError("data.dir: wrong"): "error: data.dir: wrong",
         OSError(errno.ENOSPC, "No space left on device", "x"): "error: x: No space left on device; free some space",
-        KeyboardInterrupt(): "stopped: `dvc repro` starts this stage over",
+        KeyboardInterrupt(): "stopped: `dvc repro` runs this stage again from the start",
         KeyboardInterrupt("`dvc repro` goes on from step 3 of 9"): "stopped: `dvc repro` goes on from step 3 of 9",
     }
     for error, line in errors.items():
@@ -261,17 +261,19 @@ def test_ctrl_c_during_imports_is_one_line(project: Path) -> None:
     """Half of the first seconds of a stage are torch's import."""
     (project / "stages/toy.py").write_text("import _stage\nraise KeyboardInterrupt\n")
     done = run_stage(project, "toy")
-    assert done.returncode != 0 and done.stderr.splitlines() == ["stopped: `dvc repro` starts this stage over"]
+    assert done.returncode != 0 and done.stderr.splitlines() == [
+        "stopped: `dvc repro` runs this stage again from the start"
+    ]
 
 
 @pytest.mark.parametrize(
     ("name", "way"),
     {
-        "sample": "starts this stage over",
-        "validate": "goes on from the files that were inspected",
-        "preprocess": "goes on from the last whole shard, if there is one",
-        "train": "goes on from the last checkpoint of this stage, if there is one",
-        "evaluate": "starts this stage over",
+        "sample": "runs this stage again from the start",
+        "validate": "resumes after the files that were inspected",
+        "preprocess": "resumes after the last complete shard, if there is one",
+        "train": "resumes from the last checkpoint, if there is one",
+        "evaluate": "resumes after the last measured photo",
     }.items(),
 )
 def test_a_stopped_stage_says_what_is_true_of_it(project: Path, name: str, way: str) -> None:
@@ -324,7 +326,9 @@ def test_a_stage_that_is_stopped_or_fails_ends_its_run_and_leaves_nothing(
     start = time.monotonic()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1 and time.monotonic() - start < 30
-    expected = "stopped: `dvc repro` starts this stage over" if number else "error: x: No space left on device"
+    expected = (
+        "stopped: `dvc repro` runs this stage again from the start" if number else "error: x: No space left on device"
+    )
     assert len(errors.splitlines()) == 1 and errors.startswith(expected), errors
     client = mlflow.MlflowClient(f"sqlite:///{project / 'runs.db'}")
     (run,) = client.search_runs([client.get_experiment_by_name("chromascape").experiment_id])
@@ -392,8 +396,8 @@ def test_the_command_that_is_printed_brings_the_last_model_back(project: Path, h
     said = "".join(lines) + process.communicate(timeout=60)[0]
     assert process.returncode != 0 and not (project / "models/colorizer").exists()
     (line,) = [line for line in said.splitlines() if line.startswith("`")]
-    assert line == "`dvc checkout train` brings the last outputs of this stage back"
-    assert ("stopped: `dvc repro` starts this stage over" in said) == stopped
+    assert line == "`dvc checkout train` restores the last outputs of this stage"
+    assert ("stopped: `dvc repro` runs this stage again from the start" in said) == stopped
     assert dvc(project, *line.split("`")[1].split()[1:]).wait(timeout=60) == 0
     assert (project / "models/colorizer/weights").read_text() == "old"
 

@@ -1,4 +1,4 @@
-"""What ties a run to code, data and DVC experiment."""
+"""Tags that tie a run to code, data and DVC experiment."""
 
 import hashlib
 import os
@@ -39,7 +39,7 @@ def lineage() -> dict[str, str]:
 
 
 def checkout() -> str:
-    """A name for this checkout, kept in it: the same in its temporary copies and containers, and another in a clone."""
+    """An id of this checkout, kept in `.checkpoints/`. Temporary copies share it; a clone has its own."""
     file = repository_root() / ".checkpoints" / "checkout"
     try:
         if not file.exists():
@@ -72,13 +72,13 @@ def _read_lock() -> dict[str, Any]:
 
 
 def _code_changed() -> bool:
-    """Whether code differs from the commit; a new module counts, though git does not track it yet."""
+    """Whether code differs from the commit. A new module counts, although git does not track it yet."""
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", *CODE)
     return bool(changed or _git("ls-files", "--others", "--exclude-standard", "--", "src", "stages"))
 
 
 def _git(*arguments: str) -> str:
-    """What git says; nothing where there is no git or no repository."""
+    """The output of git; empty without git or without a repository."""
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""MLflow's model registry: a version for each trained model, and the aliases champion and challenger.
+"""MLflow's model registry: a version for each model, and the aliases champion and challenger.
 
 `judging` decides which of them a version gets; here it is recorded.
 """
@@ -20,8 +20,8 @@ from chromascape.tracking.store import connect, tracking_uri
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 DESCRIPTION = (
-    "Colorizes gray photos. The alias `champion` is the version that beat gray by the stated margin and the champion "
-    "before it on the same test photos; `challenger` is the last one that did not. Each version's tags say why."
+    "Colorizes gray photos. `champion` is the version that beat gray by the required margin, and the previous champion "
+    "on the same test photos; `challenger` is the latest one that did not. The tags of each version say why."
 )
 
 
@@ -87,7 +87,7 @@ class Registry:
         """The folder with a version's weights and configuration.
 
         Raises:
-            ChromascapeError: it can't be read.
+            ChromascapeError: they can't be read.
         """
         shown = f"models:/{self.name}/{version.version}"
         model = model_of_version(self.client, version)
@@ -136,7 +136,7 @@ class Registry:
         try:
             return self.client.get_model_version_by_alias(self.name, alias)
         except MlflowException as error:
-            # An alias that is missing is called an invalid value.
+            # MLflow calls a missing alias an invalid value.
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
@@ -146,8 +146,8 @@ class Registry:
 def open_registry(name: str, experiment: str) -> Iterator[Registry]:
     """The registry of a store, for one registration at a time.
 
-    In a store in a file others wait, so that of two models only one is compared with a champion and then takes its
-    place. A server has no lock to offer: there `Registry.assign` looks again right before it changes the alias.
+    A lock guards a store in a file, so that two models are not both compared with the same champion. A server offers
+    no lock: `Registry.assign` checks the champion again right before it changes the alias.
 
     Args:
         name: of the registered model.
@@ -161,16 +161,16 @@ def open_registry(name: str, experiment: str) -> Iterator[Registry]:
     uri = tracking_uri()
     file = uri.removeprefix("sqlite:///").split("?")[0]
     try:
-        # Not the lock of `connect`: who only starts a run need not wait for a comparison.
+        # Not the lock of `connect`: starting a run need not wait for a comparison.
         with FileLock(f"{file}.register.lock") if uri.startswith("sqlite:///") else nullcontext():
             yield Registry(MlflowClient(), name, identifier)
     except MlflowException as error:
         store = without_credentials(uri)
         raise ChromascapeError(
-            f"MLflow can't register the model in {store} ({explain(error)}): put that right, then `dvc repro` again"
+            f"MLflow can't register the model in {store} ({explain(error)}): fix that, then run `dvc repro` again"
         ) from None
 
 
 def _number(version: Any) -> int:
-    """Of a version; 0 for none."""
+    """The number of a version; 0 for none."""
     return int(version.version) if version else 0

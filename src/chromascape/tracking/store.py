@@ -23,7 +23,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, or a SQLite file in the repository's root, so that no run goes with a temporary copy."""
+    """MLFLOW_TRACKING_URI, or a SQLite file in the root of the repository, which outlives temporary copies."""
     named = os.environ.get("MLFLOW_TRACKING_URI")
     file = str(repository_root() / "mlflow.db")
     if not named and (unquote(file) != file or "?" in file):
@@ -35,10 +35,10 @@ def tracking_uri() -> str:
 
 
 def existing_client() -> Any:
-    """MLflow's client of a store that is there. (Of one that is not there, MLflow would make an empty one.)
+    """A client of a store that exists. (MLflow itself would create a missing one.)
 
     Raises:
-        ChromascapeError: there is none.
+        ChromascapeError: there is no store.
     """
     uri = tracking_uri()
     check_server()
@@ -51,24 +51,24 @@ def existing_client() -> Any:
 
 
 def _mlflow(uri: str) -> Any:
-    """MLflow, pointed at a store, and without its log."""
+    """The module `mlflow`, set to a store, with its logging switched off."""
     import mlflow
 
-    for name in ("mlflow", "alembic"):  # after the import, which sets them
+    for name in ("mlflow", "alembic"):  # after the import, which sets the levels
         logging.getLogger(name).setLevel(logging.ERROR)
     mlflow.set_tracking_uri(uri)
     return mlflow
 
 
 def connect(experiment: str) -> str:
-    """Point MLflow at the store and make the experiment if it is new; returns the experiment's id.
+    """Set MLflow to the store, create the experiment if it is new, and return its id.
 
-    A fresh SQLite store is set up under a lock: of several processes that try at once, all but one would crash.
+    A lock guards a fresh SQLite store: if several processes set it up at once, all but one crash.
     """
     uri = tracking_uri()
     mlflow = _mlflow(uri)
     local = uri.startswith("sqlite:///")
-    # Beside the database, where all that share it look.
+    # Beside the database, where every process that shares it looks.
     with FileLock(uri.removeprefix("sqlite:///").split("?")[0] + ".lock") if local else nullcontext():
         client = mlflow.MlflowClient()
         known = client.get_experiment_by_name(experiment)
@@ -80,6 +80,6 @@ def connect(experiment: str) -> str:
             place = (repository_root() / "mlartifacts").as_uri() if local else None
             return str(client.create_experiment(experiment, artifact_location=place, tags=experiment_tags()))
         for name, value in experiment_tags().items():
-            if name not in known.tags:  # of an older version; what somebody has changed in the page stays
+            if name not in known.tags:  # of an older version; changes made in MLflow's page stay
                 client.set_experiment_tag(known.experiment_id, name, value)
         return str(known.experiment_id)
