@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from chromascape.color import lab
-from chromascape.color.metrics import METRICS, Picture, bootstrap_ci95
+from chromascape.color.measures import bootstrap_ci95
+from chromascape.color.metrics import METRICS, Picture
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.seen import Hashes, count_seen
 from chromascape.judging.predictions import MODELS, PREDICTIONS

@@ -8,7 +8,8 @@ photos are.
 import numpy as np
 from numpy.typing import NDArray
 
-from chromascape.color import lab, metrics
+from chromascape.color import lab
+from chromascape.color.measures import colorfulness, psnr_db
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer, scale_chroma
 from chromascape.colorizing.received import CONFIG, read_config
 from chromascape.parallel import with_progress
@@ -43,7 +44,7 @@ def fit_renderings(colorizer: Colorizer, photos: Shards, calibrate: bool, vivid:
         true_lab = lab.dequantise(photos.read(np.array([row]))[0].transpose(1, 2, 0))
         truth = lab.lab_to_rgb(true_lab[::STEP, ::STEP])
         picture = colorizer.network_lab(true_lab)[::STEP, ::STEP]
-        true_color += metrics.colorfulness(truth)
+        true_color += colorfulness(truth)
         figures = np.array([_figures(truth, scale_chroma(picture, factor)) for factor in FACTORS])
         psnr += figures[:, 0]
         color += figures[:, 1]
@@ -62,7 +63,7 @@ def shipped_renderings() -> dict[str, float]:
 def _figures(truth: NDArray[np.uint8], picture: NDArray[np.floating]) -> tuple[float, float]:
     """PSNR and colorfulness of a predicted Lab picture."""
     rgb = lab.lab_to_rgb(lab.fit_to_srgb(picture))
-    return metrics.psnr_db(truth, rgb), metrics.colorfulness(rgb)
+    return psnr_db(truth, rgb), colorfulness(rgb)
 
 
 def _first_that_reaches(values: NDArray[np.floating], goal: float) -> int:

@@ -143,7 +143,7 @@ def fingerprint(params: Train, lab: Path) -> str:
     parts = {
         "params": params.model_dump(mode="json", exclude=set(NO_RESULT)),
         "data": sha256_of_file(lab / "index.json"),
-        "code": code(),
+        "code": code(Path(__file__).with_name("training.py")),
         "shipped": sha256_of_file(SHIPPED / "weights.safetensors") if params.init == "shipped" else "",
         "imagenet": sha256_of_file(weights_file(_lite(params.network))) if params.init == "imagenet" else "",
         "versions": [FORMAT, torch.__version__, np.__version__],
