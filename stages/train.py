@@ -30,10 +30,8 @@ def train_stage(params: Params) -> None:
     manifest = read_manifest(Path("data/manifest.csv"))
     with (
         open_checkpoints(section, cache, repository_root()) as checkpoints,
-        tracking.new_run(params, checkpoints.run_id if checkpoints else "") as run_log,
+        tracking.new_run(params) as run_log,
     ):
-        if checkpoints:
-            checkpoints.remember_run(run_log.run_id)
 
         def on_epoch(row: dict[str, float]) -> None:
             run_log.epoch(row)
