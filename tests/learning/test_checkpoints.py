@@ -358,7 +358,7 @@ def test_a_damaged_checkpoint_is_told_and_never_trained_on(
     damage(killed / LAST)
     if both:
         damage(killed / "0000000013.checkpoint")
-    progress, learner = Progress(STEPS, EPOCHS), training._learner(section, "cpu", STEPS)
+    progress, learner = Progress(STEPS, EPOCHS), training._learner(section, EPOCHS * STEPS)
     before = weights_in(learner.network)
     found = Checkpoints(killed, 60).restore(learner, progress)
     assert (found, progress.done) == ((False, 0) if both else (True, 13))
@@ -382,7 +382,7 @@ def test_a_changed_param_starts_over(
     other = Train.model_validate(section.model_dump() | changes)
     with open_checkpoints(other, lab, tmp_path) as checkpoints:
         assert checkpoints
-        progress, learner = Progress(STEPS, other.epochs), training._learner(other, "cpu", STEPS)
+        progress, learner = Progress(STEPS, other.epochs), training._learner(other, other.epochs * STEPS)
         assert not checkpoints.restore(learner, progress) and progress.done == 0
     assert (killed / LAST).exists()  # it resumes when the change is taken back
 

@@ -10,14 +10,16 @@ from torch.optim.swa_utils import AveragedModel
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import predict
 from chromascape.learning.losses import Loss
+from chromascape.params import Train
 
 History = list[dict[str, float]]
 
 
 @dataclass
 class Learner:
-    """A network and what moves its weights; `averaged` holds their moving average, if one is kept."""
+    """A network and what changes its weights; `averaged` holds their moving average, if there is one."""
 
+    params: Train
     network: Network
     averaged: AveragedModel | None
     optimizer: torch.optim.Optimizer
