@@ -32,7 +32,7 @@ from chromascape.colorizing.networks import build_network
 from chromascape.learning import checkpoints as ours
 from chromascape.learning import training
 from chromascape.learning.checkpoints import Checkpoints, fingerprint, open_checkpoints, uninterrupted
-from chromascape.learning.learner import Progress
+from chromascape.learning.learner import Learner, Progress
 from chromascape.learning.training import Trained, train
 from chromascape.params import Params, Train, load_params
 from chromascape.photos.shards import Shards, write_shards
@@ -325,6 +325,27 @@ def test_a_checkpoint_resumes_where_it_was(
 ) -> None:  # fmt: skip
     assert resumed(lab, section, tmp_path, monkeypatch) == (undisturbed, EPOCHS * STEPS - 14)
     assert not killed.exists()
+
+
+def test_a_training_killed_in_validation_keeps_the_learning_rate_of_its_last_step(
+    lab: Path, section: Train, tmp_path: Path, undisturbed: tuple[bytes, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No step follows that would find it out anew."""
+    monkeypatch.setattr(files, "_sync", lambda path: None)
+    val_loss = training._val_loss
+
+    def dying(learner: Learner, photos: Shards, gray: bool = False) -> float:
+        if learner.schedule.last_epoch == 2 * STEPS:
+            raise Stop
+        return val_loss(learner, photos, gray)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "_val_loss", dying)
+        with pytest.raises(Stop), open_checkpoints(section, lab, tmp_path) as checkpoints:
+            assert checkpoints
+            checkpoints.seconds = 0
+            train(*shards(lab), section, None, checkpoints)
+    assert resumed(lab, section, tmp_path, monkeypatch) == (undisturbed, (EPOCHS - 2) * STEPS)
 
 
 def test_rows_that_the_last_process_had_are_given_again(

@@ -247,15 +247,6 @@ def test_onecycle_warms_up_to_the_peak_and_ends_near_zero(
     assert rates[0] < 0.005 and 0 < rates[-1] < 1e-4
 
 
-@pytest.mark.parametrize("steps", range(1, 11))
-def test_onecycle_runs_for_any_number_of_steps(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train], steps: int
-) -> None:
-    use_tiny(monkeypatch)
-    trained = train(*shards, train_params(schedule="onecycle", epochs=steps, batch_size=N_TRAIN))
-    assert len(trained.history) == steps
-
-
 def test_weight_decay_is_used_by_adamw_alone(
     monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
@@ -506,6 +497,19 @@ def test_training_writes_no_files(
     use_tiny(monkeypatch)
     train(*shards, train_params())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_moving_average_begins_with_the_weights_after_the_first_step(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
+) -> None:
+    weights = []
+    for ema in (0.0, 0.9):
+        torch.manual_seed(0)
+        tiny, _ = use_tiny(monkeypatch)
+        before = tiny.layer.weight.clone()
+        weights.append(train(*shards, train_params(batch_size=N_TRAIN, ema=ema)).weights["layer.weight"])
+        assert not torch.equal(weights[-1], before)
+    assert torch.equal(*weights)
 
 
 def test_the_moving_average_is_what_is_validated_and_kept(
