@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from chromascape.color.metrics import METRICS, bootstrap_ci95
+from chromascape.color.measures import bootstrap_ci95
+from chromascape.color.metrics import METRICS
 from chromascape.colorizing.colorizer import SHIPPED
 from chromascape.colorizing.seen import count_seen, hashes_of, read_seen
 from chromascape.colorizing.torch_network import load_colorizer

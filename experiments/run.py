@@ -24,7 +24,8 @@ from typing import Any
 import dvc.api
 import pandas as pd
 
-from chromascape.color.metrics import METRICS, bootstrap_ci95
+from chromascape.color.measures import bootstrap_ci95
+from chromascape.color.metrics import METRICS
 from chromascape.files import atomic_write
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.params import read_yaml

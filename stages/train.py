@@ -22,8 +22,9 @@ MODEL, LAB, MANIFEST = Path("models/colorizer"), Path("data/lab"), Path("data/ma
 
 def train_stage(params: Params) -> None:
     """From Lab shards to weights, their card, and the curves of the training."""
-    section, identity = params.train, fingerprint(params.train, LAB)
+    section = params.train
     check_train(section)
+    identity = fingerprint(section, LAB)
     check_training_room(section, params.preprocess.side, repository_root(), params.jobs)
     photos = Shards(LAB, SPLITS if section.photos == "all" else ("train",))
     val = Shards(LAB, ("val",))

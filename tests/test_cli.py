@@ -22,7 +22,7 @@ from warm import run_python
 
 from chromascape import __version__
 from chromascape.cli import main
-from chromascape.color.metrics import colorfulness
+from chromascape.color.measures import colorfulness
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import save

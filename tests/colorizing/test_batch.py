@@ -20,7 +20,7 @@ from torch import nn
 from warm import unmeasured
 
 from chromascape.color import lab
-from chromascape.color.metrics import colorfulness
+from chromascape.color.measures import colorfulness
 from chromascape.colorizing.batch import Look, colorize_file, colorize_files
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from chromascape.color import lab
-from chromascape.color.metrics import METRICS, Picture, bootstrap_ci95
+from chromascape.color.measures import bootstrap_ci95
+from chromascape.color.metrics import METRICS, Picture
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.received import CONFIG
 from chromascape.colorizing.seen import Hashes, count_seen, hashes_of, read_seen
@@ -120,7 +121,7 @@ def evaluation_fingerprint(model: Path, lab_folder: Path, manifest: Path) -> str
         model, lab_folder, manifest: of the trained model, of the Lab shards, and of the manifest.
     """
     files = (model / CONFIG, SHIPPED / CONFIG, lab_folder / "index.json", manifest)
-    return photos_fingerprint(files=[sha256_of_file(file) for file in files])
+    return photos_fingerprint(Path(__file__), files=[sha256_of_file(file) for file in files])
 
 
 def predicted_rgb(picture: NDArray[np.floating]) -> NDArray[np.uint8]:

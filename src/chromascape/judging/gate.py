@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chromascape.color.metrics import bootstrap_ci95
+from chromascape.color.measures import bootstrap_ci95
 from chromascape.judging.findings import signed
 from chromascape.tracking.registry import Decision
 

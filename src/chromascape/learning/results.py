@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from chromascape.color import lab
-from chromascape.color.metrics import psnr_db
+from chromascape.color.measures import psnr_db
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer, scale_chroma
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.seen import Hashes, hashes_of, read_seen, write_seen
