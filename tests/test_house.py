@@ -41,6 +41,7 @@ WHOLE = {
     "test_fuzz",
     "test_house",
     "test_makefile",
+    "test_outage",
     "test_workflows",
     "test_golden",
     "test_dvc_views",

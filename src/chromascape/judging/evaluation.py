@@ -63,18 +63,9 @@ def evaluate(
 
     def tasks() -> Iterator[Any]:
         for row in todo:
-            # In the order in which a worker gets it too: sums over another one have other low bits.
+            # Contiguous, as a worker receives it: sums in another order have other low bits.
             quantised = np.ascontiguousarray(photos.read(np.array([row]))[0].transpose(1, 2, 0))
-            photo = lab.dequantise(quantised)
-            picture, lightness = colorizer.network_lab(photo), photo[..., 0]
-            predictions = {
-                "model": colorizer.render(picture, "faithful"),
-                "vivid": colorizer.render(picture, "vivid"),
-                "shipped": shipped.render(shipped.network_lab(photo), "faithful"),
-                "gray": lab.join(lightness, np.zeros_like(photo[..., 1:])),
-                "mean_ab": lab.join(lightness, np.broadcast_to(mean_color, photo[..., 1:].shape)),
-            }
-            yield quantised, predictions
+            yield quantised, _predictions(colorizer, shipped, lab.dequantise(quantised), mean_color)
 
     measured = dict(journal.entries)
     for row, figures in zip(todo, in_parallel(measure_photo, tasks(), jobs, len(todo), "evaluate"), strict=True):
@@ -85,6 +76,20 @@ def evaluate(
     table.insert(0, "path", pd.Series(photos.paths, dtype=object))  # names may hold bytes that are not UTF-8
     table.insert(1, "group", pd.Series([groups[path] for path in photos.paths], dtype=object))
     return table
+
+
+def _predictions(
+    colorizer: Colorizer, shipped: Colorizer, photo: NDArray[np.float32], mean_color: NDArray[np.floating]
+) -> dict[str, NDArray[np.float32]]:
+    """The predictions for a photo, each Lab (H, W, 3), by name."""
+    picture, lightness = colorizer.network_lab(photo), photo[..., 0]
+    return {
+        "model": colorizer.render(picture, "faithful"),
+        "vivid": colorizer.render(picture, "vivid"),
+        "shipped": shipped.render(shipped.network_lab(photo), "faithful"),
+        "gray": lab.join(lightness, np.zeros_like(photo[..., 1:])),
+        "mean_ab": lab.join(lightness, np.broadcast_to(mean_color, photo[..., 1:].shape)),
+    }
 
 
 def evaluate_splits(
