@@ -5,11 +5,11 @@ from pathlib import Path
 
 from _stage import Params, run
 
+from chromascape.disk import check_disk
 from chromascape.files import write_json, write_table
 from chromascape.learning import results
-from chromascape.learning.checkpoints import open_checkpoints
+from chromascape.learning.checkpoints import needed_bytes, open_checkpoints
 from chromascape.learning.checks import check_train
-from chromascape.learning.needs import check_training_room
 from chromascape.learning.training import train
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
@@ -23,7 +23,8 @@ def train_stage(params: Params) -> None:
     """From Lab shards to weights, their card, and their figures on the validation photos."""
     section, cache = params.train, Path("data/lab")
     check_train(section)
-    check_training_room(section, params.preprocess.side, repository_root(), params.jobs)
+    remedy = f"free some, or choose a smaller train.network ({section.network})"
+    check_disk(repository_root(), needed_bytes(section, repository_root()), "checkpoints", remedy)
     train_photos = Shards(cache, ("train",))
     photos = Shards(cache, SPLITS) if section.photos == "all" else train_photos
     val = Shards(cache, ("val",))

@@ -14,7 +14,7 @@ PACKAGE = REPOSITORY / "src/chromascape"
 SOURCES = sorted(file for folder in ("src", "stages", "experiments") for file in (REPOSITORY / folder).rglob("*.py"))
 # From top to bottom: each may use what stands below it.
 WINGS = ["cli", "health", "learning", "judging", "serving", "tracking", "colorizing", "photos", "color"]
-GROUND = {"__init__", "params", "errors", "files", "parallel", "devices", "resume", "room", "workers"}
+GROUND = {"__init__", "params", "errors", "files", "parallel", "devices", "resume", "disk", "workers"}
 # Tests of what is not one module of the package.
 WHOLE = {
     "test_browser",

@@ -3,12 +3,15 @@
 Worker processes are started by `workers`, for `in_parallel` alone.
 """
 
+import math
 import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from tqdm import tqdm
@@ -19,6 +22,7 @@ Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 SECONDS = 30.0  # between signs of life where there is no terminal
+CGROUPS = Path("/sys/fs/cgroup")
 DELAY = 1.0  # seconds, before a bar appears on a terminal
 
 
@@ -91,7 +95,17 @@ def cpu_threads() -> int:
     try:
         return max(1, int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0]))
     except ValueError:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cores()
+
+
+def cores() -> int:
+    """CPU cores that this process may use: those it is bound to, and no more than the quota of its container."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for files in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):  # of cgroups 2 and 1
+        with suppress(OSError, ValueError):  # no Linux, or no quota
+            quota, period = (int(text) for file in files for text in (CGROUPS / file).read_text("ascii").split())
+            count = min(count, math.ceil(quota / period)) if quota > 0 else count
+    return count
 
 
 def with_progress(results: Iterable[Any], total: int, title: str) -> Iterator[Any]:

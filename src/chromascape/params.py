@@ -229,7 +229,7 @@ def locked_stages() -> dict[str, dict[str, Any]]:
     lock = read_yaml(Path("dvc.lock"))
     stages = lock.get("stages") if isinstance(lock, dict) else None
     if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
-        raise ChromascapeError("dvc.lock is damaged: `git checkout dvc.lock`")
+        raise ChromascapeError("dvc.lock: damaged: `git checkout dvc.lock`")
     return stages
 
 

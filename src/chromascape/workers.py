@@ -12,9 +12,10 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
-import joblib
 from joblib.externals.loky.backend import get_context  # its workers import what they need, not the script that runs
 from pebble import ProcessExpired, ProcessPool
+
+from chromascape.parallel import cores
 
 AHEAD = 8  # tasks a worker that are handed out before the oldest is done
 
@@ -23,7 +24,7 @@ Arguments = tuple[Any, ...]
 
 def count_workers(jobs: int, total: int) -> int:
     """How many workers `jobs` means (0: one a core) for so many tasks."""
-    return min(jobs or joblib.cpu_count(), max(total, 1))
+    return min(jobs or cores(), max(total, 1))
 
 
 @dataclass(frozen=True)
