@@ -138,7 +138,7 @@ def test_a_file_of_another_format_is_a_file(colorize: Callable[..., int]) -> Non
     assert is_colored("b.bmp", kind="BMP")
 
 
-def test_notes_are_told_and_are_no_failures(
+def test_notes_are_printed_and_are_no_failures(
     colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], by: str
 ) -> None:
     Image.new("RGBA", (40, 30), (90, 90, 90, 100)).save("a.png")
@@ -505,7 +505,7 @@ def test_a_wrong_command_line_is_exit_code_2(
     [
         (["--version"], f"chromascape {__version__}\n"),
         (["--help"], "usage: chromascape [-h] [--version] COMMAND"),
-        (["colorize", "--help"], "a file for one photo (its suffix names the format), else a folder;"),
+        (["colorize", "--help"], "a file for one photo (its suffix sets the format), else a folder;"),
     ],
     ids=" ".join,
 )
