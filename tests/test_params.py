@@ -201,6 +201,11 @@ def test_a_pattern_that_can_match_no_path_is_refused(tmp_path: Path, pattern: st
     assert str(caught.value).endswith(f"(it is {pattern!r})")
 
 
+def test_bursts_scenes_and_the_seed_of_the_split_may_be_left_out(tmp_path: Path) -> None:
+    split = load_changed(tmp_path, {"data.split": {"train": 0.8, "val": 0.1, "test": 0.1}}).data.split
+    assert split == Params().data.split
+
+
 def test_splits_of_a_third_each_are_close_enough_to_one(make_params: Callable[..., Params]) -> None:
     third = 0.3333333
     params = make_params({"data.split.train": third, "data.split.val": third, "data.split.test": third})

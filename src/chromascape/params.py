@@ -1,7 +1,7 @@
 """`params.yaml` as typed, validated objects. Every error names the key and its allowed values.
 
 The defaults of the classes are the values that the project's params.yaml ships with. They say what is special about a
-recipe, in reports and names; a params.yaml still has to have every key.
+recipe, in reports and names; a params.yaml still has to have every key but those of `OPTIONAL`.
 """
 
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chromascape.errors import ChromascapeError, did_you_mean
+
+OPTIONAL = ("data.split.seed", "data.split.burst_seconds", "data.split.same_scene")  # keys that a file may lack
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -189,7 +191,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     values = read_yaml(path)
     if not isinstance(values, dict):
         raise ChromascapeError(f"{path}: expected sections such as 'data:' and 'train:'")
-    problems = [f"{key}: this key is missing" for key in _missing_keys(values, Params().model_dump(by_alias=True))]
+    missing = _missing_keys(values, Params().model_dump(by_alias=True))
+    problems = [f"{key}: this key is missing" for key in missing if key not in OPTIONAL]
     try:
         params = Params.model_validate(values)
     except ValidationError as error:
