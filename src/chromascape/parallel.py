@@ -64,7 +64,9 @@ def in_parallel(
         elif instead:
             yield instead(*values, result.reason, result.detail)
         else:
-            raise ChromascapeError(f"{title}: a worker process died or hung: is there memory for {workers} jobs?")
+            raise ChromascapeError(
+                f"{title}: a worker process died or hung: if memory is short, lower jobs ({workers})"
+            )
 
 
 def in_threads(function: Callable[[Given], Result], values: Iterable[Given], jobs: int) -> Iterator[Result]:
