@@ -25,10 +25,9 @@ def restore_hint() -> str:
 
 def _cached_outs(stage: str) -> list[dict[str, Any]]:
     """The outputs of the stage in dvc.lock, without those that DVC leaves to git."""
-    import yaml
+    from chromascape.params import locked_stages, read_yaml  # here: its packages may be missing
 
-    lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"][stage]
-    known = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
+    lock, known = locked_stages()[stage], read_yaml(Path("dvc.yaml"))["stages"][stage]
     entries = [entry for kind in ("outs", "metrics", "plots") for entry in known.get(kind, [])]
     options = {path: values for entry in entries if isinstance(entry, dict) for path, values in entry.items()}
     return [out for out in lock["outs"] if (options.get(out["path"]) or {}).get("cache", True)]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from _stage import Params, run
 
+from chromascape.disk import check_disk
 from chromascape.files import write_json, write_table
 from chromascape.learning import results
-from chromascape.learning.checkpoints import fingerprint, open_checkpoints
+from chromascape.learning.checkpoints import fingerprint, needed_bytes, open_checkpoints
 from chromascape.learning.checks import check_train
-from chromascape.learning.needs import check_training_room
 from chromascape.learning.training import train
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
@@ -25,7 +25,8 @@ def train_stage(params: Params) -> None:
     section = params.train
     check_train(section)
     identity = fingerprint(section, LAB)
-    check_training_room(section, params.preprocess.side, repository_root(), params.jobs)
+    remedy = f"free some, or choose a smaller train.network ({section.network})"
+    check_disk(repository_root(), needed_bytes(section, repository_root()), "checkpoints", remedy)
     photos = Shards(LAB, SPLITS if section.photos == "all" else ("train",))
     val = Shards(LAB, ("val",))
     with (

@@ -49,7 +49,7 @@ def colorize(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 @pytest.fixture
 def by(model: Path) -> str:
-    return f" by the model in {model}"
+    return f" with the model in {model}"
 
 
 def gray_photo(path: Path | str, seed: int = 0, width: int = 60, height: int = 50) -> Path:
@@ -103,7 +103,7 @@ def test_where_nothing_was_trained_the_shipped_model_colorizes(
     gray_photo("a.png", width=90, height=70)
     assert main(["colorize", "a.png"]) == 0
     assert is_colored("colorized/a.png", (90, 70))
-    assert capsys.readouterr().out == "1 colorized into colorized by the model that comes with Chromascape\n"
+    assert capsys.readouterr().out == "1 colorized into colorized with the model that comes with Chromascape\n"
 
 
 def test_the_vivid_rendering_is_more_colorful(colorize: Callable[..., int]) -> None:
@@ -137,7 +137,7 @@ def test_a_file_of_another_format_is_a_file(colorize: Callable[..., int]) -> Non
     assert is_colored("b.bmp", kind="BMP")
 
 
-def test_notes_are_told_and_are_no_failures(
+def test_notes_are_printed_and_are_no_failures(
     colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], by: str
 ) -> None:
     Image.new("RGBA", (40, 30), (90, 90, 90, 100)).save("a.png")
@@ -147,7 +147,7 @@ def test_notes_are_told_and_are_no_failures(
     assert colorize("a.png", "in", "-o", "out", "--recursive") == 0
     assert colorize("a.png", "-o", "c.jpg") == 0
     said = capsys.readouterr()
-    assert "note: in/link: a link to a folder, which is not followed: name it as an input\n" in said.err
+    assert "note: in/link: a link to a folder, which is not followed: give it as an input\n" in said.err
     assert "note: a.png: JPEG holds no transparency: what is transparent becomes white\n" in said.err
     assert said.out == f"2 colorized into out{by}\n1 colorized into c.jpg{by}\n"
 
@@ -504,7 +504,7 @@ def test_a_wrong_command_line_is_exit_code_2(
     [
         (["--version"], f"chromascape {__version__}\n"),
         (["--help"], "usage: chromascape [-h] [--version] COMMAND"),
-        (["colorize", "--help"], "a file for one photo (its suffix names the format), else a folder;"),
+        (["colorize", "--help"], "a file for one photo (its suffix sets the format), else a folder;"),
     ],
     ids=" ".join,
 )
@@ -561,7 +561,7 @@ def test_check_of_a_fresh_clone_knows_that_the_sample_is_still_to_come(
 ) -> None:
     project(**{"data.dir": "data/sample"})
     assert main(["check"]) == 0
-    assert capsys.readouterr().out == "data.dir: data/sample, which the first stage lays\n"
+    assert capsys.readouterr().out == "data.dir: data/sample, which the first stage creates\n"
     Path("data/sample").mkdir(parents=True)
     os.mkfifo("data/sample/pipe")
     assert main(["check"]) == 1

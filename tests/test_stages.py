@@ -81,17 +81,30 @@ def test_train_stops_at_a_slip_in_its_names_too(project: Path) -> None:
     assert_one_line(run_stage(project, "train"), "params.yaml: train.init: must be 'scratch' with network unet")
 
 
-def test_train_refuses_what_memory_cannot_hold_before_any_work(project: Path) -> None:
-    """It was killed by the system in mid-epoch, or told so after the photos had been cached."""
-    write_params(project, {"train.batch_size": 10_000_000, "train.device": "cpu"})
-    assert_one_line(run_stage(project, "train"), "not enough memory for training: it needs about", "train.batch_size")
+FULL = """
+import runpy
+import _stage
+from chromascape import disk
+disk.free_bytes = lambda folder: 3_000_000
+runpy.run_path("stages/{name}.py", run_name="__main__")
+"""
 
 
-def test_preprocess_refuses_what_memory_cannot_hold_before_any_work(project: Path) -> None:
-    assert run_stage(project, "validate").returncode == 0
-    write_params(project, {"jobs": 1_000_000})
-    assert_one_line(run_stage(project, "preprocess"), "not enough memory for preprocess", "lower jobs (1000000)")
-    assert not (project / "data/lab").exists()
+@pytest.mark.parametrize(
+    ("name", "what", "param"),
+    [
+        ("preprocess", "the Lab shards of 1,000 photos: they need about 393 MB", "preprocess.side (256;"),
+        ("train", "checkpoints: they need about 294 MB", "train.network (efficientnet_lite2)"),
+    ],
+)
+def test_preprocess_and_train_refuse_what_the_disk_cannot_hold_before_any_work(
+    project: Path, name: str, what: str, param: str
+) -> None:
+    (project / "data").mkdir()
+    (project / "data/manifest.csv").write_text("path,verdict\n" + "a.jpg,accepted\n" * 1000)
+    (project / "stages/toy.py").write_text(FULL.format(name=name))
+    assert_one_line(run_stage(project, "toy"), f"not enough disk for {what}", "3 MB are free", param)
+    assert not (project / "data/lab").exists() and not (project / ".checkpoints").exists()
 
 
 def test_files_that_dvc_can_not_track_are_named_before_dvc_meets_them(project: Path) -> None:
@@ -249,7 +262,7 @@ def test_a_python_without_the_environment_gets_one_line(project: Path, name: str
 
 
 def test_a_python_with_a_part_of_the_environment_gets_one_line(project: Path) -> None:
-    """A Python that has PyYAML and pydantic, as many have, is found out where the next package is missing."""
+    """The first package that is missing is named."""
     script = project / "stages/toy.py"
     script.write_text("import _stage\nimport a_package.of_others\n")
     assert_one_line(run_stage(project, "toy"), "lacks the package a_package", "`make run`")

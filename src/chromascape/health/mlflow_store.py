@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from chromascape.errors import ChromascapeError
-from chromascape.health.findings import Finding
+from chromascape.health import Finding
 from chromascape.params import Params
 from chromascape.tracking.run import killed_runs
 from chromascape.tracking.server import check_server, without_credentials

@@ -8,10 +8,9 @@ import uuid
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from chromascape.errors import ChromascapeError
+from chromascape.params import locked_stages
 from chromascape.resume import repository_root
 
 # What a run's figures follow from, beside the photos and params that it logs itself.
@@ -20,7 +19,10 @@ CODE = ["src", "stages", "experiments", "dvc.yaml", "pyproject.toml", "constrain
 
 def lineage() -> dict[str, str]:
     """Tags that tie a run to code, data and DVC experiment."""
-    lock = _read_lock()
+    try:
+        lock = locked_stages()  # as far as this execution has come
+    except ChromascapeError:
+        lock = {}
     validate = lock.get("validate", {}).get("deps", [])
     photos = [dep for dep in validate if not str(dep.get("path", "")).startswith(("src/", "stages/"))]
     shards = lock.get("preprocess", {}).get("outs", [])
@@ -60,15 +62,6 @@ def place() -> str:
     if root == here:
         return "workspace"
     return "temporary" if "standalone" in here.parts else "queue"
-
-
-def _read_lock() -> dict[str, Any]:
-    """The stages of dvc.lock as far as this execution has come: DVC writes it stage by stage."""
-    try:
-        lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))
-        return dict(lock["stages"])
-    except (OSError, yaml.YAMLError, TypeError, KeyError):
-        return {}
 
 
 def _code_changed() -> bool:

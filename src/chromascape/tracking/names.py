@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from chromascape import defaults
-from chromascape.params import Params, flatten
+from chromascape.params import Params, flatten, non_default
 
 SHOWN = 4  # differences in a name; the tag chromascape.changed_params lists all
 LEFT_OUT = ("data.dir", "train.network", "track.experiment", "jobs")  # named anyway, or without effect on figures
@@ -16,7 +15,7 @@ def changes(params: Params) -> dict[str, Any]:
 
     Keys are dotted, without `train.`. Params of the training come first, otherwise in the order of params.yaml.
     """
-    differing = defaults.changes(flatten(params))
+    differing = non_default(flatten(params))
     order = sorted(differing, key=lambda key: not key.startswith("train."))
     return {key.removeprefix("train."): differing[key] for key in order if key not in LEFT_OUT}
 
