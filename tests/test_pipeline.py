@@ -178,9 +178,9 @@ def test_the_same_photos_and_params_give_the_same_bytes(clone: Path) -> None:
     before = hashes(clone)
     # Another number of workers must not change a byte either.
     params = (clone / "params.yaml").read_text()
-    (clone / "params.yaml").write_text(params.replace("jobs: 1", "jobs: 4"))
-    output = run(clone, "dvc", "repro", "--force", "--no-run-cache", "--no-commit")
-    assert stages_run(output) == STAGES
+    (clone / "params.yaml").write_text(params.replace("jobs: 1", "jobs: 3"))
+    output = run(clone, "dvc", "repro", "--force", "--no-run-cache", "--no-commit", "--downstream", "validate")
+    assert stages_run(output) == STAGES[1:]  # the photos that come with the project are not used here
     assert hashes(clone) == before
 
 
