@@ -21,7 +21,9 @@ from chromascape.photos.manifest import COLUMNS, TYPES
 pytestmark = pytest.mark.usefixtures("quick_workers")
 HOSTILE = "<script>alert(1)<script>.png"
 PARAMS = Params.model_validate(
-    changed_params({"validate.min_accepted": 3, "validate.max_rejected_share": 1.0, "data.split.seed": 1})
+    changed_params(
+        {"validate.seconds": 0, "validate.min_accepted": 3, "validate.max_rejected_share": 1.0, "data.split.seed": 1}
+    )
 )
 
 

@@ -17,7 +17,8 @@ from chromascape.errors import ChromascapeError
 from chromascape.params import Params
 from chromascape.photos import reading, sample, source, validation
 
-MAX_SIDE = 400
+PARAMS = Params.model_validate(changed_params({"validate.seconds": 0}))  # one job inspects in this process
+MAX_SIDE = PARAMS.sample.max_side
 LANDSCAPES = REPOSITORY / "data" / "landscapes"
 FREE = {"CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0", "GPL-2.0-or-later", "LGPL-3.0"}
 
@@ -211,12 +212,10 @@ def test_a_file_that_is_no_photo_is_copied_as_it_is(
 
 
 @pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+def manifest(laid: tuple[Path, list[dict[str, str]], int], tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """The manifest of the sample as params.yaml has it laid, by path."""
-    pytest.importorskip("mvtbdata")
-    folder, params = tmp_path_factory.mktemp("as-in-params"), Params.model_validate(changed_params({}))
-    sample.write_sample(folder / "photos", folder / "provenance.csv", params.sample.max_side, LANDSCAPES)
-    table, _ = validation.validate_folder(folder / "photos", params.data, params.validate_, folder / "docs", 1)
+    docs = tmp_path_factory.mktemp("docs")
+    table, _ = validation.validate_folder(laid[0], PARAMS.data, PARAMS.validate_, docs, 1)
     return table.set_index("path")
 
 
