@@ -11,7 +11,7 @@ from chromascape.devices import pick_device
 from chromascape.files import atomic_write, sha256_of_file, write_json, write_table
 from chromascape.judging import report
 from chromascape.judging.evaluation import evaluate, gain_histogram, headline, seen_by, summarize
-from chromascape.judging.strips import write_strips
+from chromascape.judging.photo_rows import write_photo_rows
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import Shards
 from chromascape.tracking import runs as tracking
@@ -32,14 +32,14 @@ def evaluate_stage(params: Params) -> None:
     curves = report.read_curves(Path("metrics/curves.csv"))
     validation = report.read_metrics(Path("metrics/validate.json"), "validate")
     val_figures = report.read_metrics(Path("metrics/train.json"), "train")["val"]
-    pictures = report.strips(colorizer, test, table, section.rows, section.seed)
+    pictures = report.photo_rows(colorizer, test, table, section.rows, section.seed)
     sources = {path.as_posix(): sha256_of_file(path) for path in (MANIFEST, WEIGHTS)}
     page = report.render(figures, validation, curves, histogram, pictures, report.shown_params(params), sources)
     with atomic_write(Path("reports/index.html")) as file:
         file.write_text(page, encoding="utf-8")
     write_table(table, Path("reports/per_photo.csv"))
     write_table(histogram, Path("metrics/gains.csv"))
-    write_strips(Path("reports/photos"), colorizer, test, manifest, section.rows)
+    write_photo_rows(Path("reports/photos"), colorizer, test, manifest, section.rows)
     write_json(figures, Path("metrics/evaluate.json"))
     write_json(headline(figures), Path("metrics/headline/evaluate.json"))
     with tracking.continue_run(params, WEIGHTS, curves, val_figures) as log:

@@ -5,7 +5,7 @@ from pathlib import Path
 from _stage import Params, run
 
 from chromascape.files import sha256_of_file, write_json
-from chromascape.judging.findings import read_metrics
+from chromascape.judging.conclusions import read_metrics
 from chromascape.judging.promotion import settle
 from chromascape.tracking.registry import CHALLENGER, CHAMPION, open_registry
 

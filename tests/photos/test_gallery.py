@@ -88,7 +88,9 @@ def html(manifest: pd.DataFrame, folder: Path) -> str:
 
 def test_the_page_counts_and_tells_what_each_reason_asks_for(html: str) -> None:
     text = Page(html).text
-    assert re.search(r"14 of 20 files accepted: train \d+, val \d+, test \d+\. 5 rejected, 1 left out as duplicates", text)
+    assert re.search(
+        r"14 of 20 files accepted: train \d+, val \d+, test \d+\. 5 rejected, 1 left out as duplicates", text
+    )
     assert "too_small The shorter side, without the black bars that are trimmed, reaches validate.min_side 1" in text
 
 

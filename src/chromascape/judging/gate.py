@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromascape.color.metrics import bootstrap_ci95
-from chromascape.judging.findings import signed
+from chromascape.judging.conclusions import signed
 
 
 @dataclass(frozen=True)
