@@ -29,12 +29,12 @@ road.png building2-3.png monalisa.png tags.png apriltag12.png
 building2-1.png building2-2.png castle.png castle2.png street.png penguins.png calibration/left01.jpg
 calibration/left02.jpg seq/im.001.png seq/im.002.png lena.png mosaic/aerial2-001.png multiblobs.png
 multiblobs_edgecase.png segmentation.png sharks.png adelson.png fisheye_target.png arucoboard.png 5points.png wally.png
-""".split()
+""".split()  # noqa: SIM905
 SKIMAGE = """
 astronaut.png chelsea.png coffee.png rocket.jpg motorcycle_left.png motorcycle_right.png hubble_deep_field.jpg
 retina.jpg color.png logo.png horse.png chessboard_RGB.png brick.png grass.png camera.png coins.png multipage_rgb.tif
 no_time_for_that_tiny.gif
-""".split()
+""".split()  # noqa: SIM905
 README = "skimage/data/README.txt"
 # By package: module, folder inside it, files, author, licence.
 PACKAGES = {
