@@ -1,11 +1,8 @@
 """Conclusions from the figures, in sentences: does the model beat gray, and which baselines beat the model?"""
 
-import json
-from pathlib import Path
 from typing import Any
 
 from chromascape.color.metrics import METRICS
-from chromascape.errors import ChromascapeError
 from chromascape.judging.predictions import PREDICTIONS
 
 NAMES = {
@@ -14,18 +11,6 @@ NAMES = {
     "gray": "Gray, no color at all,",
     "mean_ab": "The mean training color",
 }
-
-
-def read_metrics(path: Path, stage: str) -> Any:
-    """The figures that an earlier stage wrote into `metrics/`.
-
-    Raises:
-        ChromascapeError: the file is damaged.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ChromascapeError(f"{path}: not JSON ({error}): run `dvc repro -f {stage}`") from None
 
 
 def number(value: float, form: str) -> str:
@@ -94,7 +79,7 @@ def _shown(figures: dict[str, Any], name: str, key: str) -> float:
 def _photos(figures: dict[str, Any]) -> str:
     """The number of photos, and how many of them the model was trained on."""
     count, seen = figures["n_photos"], figures["n_seen"]["model"]
-    text = f"{count:,} test photo{'s' if count != 1 else ''}"
+    text = f"{count:,} {figures.get('split', 'test')} photo{'s' if count != 1 else ''}"
     return text + (f", {seen:,} of which it was trained on," if seen else "")
 
 
