@@ -155,11 +155,8 @@ def inspect_folder(folder: Path, validate: Validate, jobs: int, kept: Path | Non
     limits = limits_of(validate)
     journal = Journal(kept and kept / "inspected.jsonl", WORK["validate"])
     stamps = {name: _stamp(folder / name) for name in names}  # before reading, so that a later change is noticed
-    known = {
-        name: entry["row"]
-        for name, entry in journal.entries.items()
-        if name in stamps and entry["stamp"] == stamps[name]
-    }
+    entries = journal.entries.items()
+    known = {name: entry["row"] for name, entry in entries if name in stamps and entry["stamp"] == stamps[name]}
     if known:
         tell(f"validation resumes at file {len(known):,} of {len(names):,}")
     calls = ((folder, name, limits, known.get(name)) for name in names)

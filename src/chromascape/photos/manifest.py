@@ -27,6 +27,8 @@ def summarize(manifest: pd.DataFrame) -> dict[str, Any]:
     """The counts of `metrics/validate.json`: files by verdict, reason, mode and split."""
     reasons = manifest["reasons"].str.split(";").explode()
     reasons = reasons[reasons.notna() & (reasons != "")]
+    narrower = manifest["right"] - manifest["left"] < manifest["width"]
+    lower = manifest["bottom"] - manifest["top"] < manifest["height"]
 
     def counts(values: pd.Series) -> dict[str, int]:
         return {str(key): int(count) for key, count in values.value_counts().sort_index().items()}
@@ -35,7 +37,7 @@ def summarize(manifest: pd.DataFrame) -> dict[str, Any]:
         "n_files": len(manifest),
         "n_accepted": int((manifest["verdict"] == "accepted").sum()),
         "n_rejected": int((manifest["verdict"] == "rejected").sum()),
-        "n_letterboxed": int((_kept_area(manifest) < 1).sum()),
+        "n_letterboxed": int((narrower | lower).sum()),
         "n_duplicate_groups": int((manifest["group"].value_counts() > 1).sum()),
         "rejected_by_reason": counts(reasons),
         "by_mode": counts(manifest["mode"].dropna()),
@@ -46,13 +48,6 @@ def summarize(manifest: pd.DataFrame) -> dict[str, Any]:
 def headline(counts: dict[str, Any]) -> dict[str, int]:
     """The counts for tables of experiments; `counts` as `summarize` returns them."""
     return {"accepted": counts["n_accepted"]}
-
-
-def _kept_area(manifest: pd.DataFrame) -> pd.Series:
-    """Share of a photo's area inside its black bars; 1 if it has no bars or was never decoded."""
-    boxed = manifest[["left", "top", "right", "bottom", "width", "height"]].astype(float)
-    area = (boxed["right"] - boxed["left"]) * (boxed["bottom"] - boxed["top"])
-    return (area / (boxed["width"] * boxed["height"])).fillna(1.0)
 
 
 def write_manifest(manifest: pd.DataFrame, path: Path) -> None:

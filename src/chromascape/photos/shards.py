@@ -22,6 +22,7 @@ from chromascape.photos import reading, source
 from chromascape.resume import WORK, KeptFiles, photos_fingerprint, tell
 
 SPLITS = ("train", "val", "test")
+BOX_COLUMNS = ["left", "top", "right", "bottom", "width", "height"]
 
 
 def photo_to_lab(
@@ -92,18 +93,18 @@ def write_shards(
 
 def fingerprint(manifest: pd.DataFrame, side: int, fit: str, shard_mb: float) -> str:
     """Fingerprint of everything that the shards depend on, including the photos' content."""
-    used = ["path", "split", "sha256", "left", "top", "right", "bottom", "width", "height"]
-    photos = _accepted(manifest)[used].astype(str).to_numpy().tolist()
+    photos = (
+        manifest[manifest["verdict"] == "accepted"][["path", "split", "sha256", *BOX_COLUMNS]]
+        .astype(str)
+        .to_numpy()
+        .tolist()
+    )
     return photos_fingerprint(Path(__file__), photos=photos, side=side, fit=fit, shard_mb=shard_mb)
-
-
-def _accepted(manifest: pd.DataFrame) -> pd.DataFrame:
-    return manifest[manifest["verdict"] == "accepted"]
 
 
 def _plan(manifest: pd.DataFrame, per_shard: int) -> dict[str, list[dict[str, Any]]]:
     """The manifest's rows for each shard, by the shard's file name, in the order of writing."""
-    accepted = _accepted(manifest)
+    accepted = manifest[manifest["verdict"] == "accepted"]
     shards = {}
     for split in SPLITS:
         rows = accepted[accepted["split"] == split].to_dict("records")
@@ -114,9 +115,7 @@ def _plan(manifest: pd.DataFrame, per_shard: int) -> dict[str, list[dict[str, An
 
 def _convert(photos_dir: Path, row: dict[str, Any], side: int, fit: Literal["crop", "squash"]) -> NDArray[np.uint8]:
     """A manifest row as quantised Lab; runs in worker processes."""
-    left, top, right, bottom, width, height = (
-        int(row[column]) for column in ("left", "top", "right", "bottom", "width", "height")
-    )
+    left, top, right, bottom, width, height = (int(row[column]) for column in BOX_COLUMNS)
     path = photos_dir / row["path"]
     try:
         data = source.read_bytes(path)

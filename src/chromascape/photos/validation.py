@@ -72,11 +72,20 @@ class Suites:
         for site in list(self.context.get_site_names()):
             self.context.delete_data_docs_site(site)
 
-    def run(self, name: str, expectations: list[Any], table: pd.DataFrame) -> dict[str, list[int]]:
-        """For each reason whose expectation fails, the numbers of the rows that fail it; a gate has none."""
+    def run(self, name: str, examined: list[Rule], facts: pd.DataFrame, validate: Validate) -> dict[str, list[int]]:
+        """Run rules as one suite, each on a column that is named after its reason.
+
+        Returns:
+            For each reason whose expectation fails, the numbers of the rows that fail it; a gate has none.
+        """
+        # Great Expectations writes values into its pages unescaped.
+        names = pd.Series([html.escape(shown_name(path)) for path in facts["path"]], index=facts.index, dtype=object)
+        columns = rules.examined_columns(examined, facts, validate.policy)
+        table = pd.DataFrame({"row": range(len(facts)), "file": names} | columns, index=facts.index)
         suite = self.context.suites.add(gx.ExpectationSuite(name=name))
-        for expectation in expectations:
-            suite.add_expectation(expectation)
+        for rule in examined:
+            of_rule = {"column": rule.reason, "description": rule.description, "meta": {"reason": rule.reason}}
+            suite.add_expectation(getattr(gxe, rule.expectation)(**of_rule, **rule.arguments(validate)))
         definition = self.context.validation_definitions.add(
             gx.ValidationDefinition(name=name, data=self.batch, suite=suite)
         )
@@ -117,16 +126,6 @@ class Suites:
             )
 
 
-def expectation_of(rule: Rule, validate: Validate) -> Any:
-    """The rule as an expectation on the column that has its reason as name."""
-    return getattr(gxe, rule.expectation)(
-        column=rule.reason,
-        description=rule.description,
-        meta={"reason": rule.reason},
-        **rule.arguments(validate),
-    )
-
-
 def validate_folder(
     folder: Path, data: Data, validate: Validate, docs: Path, jobs: int, kept: Path | None = None
 ) -> tuple[pd.DataFrame, str | None]:
@@ -143,7 +142,7 @@ def validate_folder(
     manifest = inspection.inspect_folder(folder, validate, jobs, kept)
     suites = Suites(docs)
     facts = rules.facts(manifest)
-    failed = _run_rules(suites, "files", [rule for rule in rules.RULES if not rule.of_set], facts, validate)
+    failed = suites.run("files", [rule for rule in rules.RULES if not rule.of_set], facts, validate)
     accepted = pd.Series(True, index=manifest.index)
     accepted.iloc[sorted({row for rows in failed.values() for row in rows})] = False
     splits.add_groups(manifest, accepted, validate.near_duplicate_bits, data.split)
@@ -151,7 +150,7 @@ def validate_folder(
     used = (accepted & ~exact & ~same_scene).astype(int)
     facts = facts.assign(exact_duplicate=exact, same_scene=same_scene, accepted=used)
     set_rules = [rule for rule in rules.RULES if rule.of_set] + list(rules.GATES)
-    failed |= _run_rules(suites, "set", set_rules, facts, validate)
+    failed |= suites.run("set", set_rules, facts, validate)
     reasons: list[list[str]] = [[] for _ in range(len(manifest))]
     for rule in rules.RULES:
         for row in failed.get(rule.reason, []):
@@ -165,19 +164,6 @@ def validate_folder(
         manifest.loc[known, "bottom"] = manifest.loc[known, "height"]
     suites.write_docs()
     return manifest, _failed_gate(failed, manifest, folder, validate) or splits.empty_split(manifest, data)
-
-
-def _run_rules(
-    suites: Suites, name: str, examined: list[Rule], facts: pd.DataFrame, validate: Validate
-) -> dict[str, list[int]]:
-    """Run rules as one suite over a table with a column for each rule, named after its reason.
-
-    File names are escaped, because Great Expectations writes values into its pages unescaped.
-    """
-    names = pd.Series([html.escape(shown_name(path)) for path in facts["path"]], index=facts.index, dtype=object)
-    columns = rules.examined_columns(examined, facts, validate.policy)
-    table = pd.DataFrame({"row": range(len(facts)), "file": names} | columns, index=facts.index)
-    return suites.run(name, [expectation_of(rule, validate) for rule in examined], table)
 
 
 def counts_line(manifest: pd.DataFrame) -> str:
