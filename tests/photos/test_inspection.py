@@ -425,7 +425,7 @@ def test_an_inspection_goes_on_from_the_files_already_inspected(
 ) -> None:
     table = inspection.inspect_folder(folder, validate, 1, kept)
     assert inspected == LEFT
-    assert capsys.readouterr().err == "validation goes on from file 8 of 12\n"
+    assert capsys.readouterr().err == "validation resumes at file 8 of 12\n"
     pd.testing.assert_frame_equal(table, inspection.inspect_folder(folder, validate, 1))
 
 

@@ -162,7 +162,7 @@ def test_laying_it_on_a_slow_machine_is_not_silent_in_a_log(
 ) -> None:
     few = {"scikit-image": ("skimage", "data", ["astronaut.png", "rocket.jpg", "camera.png"], "its team", "BSD")}
     monkeypatch.setattr(sample, "PACKAGES", few)
-    monkeypatch.setattr(sample, "_lay", clock.slow(sample._lay, 20))
+    monkeypatch.setattr(sample, "_copy", clock.slow(sample._copy, 20))
     sample.write_sample(tmp_path / "photos", tmp_path / "provenance.csv", 200, few_landscapes)
     assert clock.lines == [(40, "sample, scikit-image: 3 of 3 photos")]
 
