@@ -18,7 +18,7 @@ from conftest import REPOSITORY, changed_params
 from dvc.repo import Repo
 from dvc.utils.serialize import _yaml as dvc_yaml
 
-from chromascape.params import flatten_values
+from chromascape.params import flatten
 
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 NO_STAGE = ("track.", "jobs")  # where runs go, and how many processes: neither changes a result
@@ -105,7 +105,7 @@ def stages_that_ran(folder: Path, params: dict[str, Any]) -> list[str]:
 @pytest.mark.scale  # long, so among the first
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_every_changed_key_runs_the_stages_that_depend_on_it(repo: Path) -> None:
-    start = flatten_values(changed_params({}))
+    start = flatten(changed_params({}))
     assert sorted(stages_that_ran(repo, changed_params({}))) == sorted(STAGES)
     changes: dict[str, Any] = {}
     wrong = {}
