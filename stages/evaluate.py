@@ -27,8 +27,8 @@ MODEL, LAB, MANIFEST = Path("models/colorizer"), Path("data/lab"), Path("data/ma
 
 def evaluate_stage(params: Params) -> None:
     """From weights and photos to figures, report and the whole MLflow run."""
-    section, manifest = params.evaluate, read_manifest(MANIFEST)
-    device = pick_device(params.train.device, "train.device")
+    section, device = params.evaluate, pick_device(params.train.device, "train.device")
+    manifest = read_manifest(MANIFEST)
     colorizer, shipped = load_colorizer(MODEL, device), load_colorizer(SHIPPED, device)
     with open_folder(repository_root(), "evaluate", evaluation_fingerprint(MODEL, LAB, MANIFEST)) as kept:
         splits = sorted({"val", section.split})

@@ -24,11 +24,11 @@ def train_stage(params: Params) -> None:
     """From Lab shards to weights, their card, and the curves of the training."""
     section = params.train
     check_train(section)
-    identity = fingerprint(section, LAB)
     remedy = f"free some, or choose a smaller train.network ({section.network})"
     check_disk(repository_root(), needed_bytes(section, repository_root()), "checkpoints", remedy)
     photos = Shards(LAB, SPLITS if section.photos == "all" else ("train",))
     val = Shards(LAB, ("val",))
+    identity = fingerprint(section, LAB)
     with (
         open_checkpoints(section, LAB, repository_root()) as checkpoints,
         # Without checkpoints another process may stream the same training: its run arrives whole all the same.
