@@ -17,7 +17,7 @@ from conftest import REPOSITORY, changed_params
 from dvc.repo import Repo
 from dvc.stage.cache import _get_cache_hash
 
-from chromascape.params import flatten_values
+from chromascape.params import flatten
 
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 # The stages that read a key or section of params.yaml, by design. The longest name that matches a key counts.
@@ -120,13 +120,13 @@ def test_every_changed_key_runs_the_stages_that_depend_on_it(repo: Path) -> None
     assert sorted(stages_that_ran(repo, start)) == sorted(STAGES)
     lock = yaml.safe_load((repo / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     before, wrong = hashes(lock, start), {}
-    for key, value in flatten_values(start).items():
+    for key, value in flatten(start).items():
         after = hashes(lock, changed_params({key: another(value)}))
         moved = [name for name in STAGES if after[name] != before[name]]
         if moved != READ_BY.get(row_of(key)):
             wrong[key] = moved
     assert wrong == {}
-    assert {row_of(key) for key in flatten_values(start)} == {*READ_BY}, "a row that no key of params.yaml needs"
+    assert {row_of(key) for key in flatten(start)} == {*READ_BY}, "a row that no key of params.yaml needs"
 
     # DVC itself, for a few keys of different stages at once.
     changed = changed_params({"preprocess.fit": "squash", "evaluate.seed": 7, "jobs": 3})
