@@ -16,8 +16,9 @@ from PIL import Image
 
 from chromascape.color import lab
 from chromascape.errors import ChromascapeError
+from chromascape.files import read_metrics
 from chromascape.judging.evaluation import gain_histogram
-from chromascape.judging.report import LARGEST, Strip, read_curves, read_metrics, render, shown_params, strips
+from chromascape.judging.report import LARGEST, Strip, read_curves, render, shown_params, strips
 from chromascape.params import Params
 
 SIDE = 32
