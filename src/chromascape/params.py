@@ -129,7 +129,6 @@ class Train(Section):
     side: Annotated[int, Field(ge=0, le=2048, multiple_of=32)] = 160
     crop: Annotated[float, Field(gt=0, le=1)] = 0.4
     working_size: Annotated[int, Field(ge=0, le=2048)] = 192
-    mirror_average: bool = False
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     calibrate: bool = True
     vivid: Weight = 0.9
