@@ -17,18 +17,8 @@ SOURCES = sorted(file for folder in ("src", "stages", "experiments") for file in
 # From top to bottom: each may use what stands below it.
 WINGS = ["cli", "health", "learning", "judging", "serving", "tracking", "colorizing", "photos", "color"]
 GROUND = {
-    "__init__",
-    "params",
-    "defaults",
-    "errors",
-    "files",
-    "imports",
-    "parallel",
-    "devices",
-    "resume",
-    "room",
-    "workers",
-}
+    "__init__", "params", "errors", "files", "imports", "parallel", "devices", "resume", "disk", "workers",
+}  # fmt: skip
 # Tests of what is not one module of the package.
 WHOLE = {
     "test_browser",
@@ -41,6 +31,7 @@ WHOLE = {
     "test_fuzz",
     "test_house",
     "test_makefile",
+    "test_outage",
     "test_workflows",
     "test_golden",
     "test_dvc_views",

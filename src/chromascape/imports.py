@@ -11,10 +11,10 @@ from pathlib import Path
 # Modules and packages that change no result. They are left out, and so is what only they import.
 DECIDES_NOTHING = {
     "chromascape.cli": "parses a command line",
+    "chromascape.disk": "refuses work before it begins",
     "chromascape.errors": "words messages",
     "chromascape.health": "reports on this machine",
     "chromascape.imports": "finds the modules that decide",
-    "chromascape.room": "refuses work before it begins",
     "chromascape.serving": "uses models that are finished",
     "chromascape.tracking": "records results that are finished",
     "_restore": "words messages",

@@ -24,7 +24,12 @@ from chromascape.files import sha256_of_file, write_json
 from chromascape.imports import closure, module_name
 
 HOME = ".checkpoints"
-WORK = {"validate": "validation", "preprocess": "preprocessing", "train": "training"}  # by the kind of a folder
+WORK = {  # by the kind of a folder
+    "validate": "validation",
+    "preprocess": "preprocessing",
+    "train": "training",
+    "evaluate": "evaluation",
+}
 STALE_SECONDS = 7 * 24 * 3600
 SYNC_SECONDS = 10.0  # at most so much of a journal is lost where the power fails; a kill costs nothing of it
 

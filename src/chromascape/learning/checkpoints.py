@@ -19,8 +19,9 @@ import torch
 
 from chromascape.colorizing.colorizer import SHIPPED
 from chromascape.colorizing.efficientnet import EfficientNetUNet
-from chromascape.colorizing.networks import NETWORKS
+from chromascape.colorizing.networks import NETWORKS, build_network
 from chromascape.devices import pick_device, pick_precision
+from chromascape.disk import bytes_of
 from chromascape.files import atomic_write, sha256_of_file
 from chromascape.learning.learner import Learner, Progress, load_state, state_of
 from chromascape.learning.pretrained import weights_file
@@ -106,6 +107,17 @@ def open_checkpoints(params: Train, lab: Path, root: Path) -> Iterator[Checkpoin
                 done, total = checkpoints.at
                 raise KeyboardInterrupt(f"`dvc repro` resumes at step {done} of {total}") from None
             raise
+
+
+def needed_bytes(params: Train, root: Path) -> int:
+    """Bytes that checkpoints will take beyond those in `.checkpoints/`: those that are kept, and one being written.
+
+    Each holds the weights, those of the best epoch, two moments of Adam, and with `ema` the moving average.
+    """
+    with torch.device("meta"):  # shapes without numbers
+        weights = build_network(params.network).state_dict().values()
+    need = (KEPT + 1) * (4 + bool(params.ema)) * sum(value.nbytes for value in weights)
+    return max(0, need - bytes_of(root, ".checkpoints/train-*/*"))  # a training that resumes has some
 
 
 def fingerprint(params: Train, lab: Path) -> str:
