@@ -15,7 +15,7 @@ from chromascape.judging.evaluation import (
     headline,
     summarize_splits,
 )
-from chromascape.judging.strips import write_strips
+from chromascape.judging.photo_rows import write_photo_rows
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import Shards
 from chromascape.resume import open_folder, repository_root
@@ -40,7 +40,7 @@ def evaluate_stage(params: Params) -> None:
             read_metrics(Path("metrics/validate.json"), "validate"),
             curves,
             histogram,
-            report.strips(colorizer, photos, table, section.rows, section.seed),
+            report.photo_rows(colorizer, photos, table, section.rows, section.seed),
             report.shown_params(params),
             {path.as_posix(): sha256_of_file(path) for path in (MANIFEST, MODEL / "weights.safetensors")},
         )
@@ -49,7 +49,7 @@ def evaluate_stage(params: Params) -> None:
         write_table(table, Path("reports/per_photo.csv"))
         write_table(tables["val"], Path("reports/per_photo_val.csv"))
         write_table(histogram, Path("metrics/gains.csv"))
-        write_strips(Path("reports/photos"), colorizer, photos, manifest, section.rows)
+        write_photo_rows(Path("reports/photos"), colorizer, photos, manifest, section.rows)
         write_json(figures, Path("metrics/evaluate.json"))
         write_json(headline(figures), Path("metrics/headline/evaluate.json"))
         log_run(params)

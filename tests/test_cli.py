@@ -18,7 +18,6 @@ import yaml
 from conftest import REPOSITORY, Clock, changed_params, make_photo, without
 from PIL import Image
 from torch import nn
-from warm import run_python
 
 from chromascape import __version__
 from chromascape.cli import main
@@ -527,7 +526,8 @@ except SystemExit as end:
 
 
 def test_run_as_a_module_it_is_the_same_command(tmp_path: Path) -> None:
-    done = run_python(["-m", "chromascape.cli", "summary"], tmp_path)
+    command = [sys.executable, "-m", "chromascape.cli", "summary"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == "error: metrics/evaluate.json: no such file: run `dvc repro` first\n"
 

@@ -176,7 +176,8 @@ def test_gray_and_color_arrays_of_both_shapes(lively: Colorizer, photo: np.ndarr
     gray = np.asarray(Image.fromarray(photo).convert("L"))
     from_gray, from_rgb = lively.colorize(gray), lively.colorize(np.stack([gray] * 3, axis=-1))
     assert from_gray.shape == (144, 160, 3) and from_gray.dtype == np.uint8
-    np.testing.assert_array_equal(from_gray, from_rgb)
+    # Three equal channels give L* by another sum: a level may be rounded the other way.
+    assert np.abs(from_gray.astype(int) - from_rgb).max() <= 1
     np.testing.assert_array_equal(from_gray, np.asarray(lively.colorize(Image.fromarray(gray))))
 
 

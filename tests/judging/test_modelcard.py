@@ -81,8 +81,8 @@ def test_the_card_of_a_network_that_predicts_rgb_says_so(make_params: Callable[.
 def test_card_says_where_factors_were_not_fitted(make_params: Callable[..., Params]) -> None:
     card = model_card(make_params(), SUMMARY | {"n_val": 5, "n_calibration": 0})
     assert (
-        "| Factors on ab | faithful 0.95, vivid 1.4; 5 validation photos are too few to fit them on, so those of the "
-        "model that comes with Chromascape were kept |"
+        "| Factors on ab | faithful 0.95, vivid 1.4; 5 validation photos are too few to fit them on, so the "
+        "shipped model's factors were kept |"
     ) in card
     card = model_card(make_params({"train.calibrate": False}), SUMMARY)
     assert "vivid 1.4 (faithful: as the network gives it); fitted on 200 validation photos |" in card

@@ -17,9 +17,11 @@ import torch
 from chromascape.colorizing import fullsize
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
+from chromascape.colorizing.onnx_network import INPUT, OUTPUT
 from chromascape.colorizing.torch_network import TorchNetwork
 from chromascape.errors import ChromascapeError
 from chromascape.serving import onnx_export, web_export
+from chromascape.serving.onnx_export import OPSET
 from chromascape.serving.web_export import RUNTIME_FILES, export_page
 
 CONTENTS = {name: f"content of {name}".encode() for name in RUNTIME_FILES}
@@ -31,11 +33,14 @@ def model(name: str = "unet") -> Colorizer:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_export() -> Iterator[None]:
-    """torch's exporter, which takes most of the time, gets the same model once."""
-    made = onnx_export.as_onnx(model()).SerializeToString()
+def any_graph() -> Iterator[None]:
+    """A graph of one node in place of torch's exporter, which takes long: the page is what is looked at here."""
+    sides = ["photos", 1, "height", "width"]
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sides) for name in (INPUT, OUTPUT)]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Sigmoid", [INPUT], [OUTPUT])], "any", ends[:1], ends[1:])
+    made = onnx.helper.make_model(graph, ir_version=10, opset_imports=[onnx.helper.make_opsetid("", OPSET)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnx_export, "as_onnx", lambda _: onnx.ModelProto.FromString(made))
+        patch.setattr(onnx_export, "as_onnx", lambda _: onnx.ModelProto.FromString(made.SerializeToString()))
         yield
 
 

@@ -8,7 +8,7 @@ from chromascape.params import Params, Train
 
 
 def model_card(params: Params, summary: dict[str, Any]) -> str:
-    """Markdown that says what the weights were trained on, how, and how far they came.
+    """Markdown that says on what and how the weights were trained, and how good they are.
 
     Args:
         summary: what `metrics/train.json` holds.
@@ -53,7 +53,7 @@ on may limit its use.
 
 
 def _recipe(train: Train) -> str:
-    """Optimizer, schedule and how long, in a line."""
+    """Optimizer, schedule and number of epochs, in one line."""
     steps = f"{train.optimizer}, {train.schedule}, lr {train.lr:g}, batch {train.batch_size}, {train.epochs} epochs"
     steps += f", weight decay {train.weight_decay:g}" * (train.optimizer == "adamw")
     steps += f", moving average of the weights {train.ema:g}" * bool(train.ema)
@@ -61,10 +61,10 @@ def _recipe(train: Train) -> str:
 
 
 def _factors(summary: dict[str, Any], calibrate: bool) -> str:
-    """The factors of both renderings, and on what they were fitted."""
+    """The factors of both renderings and the photos they were fitted on."""
     factors = ", ".join(f"{name} {factor:g}" for name, factor in summary["renderings"].items())
     factors += " (faithful: as the network gives it)" * (not calibrate)
     if summary["n_calibration"]:
         return f"{factors}; fitted on {summary['n_calibration']:,} validation photos"
     few = f"{summary['n_val']:,} validation photos are too few to fit them on"
-    return f"{factors}; {few}, so those of the model that comes with Chromascape were kept"
+    return f"{factors}; {few}, so the shipped model's factors were kept"
