@@ -344,7 +344,7 @@ def test_a_missing_input_is_named_before_anything_is_done(
 
 
 @pytest.mark.parametrize(
-    ("flags", "hint"), [([], "; --recursive looks into its folders"), (["--recursive"], "")], ids=["flat", "recursive"]
+    ("flags", "hint"), [([], "; --recursive includes its subfolders"), (["--recursive"], "")], ids=["flat", "recursive"]
 )
 def test_a_folder_without_photos_is_named(
     colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], flags: list[str], hint: str
