@@ -236,7 +236,7 @@ def steps_in_all(clone: Path) -> int:
 
 
 def assert_resumed(said: str, at: int, total: int) -> None:
-    assert f" step {at} of {total}" in said
+    assert f"training resumes at step {at} of {total}" in said
     assert total - at < at  # less work than before the kill
 
 
