@@ -69,16 +69,22 @@ def in_parallel(
             )
 
 
-def in_threads(function: Callable[[Given], Result], values: Iterable[Given], jobs: int) -> Iterator[Result]:
+def in_threads(
+    function: Callable[[Given], Result],
+    values: Iterable[Given],
+    jobs: int,
+    initializer: Callable[[], None] | None = None,
+) -> Iterator[Result]:
     """Yield the results of `function(value)` in the order of the values, computed by `jobs` threads of this process.
 
-    For work that mostly runs without Python's lock and shares a model in memory. Values are read only a little ahead.
-    If it stops early (Ctrl-C), tasks that have started are finished, and no others start.
+    For work that mostly runs without Python's lock and shares what is in memory. Values are read only a little ahead.
+    If it stops early (Ctrl-C), tasks that have started are finished, and no others start. `initializer` is called in
+    each thread first; one job has no thread.
     """
     if jobs == 1:
         yield from map(function, values)
         return
-    pool = ThreadPoolExecutor(jobs)
+    pool = ThreadPoolExecutor(jobs, initializer=initializer)
     waiting: deque[Any] = deque()
     try:
         for value in values:

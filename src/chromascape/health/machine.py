@@ -2,7 +2,6 @@
 
 import platform
 import re
-import tempfile
 from importlib import metadata
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from chromascape.resume import repository_root
 SHOWN = ("torch", "dvc", "mlflow", "pillow", "scikit-image")
 EXTRAS = ("pipeline", "sample")
 CONSTRAINTS, MANIFEST = Path("constraints.txt"), Path("data/manifest.csv")
-TEMPORARY_BYTES = 200_000_000  # a model that is logged passes through the temporary folder
 
 
 def versions(params: Params | None) -> list[Finding]:
@@ -87,7 +85,7 @@ def data(params: Params) -> list[Finding]:
         return [Finding("ok", "data.dir", f"{folder}, which the first stage creates")]
     count = check_trackable(check_folder(folder))
     size = sum((folder / name).stat().st_size for name in list_files(folder))
-    return [Finding("ok", "data.dir", f"{count:,} files, {shown_bytes(size)} in {folder}")]
+    return [Finding("ok", "data.dir", f"{count:,} files, {shown_bytes(size)} in {folder}, all trackable by DVC")]
 
 
 def disk(params: Params) -> list[Finding]:
@@ -102,13 +100,6 @@ def disk(params: Params) -> list[Finding]:
     check_disk(root, shards + checkpoints, "shards and checkpoints", f"free some, or lower preprocess.side ({side})")
     needs = f"shards need {shown_bytes(shards)} more, checkpoints {shown_bytes(checkpoints)}"
     return [Finding("ok", "disk", f"{shown_bytes(free_bytes(root))} free in {root}; {needs}")]
-
-
-def temporary_disk(params: Params) -> list[Finding]:
-    """Free disk of the temporary folder; raises ChromascapeError where it is too little for a model."""
-    folder = Path(tempfile.gettempdir())
-    check_disk(folder, TEMPORARY_BYTES, "models on their way to MLflow", "free some, or set TMPDIR")
-    return [Finding("ok", "temporary disk", f"{shown_bytes(free_bytes(folder))} free in {folder}")]
 
 
 def _photos_to_accept(folder: Path) -> int:

@@ -13,7 +13,7 @@ from chromascape.color.measures import bootstrap_ci95
 from chromascape.color.metrics import METRICS, Picture
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.model_files import CONFIG
-from chromascape.colorizing.training_photos import Hashes, count_seen, hashes_of, read_seen
+from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
 from chromascape.files import sha256_of_file
 from chromascape.judging.predictions import MODELS, PREDICTIONS
 from chromascape.parallel import ProgressBar, in_parallel
@@ -151,24 +151,13 @@ def measure_photo(quantised: NDArray[np.uint8], predictions: dict[str, NDArray[n
     return row | {f"truth.{key}": metric.of(truth, truth) for key, metric in alone.items()}
 
 
-def seen_by(photos: Hashes, model: Hashes, shipped: Hashes, bits: int) -> dict[str, int]:
-    """How many of the photos each model has seen in its training, by the name of its prediction.
-
-    Args:
-        photos: those that are measured on.
-        model, shipped: what their weights have seen.
-        bits: of the perceptual hash that a near copy may differ in.
-    """
-    by_model = count_seen(photos, model, bits)
-    return {"model": by_model, "vivid": by_model, "shipped": count_seen(photos, shipped, bits)}
-
-
 def summarize(table: pd.DataFrame, n_seen: dict[str, int], resamples: int, seed: int) -> dict[str, Any]:
     """Means over photos for `metrics/evaluate.json`, and how much is gained over gray.
 
     Args:
         table: what `evaluate` returns.
-        n_seen: what `seen_by` returns. `held_out` is False where the trained model has seen any of the photos.
+        n_seen: how many of the photos each model has seen in its training, by the name of its prediction. `held_out`
+            is False where the trained model has seen any.
         resamples, seed: of the bootstrap over groups of photos.
     """
     model = gain_over_gray(table, "model")
@@ -199,7 +188,9 @@ def summarize_splits(
     section, bits = params.evaluate, params.validate_.near_duplicate_bits
     found = {}
     for name, table in tables.items():
-        n_seen = seen_by(hashes_of(manifest, (name,)), read_seen(model), read_seen(SHIPPED), bits)
+        photos = hashes_of(manifest, (name,))
+        by_model, by_shipped = (count_seen(photos, read_seen(folder), bits) for folder in (model, SHIPPED))
+        n_seen = {"model": by_model, "vivid": by_model, "shipped": by_shipped}
         found[name] = summarize(table, n_seen, section.bootstrap, section.seed)
     return {"split": split, **found[split], "val": found["val"]}
 

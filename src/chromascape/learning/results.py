@@ -11,7 +11,7 @@ from chromascape.color.measures import psnr_db
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer, scale_chroma
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork, save
-from chromascape.colorizing.training_photos import Hashes, hashes_of, read_seen, write_seen
+from chromascape.colorizing.training_photos import hashes_of, read_seen, write_seen
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder
 from chromascape.judging.modelcard import model_card
@@ -36,13 +36,6 @@ def trained_colorizer(trained: Trained, params: Params, val: Shards) -> Colorize
     colorizer = Colorizer(network, section.network, size, luma=section.input == "luma")
     colorizer.renderings = fit_renderings(colorizer, val, section.calibrate, section.vivid)
     return colorizer
-
-
-def seen_photos(params: Params, manifest: pd.DataFrame) -> Hashes:
-    """Photos that the weights were trained on or chosen by, those of the weights that they started from among them."""
-    splits = SPLITS if params.train.photos == "all" else ("train", "val")
-    own = hashes_of(manifest, splits)
-    return own | read_seen(SHIPPED) if params.train.init == "shipped" else own
 
 
 def val_psnr(colorizer: Colorizer, val: Shards) -> dict[str, float]:
@@ -104,12 +97,17 @@ def save_model(
 ) -> None:
     """Write weights, configuration, model card and the hashes of the photos seen; the folder appears whole.
 
+    Seen are the photos that the weights were trained on or chosen by, and those of the weights that they started from.
+
     Args:
         summary: as `training_summary`.
     """
+    seen = hashes_of(manifest, SPLITS if params.train.photos == "all" else ("train", "val"))
+    if params.train.init == "shipped":
+        seen |= read_seen(SHIPPED)
     with atomic_folder(folder) as temporary:
         save(temporary, trained.weights, colorizer.name, colorizer.size, colorizer.renderings, colorizer.luma)
-        write_seen(seen_photos(params, manifest), temporary)
+        write_seen(seen, temporary)
         (temporary / "MODEL_CARD.md").write_text(model_card(params, summary), encoding="utf-8")
 
 
