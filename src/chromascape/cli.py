@@ -72,23 +72,13 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     style = "close to the truth, or as colorful as photos are (%(default)s)"
     add("--style", choices=("faithful", "vivid"), default="faithful", help=style)
     add("--vivid", action="store_true", help="the same as --style vivid")
-    add(
-        "--saturation",
-        type=_number(float, 0, 10),
-        default=1.0,
-        metavar="S",
-        help="factor on the colors, 0 to 10 (%(default)s)",
-    )
+    factor = "factor on the colors, 0 to 10 (%(default)s)"
+    add("--saturation", type=_number(float, 0, 10), default=1.0, metavar="S", help=factor)
     add("--compare", action="store_true", help="write gray and color side by side")
     add("--recursive", action="store_true", help="include subfolders, keeping their structure")
     add("--overwrite", action="store_true", help="replace existing outputs instead of skipping them")
-    add(
-        "--jobs",
-        type=_number(int, 1, 256),
-        default=1,
-        metavar="N",
-        help="photos at a time; each takes its own memory (%(default)s)",
-    )
+    at_a_time = "photos at a time; each takes its own memory (%(default)s)"
+    add("--jobs", type=_number(int, 1, 256), default=1, metavar="N", help=at_a_time)
     add("--device", default="auto", metavar="D", help="auto, cuda, mps or cpu (%(default)s)")
     colorize.set_defaults(run=_colorize, extra="torch")
 

@@ -1,6 +1,8 @@
 """Figures of a model on test photos, photo by photo, always beside those of gray and of a mean color."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,13 @@ from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.model_files import CONFIG
 from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
 from chromascape.files import sha256_of_file
-from chromascape.judging.predictions import MODELS, PREDICTIONS
+from chromascape.judging.predictions import PREDICTIONS
 from chromascape.parallel import ProgressBar, in_parallel
 from chromascape.params import Params
 from chromascape.photos.shards import Shards
 from chromascape.resume import Journal, photos_fingerprint
 
+Predicted = dict[str, NDArray[np.float32]]  # Lab (H, W, 3) by the name of the prediction
 DIGITS = 4  # behind the point, of figures in tables of experiments
 
 
@@ -60,15 +63,9 @@ def evaluate(
     """
     journal = journal or Journal(None, "evaluation")
     todo = [row for row, path in enumerate(photos.paths) if path not in journal.entries]
-
-    def tasks() -> Iterator[Any]:
-        for row in todo:
-            # Contiguous, as a worker receives it: sums in another order have other low bits.
-            quantised = np.ascontiguousarray(photos.read(np.array([row]))[0].transpose(1, 2, 0))
-            yield quantised, _predictions(colorizer, shipped, lab.dequantise(quantised), mean_color)
-
     measured = dict(journal.entries)
-    for row, figures in zip(todo, in_parallel(measure_photo, tasks(), jobs, len(todo), "evaluate"), strict=True):
+    predict = partial(_predictions, colorizer, shipped, mean_color)
+    for row, figures in zip(todo, measure(photos, todo, predict, jobs, "evaluate"), strict=True):
         journal.add(photos.paths[row], figures)
         measured[photos.paths[row]] = figures
     table = pd.DataFrame([measured[path] for path in photos.paths])
@@ -79,8 +76,8 @@ def evaluate(
 
 
 def _predictions(
-    colorizer: Colorizer, shipped: Colorizer, photo: NDArray[np.float32], mean_color: NDArray[np.floating]
-) -> dict[str, NDArray[np.float32]]:
+    colorizer: Colorizer, shipped: Colorizer, mean_color: NDArray[np.floating], photo: NDArray[np.float32]
+) -> Predicted:
     """The predictions for a photo, each Lab (H, W, 3), by name."""
     picture, lightness = colorizer.network_lab(photo), photo[..., 0]
     return {
@@ -90,6 +87,20 @@ def _predictions(
         "gray": lab.join(lightness, np.zeros_like(photo[..., 1:])),
         "mean_ab": lab.join(lightness, np.broadcast_to(mean_color, photo[..., 1:].shape)),
     }
+
+
+def measure(
+    photos: Shards, rows: Sequence[int], predict: Callable[[NDArray[np.float32]], Predicted], jobs: int, title: str
+) -> Iterator[dict[str, float]]:
+    """What `measure_photo` finds of each of the photos with these numbers; `predict` takes the true Lab (H, W, 3)."""
+
+    def tasks() -> Iterator[Any]:
+        for row in rows:
+            # Contiguous, as a worker receives it: sums in another order have other low bits.
+            quantised = np.ascontiguousarray(photos.read(np.array([row]))[0].transpose(1, 2, 0))
+            yield quantised, predict(lab.dequantise(quantised))
+
+    yield from in_parallel(measure_photo, tasks(), jobs, len(rows), title)
 
 
 def evaluate_splits(
@@ -110,21 +121,14 @@ def evaluate_splits(
     mean_color = mean_ab(Shards(lab_folder, ("train",)))
     tables = {}
     for split in splits:
-        journal = Journal(kept and kept / f"{split}.jsonl", "evaluation")
-        try:
-            photos = Shards(lab_folder, (split,))
+        photos = Shards(lab_folder, (split,))
+        with closing(Journal(kept and kept / f"{split}.jsonl", "evaluation")) as journal:
             tables[split] = evaluate(colorizer, shipped, photos, mean_color, manifest, jobs, journal)
-        finally:
-            journal.close()
     return tables
 
 
 def evaluation_fingerprint(model: Path, lab_folder: Path, manifest: Path) -> str:
-    """What the tables of `evaluate_splits` follow from, as 16 hex digits.
-
-    Args:
-        model, lab_folder, manifest: of the trained model, of the Lab shards, and of the manifest.
-    """
+    """What the tables of `evaluate_splits` follow from, as 16 hex digits."""
     files = (model / CONFIG, SHIPPED / CONFIG, lab_folder / "index.json", manifest)
     return photos_fingerprint(Path(__file__), files=[sha256_of_file(file) for file in files])
 
@@ -134,7 +138,7 @@ def predicted_rgb(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
     return lab.lab_to_rgb(lab.fit_to_srgb(picture))
 
 
-def measure_photo(quantised: NDArray[np.uint8], predictions: dict[str, NDArray[np.float32]]) -> dict[str, float]:
+def measure_photo(quantised: NDArray[np.uint8], predictions: Predicted) -> dict[str, float]:
     """All metrics of one photo; runs in worker processes.
 
     Args:
@@ -163,7 +167,7 @@ def summarize(table: pd.DataFrame, n_seen: dict[str, int], resamples: int, seed:
     model = gain_over_gray(table, "model")
     interval = bootstrap_ci95(_gains(table, "model"), table["group"], resamples, seed)
     means = {name: _means(table, name) for name in PREDICTIONS}
-    for name in MODELS[1:]:  # the model's own gain stands beside its figures, with its interval
+    for name in ("vivid", "shipped"):  # the model's own gain stands beside its figures, with its interval
         means[name] |= gain_over_gray(table, name)
     return {
         "n_photos": len(table),

@@ -10,7 +10,6 @@ PREDICTIONS = {
     "gray": "gray input",
     "mean_ab": "mean training color",
 }
-MODELS = ("model", "vivid", "shipped")  # those that have learned from photos
 
 
 def labels(figures: dict[str, Any]) -> dict[str, str]:
