@@ -43,8 +43,6 @@ def in_parallel(
     Args:
         function: at the top level of a module, so that worker processes can import it.
         jobs: worker processes, 0 for one per core. One job without `seconds` runs in this process.
-        total: number of arguments.
-        title: of the progress bar.
         seconds: time limit of a task.
         instead: makes the result of a task that was too slow or whose worker died twice, from its arguments and two
             more: "too_slow" or "crashed", and a text for people.

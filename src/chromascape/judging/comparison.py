@@ -21,10 +21,8 @@ LAB, MANIFEST, TABLE = Path("data/lab"), Path("data/manifest.csv"), Path("report
 
 
 def against_champion(folder: Path, params: Params) -> dict[str, Any]:
-    """What `gate.compare` says of the evaluated model and the champion, both in the faithful rendering.
+    """What `gate.compare` says of the evaluated model and the champion in `folder`, both in the faithful rendering.
 
-    Args:
-        folder: weights and configuration of the champion.
     Returns:
         Also n_seen: how many of the test photos the champion has seen.
     Raises:

@@ -55,10 +55,8 @@ def evaluate(
     Args:
         colorizer: the trained model: predictions `model`, its faithful rendering, and `vivid`.
         shipped: the model that comes with the package, in its faithful rendering.
-        photos: to measure on.
         mean_color: a* and b*, (2,): the prediction `mean_ab`.
         manifest: whose columns path and group tell which photos show the same scene.
-        jobs: worker processes, 0 for one a core.
         journal: rows that an interrupted evaluation has measured, by path; new ones are added.
     """
     journal = journal or Journal(None, "evaluation")
@@ -112,12 +110,7 @@ def evaluate_splits(
     jobs: int,
     kept: Path | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """What `evaluate` finds on the photos of each split.
-
-    Args:
-        lab_folder: the Lab shards.
-        kept: a folder for what an interrupted evaluation has measured; None keeps nothing.
-    """
+    """What `evaluate` finds on the photos of each split; `kept` is a folder for what an interrupted one measured."""
     mean_color = mean_ab(Shards(lab_folder, ("train",)))
     tables = {}
     for split in splits:

@@ -86,11 +86,8 @@ class Checkpoints:
 def open_checkpoints(params: Train, lab: Path, root: Path) -> Iterator[Checkpoints | None]:
     """The checkpoints of the training with this fingerprint; they are removed when the block ends without an error.
 
-    None, with a warning, if another process uses them or the folder can't be made.
+    None, with a warning, if another process uses them or the folder can't be made. `lab` is the folder of the shards.
 
-    Args:
-        lab: the folder of the Lab shards.
-        root: of the repository, for `.checkpoints/`.
     Raises:
         KeyboardInterrupt: again, with a text that says how to resume.
     """
@@ -124,8 +121,6 @@ def fingerprint(params: Train, lab: Path) -> str:
 
     Two trainings with the same fingerprint give the same weights. It is known also where there are no checkpoints.
 
-    Args:
-        lab: the folder of the Lab shards.
     Raises:
         ChromascapeError: the device is unavailable.
     """

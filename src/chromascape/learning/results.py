@@ -23,11 +23,7 @@ from chromascape.photos.shards import SPLITS, Shards
 
 
 def trained_colorizer(trained: Trained, params: Params, val: Shards) -> Colorizer:
-    """The network of the best epoch, with its colors as strong as the validation photos ask for.
-
-    Args:
-        val: the validation photos.
-    """
+    """The network of the best epoch, with its colors as strong as the validation photos ask for."""
     section = params.train
     module = build_network(section.network)
     module.load_state_dict(trained.weights)
@@ -40,29 +36,20 @@ def trained_colorizer(trained: Trained, params: Params, val: Shards) -> Colorize
 
 def val_psnr(colorizer: Colorizer, val: Shards) -> dict[str, float]:
     """Mean PSNR in dB over the validation photos: of the model's faithful rendering, and of the gray photo."""
-    total = {"psnr_db": 0.0, "gray_psnr_db": 0.0}
+    total = np.zeros(2)
     for row in with_progress(range(len(val)), len(val), "validation, PSNR"):
         true_lab = lab.dequantise(np.ascontiguousarray(val.read(np.array([row]))[0].transpose(1, 2, 0)))
         truth = lab.lab_to_rgb(true_lab)
-        pictures = {
-            "psnr_db": colorizer.render(colorizer.network_lab(true_lab), "faithful"),
-            "gray_psnr_db": scale_chroma(true_lab, 0),
-        }
-        for name, picture in pictures.items():
-            total[name] += psnr_db(truth, lab.lab_to_rgb(lab.fit_to_srgb(picture)))
-    return {name: value / len(val) for name, value in total.items()}
+        pictures = (colorizer.render(colorizer.network_lab(true_lab), "faithful"), scale_chroma(true_lab, 0))
+        total += [psnr_db(truth, lab.lab_to_rgb(lab.fit_to_srgb(picture))) for picture in pictures]
+    psnr, gray_psnr = (total / len(val)).tolist()
+    return {"psnr_db": psnr, "gray_psnr_db": gray_psnr}
 
 
 def training_summary(
     trained: Trained, colorizer: Colorizer, n_train: int, n_val: int, psnr: dict[str, float], fingerprint: str
 ) -> dict[str, Any]:
-    """What `metrics/train.json` holds.
-
-    Args:
-        n_train, n_val: photos.
-        psnr: as `val_psnr`.
-        fingerprint: of the training, by which its MLflow run is found.
-    """
+    """What `metrics/train.json` holds; `psnr` as from `val_psnr`, and the fingerprint by which the run is found."""
     best = trained.history[trained.best_epoch - 1]
     return {
         "best_epoch": trained.best_epoch,
@@ -98,9 +85,6 @@ def save_model(
     """Write weights, configuration, model card and the hashes of the photos seen; the folder appears whole.
 
     Seen are the photos that the weights were trained on or chosen by, and those of the weights that they started from.
-
-    Args:
-        summary: as `training_summary`.
     """
     seen = hashes_of(manifest, SPLITS if params.train.photos == "all" else ("train", "val"))
     if params.train.init == "shipped":
