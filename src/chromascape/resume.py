@@ -209,8 +209,6 @@ def _link(file: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
     try:
         os.link(file, target)
-    except FileNotFoundError:
-        raise
     except OSError:
         shutil.copyfile(file, target)
 
