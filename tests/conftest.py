@@ -314,8 +314,8 @@ def pytest_configure(config: pytest.Config) -> None:
 # The files that take longest, longest first; where files run side by side, none of them may be the last. Those that
 # need the shipped model's export stand apart: one worker makes it for all.
 LONG = [
-    "pipeline", "kills", "docs", "training", "checkpoints", "run", "registry", "stages", "onnx_export", "stream",
-    "batch", "validation", "inspection", "page", "browser", "dvc_views", "splits", "networks", "cli", "fuzz",
+    "pipeline", "kills", "docs", "outage", "training", "checkpoints", "run", "registry", "stages", "onnx_export",
+    "stream", "batch", "validation", "inspection", "page", "browser", "dvc_views", "splits", "networks", "cli", "fuzz",
     "mlflow_model", "rerun", "web_export", "evaluation",
 ]  # fmt: skip
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 def steps_kept(folder: Path) -> int:
     """The step of the last whole checkpoint of the training in a repository; 0 if there is none."""
-    found = (file for file in folder.glob(".checkpoints/train-*/[0-9]*") if file.suffix != ".safetensors")
-    return max((int(file.stem) for file in found), default=0)
+    return max((int(file.stem) for file in folder.glob(".checkpoints/train-*/[0-9]*.checkpoint")), default=0)
 
 
 def kill_training(folder: Path, share: float, total: int) -> int:

@@ -65,7 +65,6 @@ def entry(shape: list[int], start: int, end: int, dtype: str = "F32") -> dict[st
     ids=[
         "length",
         "8 TB",
-        "huge",
         "overflow",
         "overlap",
         "gap",

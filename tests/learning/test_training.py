@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.layers import Network
-from chromascape.colorizing.networks import NETWORKS, UNet, build_network, predict
+from chromascape.colorizing.networks import NETWORKS, UNet, build_network
+from chromascape.colorizing.padding import predict
 from chromascape.colorizing.torch_network import load_network, save
 from chromascape.errors import ChromascapeError
 from chromascape.learning import training

@@ -486,7 +486,7 @@ def test_a_row_with_flipped_bits_is_found_out_again(
     journal.write_bytes(data)
     table = inspection.inspect_folder(folder, validate, 1, kept)
     assert len(inspected) == len(LEFT) + 1
-    assert "1 of 8 lines damaged: what they told is found out again" in capsys.readouterr().err
+    assert "1 of 8 lines damaged: their work is done again" in capsys.readouterr().err
     pd.testing.assert_frame_equal(table, inspection.inspect_folder(folder, validate, 1))
 
 
