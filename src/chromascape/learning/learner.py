@@ -108,16 +108,10 @@ def load_state(learner: Learner, progress: Progress, state: dict[str, Any]) -> N
 def _random_states(device: str) -> dict[str, Tensor]:
     """The states of torch's global generators."""
     states = {"cpu": torch.get_rng_state()}
-    if device == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state()
-    if device == "mps":
-        states["mps"] = torch.mps.get_rng_state()
-    return states
+    return states if device == "cpu" else states | {device: getattr(torch, device).get_rng_state()}
 
 
 def _set_random_states(device: str, states: dict[str, Tensor]) -> None:
     torch.set_rng_state(states["cpu"])
-    if device == "cuda":
-        torch.cuda.set_rng_state(states["cuda"])
-    if device == "mps":
-        torch.mps.set_rng_state(states["mps"])
+    if device != "cpu":
+        getattr(torch, device).set_rng_state(states[device])
