@@ -210,7 +210,7 @@ def test_the_closure_follows_all_ways_of_importing(tmp_path: Path) -> None:
         "src/house/__init__.py": "from house.door import bell\n",
         "src/house/door.py": "",
         "src/house/attic/__init__.py": "",
-        "src/house/attic/box.py": "from .. import cellar\nfrom . import lamp as light\nfrom .key import turn\n",
+        "src/house/attic/box.py": "from house import cellar\nfrom house.attic import key, lamp as light\n",
         "src/house/attic/lamp.py": "if t.TYPE_CHECKING:\n    import house.hidden\n",
         "src/house/attic/key.py": "try:\n    import house.roof.tile\nexcept ImportError:\n    pass\n",
         "src/house/cellar.py": "",

@@ -222,7 +222,7 @@ def test_a_training_killed_at_random_moments_ends_in_the_bytes_of_an_undisturbed
 
 @pytest.mark.scale
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=str)
-def test_a_stopped_training_loses_no_step_and_says_how_to_go_on(
+def test_a_stopped_training_loses_no_step_and_says_how_to_resume(
     place: Path, undisturbed: tuple[bytes, Any], number: signal.Signals
 ) -> None:
     values = changed_params(SMALL | {"train.checkpoint_seconds": 3600})
