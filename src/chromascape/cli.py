@@ -203,14 +203,13 @@ def _model(named: str | None) -> Path:
 
 def _check(options: argparse.Namespace) -> int:
     """Find what would stop the pipeline before DVC starts, which hashes data.dir before the first stage runs."""
+    from chromascape.health.machine import data, disk
     from chromascape.params import load_params
     from chromascape.photos.rules import check_policy
     from chromascape.tracking.server import check_server
 
     params = load_params()
     check_policy(params.validate_.policy)
-    from chromascape.health.machine import data, disk  # after the params: it imports torch
-
     (photos,) = data(params)
     check_server()
     disk(params)
