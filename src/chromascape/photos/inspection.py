@@ -154,9 +154,7 @@ def inspect_folder(folder: Path, validate: Validate, jobs: int, kept: Path | Non
         raise ChromascapeError(f"data.dir: {folder} is empty: put your photos there or point data.dir elsewhere")
     limits = limits_of(validate)
     journal = Journal(kept and kept / "inspected.jsonl", WORK["validate"])
-    stamps = {name: _stamp(folder / name) for name in names}  # before reading, so that a later change is noticed
-    entries = journal.entries.items()
-    known = {name: entry["row"] for name, entry in entries if name in stamps and entry["stamp"] == stamps[name]}
+    known = {name: journal.entries[name] for name in names if name in journal.entries}
     if known:
         tell(f"validation resumes at file {len(known):,} of {len(names):,}")
     calls = ((folder, name, limits, known.get(name)) for name in names)
@@ -164,7 +162,7 @@ def inspect_folder(folder: Path, validate: Validate, jobs: int, kept: Path | Non
     rows = []
     for name, row in zip(names, found, strict=True):
         if "sha256" in row and row != known.get(name):
-            journal.add(name, {"stamp": stamps[name], "row": row})
+            journal.add(name, row)
         rows.append(row)
     journal.close()
     return pd.DataFrame(rows, dtype=object).reindex(columns=COLUMNS).astype(TYPES)
@@ -174,15 +172,6 @@ def fingerprint(folder: Path, validate: Validate) -> str:
     """Fingerprint of what the rows depend on, besides the content of the files."""
     limits = {"max_pixels": validate.max_pixels, "max_file_mb": validate.max_file_mb}
     return photos_fingerprint(Path(__file__), folder=str(folder), **limits)
-
-
-def _stamp(path: Path) -> list[int] | None:
-    """A file's size in bytes and modification time in ns; None if unavailable."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _inspect_unless_known(
