@@ -27,11 +27,7 @@ NONE: Hashes = np.empty((0, SHA256_BYTES + PHASH_BYTES), np.uint8)
 
 
 def hashes_of(manifest: "pd.DataFrame", splits: Iterable[str]) -> Hashes:
-    """Hashes of the manifest's accepted photos of some splits.
-
-    Args:
-        manifest: with the columns verdict, split, sha256 (64 hex digits) and phash (16 hex digits).
-    """
+    """Hashes of the accepted photos of some splits, from the manifest's verdict, split, sha256 and phash."""
     rows = manifest[(manifest["verdict"] == "accepted") & manifest["split"].isin(list(splits))]
     digits = "".join(rows["sha256"] + rows["phash"])
     return join(np.frombuffer(bytes.fromhex(digits), np.uint8).reshape(-1, NONE.shape[1]))
@@ -71,11 +67,7 @@ def write_seen(seen: Hashes, folder: Path) -> None:
 
 
 def count_seen(photos: Hashes, seen: Hashes, bits: int) -> int:
-    """How many of `photos` were seen, as the same file or a near copy.
-
-    Args:
-        bits: in how many of the 64 bits of its perceptual hash a near copy may differ.
-    """
+    """How many of `photos` were seen, as the same file or with at most `bits` other bits of the perceptual hash."""
     files = {row[:SHA256_BYTES].tobytes() for row in seen}
     values, seen_values = (rows[:, SHA256_BYTES:].copy().view(np.uint64).reshape(-1) for rows in (photos, seen))
     return sum(

@@ -23,7 +23,6 @@ def render_gallery(manifest: pd.DataFrame, folder: Path, validate: Validate, sto
 
     Args:
         stopped: the line that says why the pipeline stops, if it does.
-        jobs: worker processes, 0 for one a core.
     """
     left_out = manifest["reasons"].isin([rule.reason for rule in rules.RULES if rule.of_set])
     scenes, n_scenes = _scenes(manifest, left_out)
@@ -61,11 +60,7 @@ def _rejected(manifest: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _scenes(manifest: pd.DataFrame, left_out: pd.Series) -> tuple[list[dict[str, Any]], int]:
-    """Scenes with several usable photos, those with most photos left out first, then by size.
-
-    Returns:
-        The scenes to show, and the number of all such scenes.
-    """
+    """Scenes with several usable photos, those with most photos left out first, then by size; and how many they are."""
     usable = manifest[(manifest["verdict"] == "accepted") | left_out]
     several = usable[usable.groupby("group")["path"].transform("size") > 1]
     ranked = sorted(
@@ -132,7 +127,7 @@ def _add_thumbnails(
         thumbnail, tasks, jobs, len(readable), "thumbnails", validate.seconds, lambda *lost: (None, lost[-1])
     )
     for file, (picture, problem) in zip(readable, pictures, strict=True):
-        file |= {"thumbnail": picture, "detail": file["detail"] or problem}  # noqa: PLW2901
+        file.update(thumbnail=picture, detail=file["detail"] or problem)
 
 
 def thumbnail(path: Path, limits: source.Limits) -> tuple[str | None, str]:

@@ -3,8 +3,9 @@
 import re
 import struct
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import ExifTags, Image
 
@@ -15,27 +16,28 @@ OF_THE_PHOTO = (
     ExifTags.Base.DateTime, ExifTags.Base.Artist, ExifTags.Base.Copyright,
 )  # fmt: skip
 SUBDIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """Metadata of a photo that was turned upright and converted to sRGB.
+    """Metadata of a photo that was turned upright and converted to sRGB; what it lacks is empty."""
 
-    Attributes:
-        exif: with orientation 1 and without the gray thumbnail; empty if there is none.
-        xmp: with orientation 1; empty if there is none.
-        dpi: resolution across and down.
-        texts: of a PNG, by keyword.
-        comment: of a JPEG.
-        profile: whether the file had a color profile.
-    """
+    exif: bytes = b""  # with orientation 1 and without the gray thumbnail
+    xmp: bytes = b""  # with orientation 1
+    dpi: tuple[float, float] | None = None  # across and down
+    texts: dict[str, str] = field(default_factory=dict)  # of a PNG, by keyword
+    comment: bytes = b""  # of a JPEG
+    profile: bool = False  # whether the file had a color profile
 
-    exif: bytes = b""
-    xmp: bytes = b""
-    dpi: tuple[float, float] | None = None
-    texts: dict[str, str] = field(default_factory=dict)
-    comment: bytes = b""
-    profile: bool = False
+
+def tolerantly(read: Callable[[], Result], otherwise: Result) -> Result:
+    """The result of `read`, without warnings, or `otherwise` if it fails: EXIF is as hostile as the rest of a file."""
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            return read()
+        except Exception:
+            return otherwise
 
 
 def metadata(image: Image.Image, turned: bool = False) -> Metadata:
@@ -80,20 +82,17 @@ def _exif(image: Image.Image) -> bytes:
     raw = image.info.get("exif", b"")
     if isinstance(raw, bytes) and raw:
         return _upright_exif(raw)
-    if image.format != "TIFF":
-        return b""
-    exif = Image.Exif()
-    with warnings.catch_warnings(action="ignore"):
-        try:
-            tags = _tags_of_photo(image.getexif())
-            for tag, value in tags.items():
-                if isinstance(value, dict):
-                    exif.get_ifd(tag).update(value)
-                else:
-                    exif[tag] = value
-            return exif.tobytes() if tags else b""
-        except Exception:  # EXIF is as hostile as the rest of the file
-            return b""
+    return tolerantly(lambda: _exif_of_tiff(image), b"") if image.format == "TIFF" else b""
+
+
+def _exif_of_tiff(image: Image.Image) -> bytes:
+    exif, tags = Image.Exif(), _tags_of_photo(image.getexif())
+    for tag, value in tags.items():
+        if isinstance(value, dict):
+            exif.get_ifd(tag).update(value)
+        else:
+            exif[tag] = value
+    return exif.tobytes() if tags else b""
 
 
 def _upright_exif(raw: bytes) -> bytes:

@@ -93,12 +93,8 @@ def write_shards(
 
 def fingerprint(manifest: pd.DataFrame, side: int, fit: str, shard_mb: float) -> str:
     """Fingerprint of everything that the shards depend on, including the photos' content."""
-    photos = (
-        manifest[manifest["verdict"] == "accepted"][["path", "split", "sha256", *BOX_COLUMNS]]
-        .astype(str)
-        .to_numpy()
-        .tolist()
-    )
+    accepted = manifest[manifest["verdict"] == "accepted"]
+    photos = accepted[["path", "split", "sha256", *BOX_COLUMNS]].astype(str).to_numpy().tolist()
     return photos_fingerprint(Path(__file__), photos=photos, side=side, fit=fit, shard_mb=shard_mb)
 
 

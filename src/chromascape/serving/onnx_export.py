@@ -150,12 +150,7 @@ def _file(model: Any, about: dict[str, Any]) -> bytes:
     return data
 
 
-def shipped_graph() -> bytes:
-    """The content of the file GRAPH for the model that ships."""
-    colorizer = Colorizer.load(SHIPPED, "cpu", by_torch=True)
-    return without_weights(as_onnx(colorizer), facts(colorizer))
-
-
 if __name__ == "__main__":
+    shipped = Colorizer.load(SHIPPED, "cpu", by_torch=True)
     with atomic_write(SHIPPED / GRAPH) as temporary:
-        temporary.write_bytes(shipped_graph())
+        temporary.write_bytes(without_weights(as_onnx(shipped), facts(shipped)))
