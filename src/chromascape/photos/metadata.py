@@ -117,12 +117,8 @@ def _upright_exif(raw: bytes) -> bytes:
 
 
 def _upright_xmp(xmp: Any) -> bytes:
-    if isinstance(xmp, str):
-        xmp = xmp.encode()
-    if not isinstance(xmp, bytes):
-        return b""
-    xmp = re.sub(rb'(tiff:Orientation\s*=\s*["\'])[0-9]+', rb"\g<1>1", xmp)
-    return re.sub(rb"(<tiff:Orientation>)[0-9]+", rb"\g<1>1", xmp)
+    data = xmp.encode() if isinstance(xmp, str) else xmp if isinstance(xmp, bytes) else b""
+    return re.sub(rb'(tiff:Orientation\s*=\s*["\']|<tiff:Orientation>)[0-9]+', rb"\g<1>1", data)
 
 
 def _dpi(dpi: Any, turned: bool) -> tuple[float, float] | None:
