@@ -16,7 +16,7 @@ from chromascape.parallel import in_parallel
 from chromascape.params import Validate
 from chromascape.photos import reading, source
 from chromascape.photos.manifest import COLUMNS, TYPES
-from chromascape.photos.metadata import tolerantly
+from chromascape.photos.pixels import tolerantly
 from chromascape.photos.source import check_folder
 from chromascape.resume import WORK, Journal, photos_fingerprint, tell
 

@@ -2,12 +2,12 @@
 
 import re
 import struct
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from PIL import ExifTags, Image
+
+from chromascape.photos.pixels import tolerantly
 
 ORIENTATION = int(ExifTags.Base.Orientation)
 # A TIFF's own directory is its EXIF. These tags describe the photo; the others, how its pixels are stored.
@@ -16,7 +16,6 @@ OF_THE_PHOTO = (
     ExifTags.Base.DateTime, ExifTags.Base.Artist, ExifTags.Base.Copyright,
 )  # fmt: skip
 SUBDIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,6 @@ class Metadata:
     texts: dict[str, str] = field(default_factory=dict)  # of a PNG, by keyword
     comment: bytes = b""  # of a JPEG
     profile: bool = False  # whether the file had a color profile
-
-
-def tolerantly(read: Callable[[], Result], otherwise: Result) -> Result:
-    """The result of `read`, without warnings, or `otherwise` if it fails: EXIF is as hostile as the rest of a file."""
-    with warnings.catch_warnings(action="ignore"):
-        try:
-            return read()
-        except Exception:
-            return otherwise
 
 
 def metadata(image: Image.Image, turned: bool = False) -> Metadata:

@@ -7,8 +7,7 @@ from importlib import import_module
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from chromascape.photos.metadata import tolerantly
-from chromascape.photos.pixels import Photo, assemble, on_white, one_line
+from chromascape.photos.pixels import Photo, assemble, on_white, one_line, tolerantly
 from chromascape.photos.source import DEFAULT_LIMITS, Limits, PhotoError
 
 # Pillow's other decoders are left out: some start programs (EPS), and photos rarely come in the rest.

@@ -139,9 +139,7 @@ def _write_shard(file: Path, converted: Iterable[NDArray[np.uint8]], count: int,
 class Shards:
     """The photos of one or more splits, numbered consecutively, as read-only memory maps.
 
-    Attributes:
-        paths: (N,) as in the manifest.
-        side: of the photos, in pixels.
+    `paths` are as in the manifest, `side` is that of the photos in pixels.
     """
 
     def __init__(self, folder: Path, splits: Iterable[str], verify: bool = True):

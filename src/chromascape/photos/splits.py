@@ -17,15 +17,13 @@ _MISSING = "does not exist"
 
 
 def near_links(hashes: pd.Series, bits: int) -> np.ndarray:
-    """Links that connect photos whose hashes differ in at most `bits` bits, directly or through others.
+    """Links that connect photos whose hashes differ in at most `bits` bits, directly or through others: int (K, 2).
 
     Such hashes are equal in at least one of `bits + 1` bands of bits, so only photos that share a band are compared,
     and equal hashes only once. There is at most one link for each photo and band, which keeps memory linear.
 
     Args:
         hashes: (N,) 64-bit perceptual hashes in hex, or missing.
-    Returns:
-        int (K, 2): pairs of row numbers.
     """
     known = np.flatnonzero(hashes.notna())
     every = np.array([int(text, 16) for text in hashes.iloc[known]], dtype=np.uint64)
