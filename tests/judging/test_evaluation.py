@@ -262,8 +262,7 @@ def test_intervals_resample_groups_of_photos() -> None:
 
 def test_photos_that_a_model_has_seen_are_counted_for_its_rows() -> None:
     def hashes(*numbers: int) -> Hashes:
-        sha256 = np.array([[number] * 32 for number in numbers], np.uint8).reshape(-1, 32)
-        return Hashes(sha256, np.array([[17 * number] * 8 for number in numbers], np.uint8).reshape(-1, 8))
+        return np.array([[number] * 32 + [17 * number] * 8 for number in numbers], np.uint8)
 
     n_seen = seen_by(hashes(1, 2, 3), model=hashes(2, 9), shipped=hashes(1, 3), bits=4)
     assert n_seen == {"model": 1, "vivid": 1, "shipped": 2}
@@ -406,8 +405,8 @@ def test_figures_of_a_split_stand_on_top_with_those_of_val_below(
 ) -> None:
     shipped = read_seen(SHIPPED)
     manifest = pd.DataFrame({"path": [*"abc"], "verdict": "accepted", "split": ["val", "val", "test"]})
-    manifest["sha256"] = [shipped.sha256[0].tobytes().hex(), "1" * 64, "2" * 64]  # the first was seen
-    manifest["phash"] = ["0" * 16, "5" * 16, shipped.phash[1].tobytes().hex()]  # the last is a near copy
+    manifest["sha256"] = [shipped[0, :32].tobytes().hex(), "1" * 64, "2" * 64]  # the first was seen
+    manifest["phash"] = ["0" * 16, "5" * 16, shipped[1, 32:].tobytes().hex()]  # the last is a near copy
     write_seen(hashes_of(manifest, ("val",)), tmp_path)
     tables = {"val": table_of([1.0, 2.0]), "test": table_of([3.0])}
     figures = evaluation.summarize_splits(tables, "test", manifest, tmp_path, make_params())

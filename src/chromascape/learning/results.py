@@ -11,7 +11,7 @@ from chromascape.color.measures import psnr_db
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer, scale_chroma
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork, save
-from chromascape.colorizing.training_photos import Hashes, hashes_of, read_seen, write_seen
+from chromascape.colorizing.training_photos import Hashes, hashes_of, join, read_seen, write_seen
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder
 from chromascape.judging.modelcard import model_card
@@ -42,7 +42,7 @@ def seen_photos(params: Params, manifest: pd.DataFrame) -> Hashes:
     """Photos that the weights were trained on or chosen by, those of the weights that they started from among them."""
     splits = SPLITS if params.train.photos == "all" else ("train", "val")
     own = hashes_of(manifest, splits)
-    return own | read_seen(SHIPPED) if params.train.init == "shipped" else own
+    return join(own, read_seen(SHIPPED)) if params.train.init == "shipped" else own
 
 
 def val_psnr(colorizer: Colorizer, val: Shards) -> dict[str, float]:
