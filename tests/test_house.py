@@ -118,7 +118,6 @@ def test_only_one_place_opens_pictures_and_one_starts_workers() -> None:
     workers = re.compile(r"joblib|multiprocessing|concurrent\.futures|ProcessPool|ThreadPool")
     assert opens == {"src/chromascape/photos/reading.py"}
     assert {name for name, code in text.items() if workers.search(code)} == {
-        "src/chromascape/learning/batches.py",  # threads, not processes
         "src/chromascape/parallel.py",
         "src/chromascape/workers.py",
     }
