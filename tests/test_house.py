@@ -182,8 +182,7 @@ def test_a_metric_or_a_change_of_tracking_reruns_no_stage_before_it_matters() ->
     for name in ("sample", "validate", "preprocess", "train"):
         deps = code_deps(REPOSITORY / f"stages/{name}.py")
         assert not [path for path in deps if path.startswith(late)], name
-        if name != "train":
-            assert not {"src/chromascape/color", "src/chromascape/color/metrics.py"} & set(deps), name
+        assert not {"src/chromascape/color", "src/chromascape/color/metrics.py"} & set(deps), name
 
 
 @pytest.mark.parametrize(

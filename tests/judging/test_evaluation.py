@@ -400,8 +400,8 @@ def test_figures_of_a_split_stand_on_top_with_those_of_val_below(
 ) -> None:
     shipped = read_seen(SHIPPED)
     manifest = pd.DataFrame({"path": [*"abc"], "verdict": "accepted", "split": ["val", "val", "test"]})
-    manifest["sha256"] = [shipped.sha256[0].tobytes().hex(), "1" * 64, "2" * 64]  # the first was seen
-    manifest["phash"] = ["0" * 16, "5" * 16, shipped.phash[1].tobytes().hex()]  # the last is a near copy
+    manifest["sha256"] = [shipped[0, :32].tobytes().hex(), "1" * 64, "2" * 64]  # the first was seen
+    manifest["phash"] = ["0" * 16, "5" * 16, shipped[1, 32:].tobytes().hex()]  # the last is a near copy
     write_seen(hashes_of(manifest, ("val",)), tmp_path)
     tables = {"val": table_of([1.0, 2.0]), "test": table_of([3.0])}
     figures = evaluation.summarize_splits(tables, "test", manifest, tmp_path, make_params())

@@ -11,7 +11,7 @@ from chromascape.color.measures import psnr_db
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer, scale_chroma
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork, save
-from chromascape.colorizing.training_photos import hashes_of, read_seen, write_seen
+from chromascape.colorizing.training_photos import hashes_of, join, read_seen, write_seen
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder
 from chromascape.judging.modelcard import model_card
@@ -88,7 +88,7 @@ def save_model(
     """
     seen = hashes_of(manifest, SPLITS if params.train.photos == "all" else ("train", "val"))
     if params.train.init == "shipped":
-        seen |= read_seen(SHIPPED)
+        seen = join(seen, read_seen(SHIPPED))
     with atomic_folder(folder) as temporary:
         save(temporary, trained.weights, colorizer.name, colorizer.size, colorizer.renderings, colorizer.luma)
         write_seen(seen, temporary)
