@@ -102,6 +102,7 @@ class Train(Section):
     weight_decay: Weight
     schedule: Literal["constant", "onecycle", "cosine"]
     flip: bool
+    damage: Annotated[float, Field(ge=0, le=1)]
     side: Annotated[int, Field(ge=0, le=2048, multiple_of=32)]
     crop: Annotated[float, Field(gt=0, le=1)]
     working_size: Annotated[int, Field(ge=0, le=2048)]

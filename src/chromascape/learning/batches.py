@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chromascape.learning.augment import Chances, augment, draw
+from chromascape.learning.damage import damage
 from chromascape.params import Train
 from chromascape.photos.shards import Shards
 
@@ -56,5 +57,7 @@ def _first(waiting: deque[tuple[Future[Tensor], Tensor]]) -> Batch:
 def _batch(photos: Shards, params: Train, pinned: bool, rows: NDArray[np.integer], chances: Chances) -> Tensor:
     """Photos augmented; `pinned` in memory that a CUDA device fetches while others compute."""
     quantised = augment(photos.read(rows), params.flip, params.crop, params.side or photos.side, chances)
+    if params.damage:
+        quantised = damage(quantised, params.damage, chances)
     batch = torch.from_numpy(quantised)
     return batch.pin_memory() if pinned else batch

@@ -1,0 +1,216 @@
+"""Damage that old photos have, done to the lightness that a network sees; the colors that it should give stay true.
+
+`DAMAGES` is the one table of them, in the order in which they happen to a photo: the film sees it, the print ages, the
+scan adds its own. Training draws some of them at random strengths. `FIXED` is a list of fixed strengths to measure by.
+"""
+
+import io
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from chromascape.color import lab
+from chromascape.learning.augment import Chances
+
+Planes = NDArray[np.float32]  # (3, H, W): L*, a* and b* in the quantised levels 0..255 of `color.lab`, not rounded
+Plane = NDArray[np.float32]  # (H, W): L* in the same levels
+Steps = Sequence[tuple[str, float]]  # names in DAMAGES and strengths
+
+MOST = 5  # damages on one photo
+PANCHROMATIC = np.array([0.213, 0.715, 0.072])  # what the eye makes of linear R, G and B: sRGB's luminance
+BLUE_FILM = np.array([0.0, 0.1, 0.9])  # the first plates saw blue alone
+RED_FILTER = np.array([0.8, 0.2, 0.0])  # darkens skies
+FADED_LEVEL = 133  # to which black and white of a faded print tend
+TONE = np.array([1.0, 0.89, 0.69])  # R, G and B of a gray in a sepia print
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One entry of DAMAGES.
+
+    Attributes:
+        change: the lightness of a photo after it; not yet clipped to 0..255.
+        weakest, strongest: strengths that old photos have, of the unit in which `change` takes it.
+    """
+
+    change: Callable[[Planes, float, np.random.Generator], Plane]
+    weakest: float
+    strongest: float
+
+
+def _film(photo: Planes, strength: float, random: np.random.Generator) -> Plane:
+    """A film that sees colors unlike the eye: 1 sees blue alone, -1 is behind a red filter, 0 sees as the eye does."""
+    other = BLUE_FILM if strength > 0 else RED_FILTER
+    response = (1 - abs(strength)) * PANCHROMATIC + abs(strength) * other
+    return lab.film_lightness(lab.dequantise(photo.transpose(1, 2, 0)), response) * np.float32(lab.LEVELS / 100)
+
+
+def _blur(photo: Planes, sigma: float, random: np.random.Generator) -> Plane:
+    """A soft lens or scan: a Gaussian, sigma in pixels."""
+    return _plane(_image(photo[0]).filter(ImageFilter.GaussianBlur(sigma)))
+
+
+def _gamma(photo: Planes, gamma: float, random: np.random.Generator) -> Plane:
+    """Exposed too little (above 1) or too much (below 1)."""
+    return np.float32(255) * (photo[0] / np.float32(255)) ** np.float32(gamma)
+
+
+def _fading(photo: Planes, lost: float, random: np.random.Generator) -> Plane:
+    """A print that lost this share of its contrast."""
+    return photo[0] * np.float32(1 - lost) + np.float32(lost * FADED_LEVEL)
+
+
+def _reproduction(photo: Planes, lost: float, random: np.random.Generator) -> Plane:
+    """A copy that lost this share of its contrast, and came out lighter or darker."""
+    return photo[0] * np.float32(1 - lost) + np.float32(lost * random.uniform(30, 225))
+
+
+def _vignette(photo: Planes, strength: float, random: np.random.Generator) -> Plane:
+    """Corners darker by this share, more or less as the lens was centred; falls with the squared distance."""
+    down, right = (np.linspace(-1, 1, side, dtype=np.float32) - random.uniform(-0.2, 0.2) for side in photo.shape[1:])
+    distance = (down[:, None] ** 2 + right**2) / 2
+    return photo[0] * (1 - np.float32(strength) * distance).astype(np.float32)
+
+
+def _sepia(photo: Planes, strength: float, random: np.random.Generator) -> Plane:
+    """The lightness of a toned print, 0 (gray) to 1 (sepia): the curve that toning gives to gray."""
+    gray = np.stack([np.arange(256), *[np.full(256, lab.NEUTRAL)] * 2], axis=-1).astype(np.float32)
+    toned = lab.lab_to_levels(lab.dequantise(gray)) * (1 + strength * (TONE - 1))
+    return np.interp(photo[0], gray[:, 0], lab.lightness(toned[None])[0] * (lab.LEVELS / 100)).astype(np.float32)
+
+
+def _grain(photo: Planes, sigma: float, random: np.random.Generator) -> Plane:
+    """Fine grain or noise of a scanner: independent in every pixel, sigma in levels."""
+    return photo[0] + np.float32(sigma) * random.standard_normal(photo.shape[1:], np.float32)
+
+
+def _coarse_grain(photo: Planes, sigma: float, random: np.random.Generator) -> Plane:
+    """Grain of clumps of 1.5 to 4 pixels, sigma in levels at its centres."""
+    height, width = photo.shape[1:]
+    size = random.uniform(1.5, 4)
+    clumps = random.standard_normal((round(height / size), round(width / size)), np.float32)
+    grown = Image.fromarray(clumps).resize((width, height), Image.Resampling.BILINEAR)
+    return photo[0] + np.float32(sigma) * np.asarray(grown)
+
+
+def _scratches(photo: Planes, count: float, random: np.random.Generator) -> Plane:
+    """So many scratches, most of them upright, and four times as many specks of dust; each lighter or darker."""
+    image = _image(photo[0])
+    pen, (width, height) = ImageDraw.Draw(image), image.size
+    for x, y, lean, length, shade in random.random((round(count), 5)):
+        start, rise = (x * width, y * height), (0.2 + length) * height
+        end = (start[0] + (lean - 0.5) * rise / 2, start[1] + rise)
+        pen.line((*start, *end), fill=_shade(shade))
+    for x, y, wide, high, shade in random.random((round(4 * count), 5)):
+        left, top = x * width, y * height
+        pen.ellipse((left, top, left + 3 * wide, top + 3 * high), fill=_shade(shade))
+    return _plane(image)
+
+
+def _halftone(photo: Planes, strength: float, random: np.random.Generator) -> Plane:
+    """Dots of a printer's screen, 2.5 to 6 pixels apart, at any angle; they vanish in black and in white."""
+    angle, pitch = random.uniform(0, np.pi / 2), random.uniform(2.5, 6)
+    down, right = (np.arange(side) * (2 * np.pi / pitch) for side in photo.shape[1:])
+    along = np.cos(np.cos(angle) * right + np.sin(angle) * down[:, None], dtype=np.float32)
+    across = np.cos(np.cos(angle) * down[:, None] - np.sin(angle) * right, dtype=np.float32)
+    return photo[0] + np.float32(4 * strength / 255) * photo[0] * (255 - photo[0]) * along * across
+
+
+def _jpeg(photo: Planes, quality: float, random: np.random.Generator) -> Plane:
+    """JPEG at this quality, 1 to 95."""
+    file = io.BytesIO()
+    _image(photo[0]).save(file, "JPEG", quality=round(quality))
+    return _plane(Image.open(file))
+
+
+DAMAGES = {
+    "film": Damage(_film, -0.6, 1.0),
+    "blur": Damage(_blur, 0.4, 2.2),
+    "gamma": Damage(_gamma, 0.6, 2.2),
+    "fading": Damage(_fading, 0.1, 0.65),
+    "reproduction": Damage(_reproduction, 0.1, 0.5),
+    "vignette": Damage(_vignette, 0.2, 0.8),
+    "sepia": Damage(_sepia, 0.2, 1.0),
+    "grain": Damage(_grain, 2.0, 25.0),
+    "coarse grain": Damage(_coarse_grain, 2.0, 20.0),
+    "scratches": Damage(_scratches, 1.0, 12.0),
+    "halftone": Damage(_halftone, 0.05, 0.4),
+    "jpeg": Damage(_jpeg, 75.0, 10.0),
+}
+
+# What models are measured by: label, and what is done to the photo.
+FIXED: dict[str, Steps] = {
+    "none": (),
+    "grain 8": (("grain", 8),),
+    "grain 20": (("grain", 20),),
+    "faded": (("fading", 0.45),),
+    "dark": (("gamma", 1.8),),
+    "blue-sensitive film": (("film", 0.64),),
+    "soft": (("blur", 1.6),),
+    "JPEG 20": (("jpeg", 20),),
+    "vignette": (("vignette", 0.6),),
+    "scratches and dust": (("scratches", 8),),
+    "sepia": (("sepia", 1),),
+    "old scan": (("blur", 1.6), ("fading", 0.45), ("vignette", 0.6), ("grain", 10), ("jpeg", 60)),
+}
+
+
+def damage(quantised: NDArray[np.uint8], share: float, chances: Chances) -> NDArray[np.uint8]:
+    """Photos of which a share has got one to five damages at random strengths.
+
+    What happens to a photo follows from its own chances alone, so that neither threads nor a resumed training change
+    it, and the generator that drew them draws no more than without damage.
+
+    Args:
+        quantised: Lab (N, 3, H, W).
+        share: of the photos that get any, 0..1.
+        chances: of each photo, from `augment.draw`.
+    Returns:
+        (N, 3, H, W), a* and b* as they were.
+    """
+    return np.stack([_drawn(photo, share, numbers) for photo, numbers in zip(quantised, chances, strict=True)])
+
+
+def _drawn(photo: NDArray[np.uint8], share: float, numbers: list[float]) -> NDArray[np.uint8]:
+    # `torch.rand` gives multiples of 2**-24: as integers they seed a generator of the photo's own.
+    random = np.random.default_rng([int(number * 2**24) for number in numbers])
+    if random.random() >= share:
+        return photo
+    chosen = np.sort(random.permutation(len(DAMAGES))[: random.integers(1, MOST + 1)])
+    names = [list(DAMAGES)[at] for at in chosen]
+    return changed(photo, [(name, _strength(name, random.random())) for name in names], random)
+
+
+def measured(photo: NDArray[np.uint8], label: str) -> NDArray[np.uint8]:
+    """A photo, quantised Lab (3, H, W), with a damage of FIXED; the same for the same photo."""
+    return changed(photo, FIXED[label], np.random.default_rng([zlib.crc32(np.ascontiguousarray(photo))]))
+
+
+def changed(photo: NDArray[np.uint8], steps: Steps, random: np.random.Generator) -> NDArray[np.uint8]:
+    """A photo, quantised Lab (3, H, W), after some damages at given strengths; a* and b* as they were."""
+    planes = photo.astype(np.float32)
+    for name, strength in steps:
+        np.clip(DAMAGES[name].change(planes, strength, random), 0, lab.LEVELS, out=planes[0])
+    return np.concatenate([np.rint(planes[:1]).astype(np.uint8), photo[1:]])
+
+
+def _strength(name: str, share: float) -> float:
+    """From the weakest (0) to the strongest (1)."""
+    return DAMAGES[name].weakest + share * (DAMAGES[name].strongest - DAMAGES[name].weakest)
+
+
+def _shade(number: float) -> int:
+    """Of a scratch or speck, for 0..1: dark (0..60) or, more often, light (195..255)."""
+    return round(number * 200) if number < 0.3 else round(255 - (1 - number) * 85)
+
+
+def _image(plane: Plane) -> Image.Image:
+    return Image.fromarray(np.rint(plane).astype(np.uint8))
+
+
+def _plane(image: Image.Image) -> Plane:
+    return np.asarray(image).astype(np.float32)
