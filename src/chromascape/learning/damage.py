@@ -46,7 +46,8 @@ def _film(photo: Planes, strength: float, random: np.random.Generator) -> Plane:
     """A film that sees colors unlike the eye: 1 sees blue alone, -1 is behind a red filter, 0 sees as the eye does."""
     other = BLUE_FILM if strength > 0 else RED_FILTER
     response = (1 - abs(strength)) * PANCHROMATIC + abs(strength) * other
-    return lab.film_lightness(lab.dequantise(photo.transpose(1, 2, 0)), response) * np.float32(lab.LEVELS / 100)
+    seen = lab.dequantise(np.rint(photo).astype(np.uint8).transpose(1, 2, 0))
+    return lab.film_lightness(seen, response) * np.float32(lab.LEVELS / 100)
 
 
 def _blur(photo: Planes, sigma: float, random: np.random.Generator) -> Plane:
@@ -78,7 +79,7 @@ def _vignette(photo: Planes, strength: float, random: np.random.Generator) -> Pl
 
 def _sepia(photo: Planes, strength: float, random: np.random.Generator) -> Plane:
     """The lightness of a toned print, 0 (gray) to 1 (sepia): the curve that toning gives to gray."""
-    gray = np.stack([np.arange(256), *[np.full(256, lab.NEUTRAL)] * 2], axis=-1).astype(np.float32)
+    gray = np.stack([np.arange(256), *[np.full(256, lab.NEUTRAL)] * 2], axis=-1).astype(np.uint8)
     toned = lab.lab_to_levels(lab.dequantise(gray)) * (1 + strength * (TONE - 1))
     return np.interp(photo[0], gray[:, 0], lab.lightness(toned[None])[0] * (lab.LEVELS / 100)).astype(np.float32)
 
@@ -187,7 +188,7 @@ def _drawn(photo: NDArray[np.uint8], share: float, numbers: list[float]) -> NDAr
 
 def measured(photo: NDArray[np.uint8], label: str) -> NDArray[np.uint8]:
     """A photo, quantised Lab (3, H, W), with a damage of FIXED; the same for the same photo."""
-    return changed(photo, FIXED[label], np.random.default_rng([zlib.crc32(np.ascontiguousarray(photo))]))
+    return changed(photo, FIXED[label], np.random.default_rng([zlib.crc32(photo.tobytes())]))
 
 
 def changed(photo: NDArray[np.uint8], steps: Steps, random: np.random.Generator) -> NDArray[np.uint8]:
