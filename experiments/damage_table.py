@@ -1,4 +1,4 @@
-"""What a model is worth on photos that are damaged as old ones are: `python experiments/damage_table.py MODEL`.
+"""What a model is worth on photos that are damaged as old ones are: `python experiments/damage_table.py [MODEL...]`.
 
 Each of a fixed, seeded list of damages is done to the lightness of the validation photos; the colors that the model
 gives it are joined to the photo's own lightness, so that only color counts, and compared with the true photo. Run it
@@ -23,16 +23,20 @@ STEP = 4  # every fourth pixel of every fourth row: 4,096 pixels of a photo of 2
 
 
 def main() -> None:
-    """Print a Markdown table: a row a damage, for the shipped model and each other the gain over gray and its wins."""
+    """Print a Markdown table, a row a damage, a column a model: gain over gray, wins, share of the clean gain."""
     parser = argparse.ArgumentParser(description="Gain over gray by damage, on the validation photos.")
-    parser.add_argument("models", type=Path, nargs="*", help="folders with weights.safetensors and config.json")
+    parser.add_argument(
+        "models", type=Path, nargs="*", default=[SHIPPED], help="folders of models; without, the shipped"
+    )
     parser.add_argument("--lab", type=Path, default=Path("data/lab"), help="folder of Lab shards")
     parser.add_argument("--photos", type=int, default=150, help="so many of the validation photos; 0: all")
     options = parser.parse_args()
     shards = Shards(options.lab, ("val",))
     rows = np.random.default_rng(SEED).permutation(len(shards))[: options.photos or None]
-    columns = {"shipped": SHIPPED} | {model.name: model for model in options.models}
-    gains = {name: by_damage(load_colorizer(folder, "cpu"), shards, np.sort(rows)) for name, folder in columns.items()}
+    gains = {
+        "shipped" if model == SHIPPED else model.name: by_damage(load_colorizer(model, "cpu"), shards, np.sort(rows))
+        for model in options.models
+    }
     print(f"{len(rows)} validation photos; gray has a gain of 0.\n")
     print("| damage | " + " | ".join(f"{name}: gain, dB / wins / of clean" for name in gains) + " |")
     print("|---" * (len(gains) + 1) + "|")

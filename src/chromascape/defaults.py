@@ -57,6 +57,7 @@ DEFAULTS: dict[str, Any] = {
     "train.weight_decay": 0.05,
     "train.schedule": "onecycle",
     "train.flip": True,
+    "train.damage": 0.0,
     "train.side": 160,
     "train.crop": 0.4,
     "train.working_size": 192,

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from chromascape.color import lab
 from chromascape.learning.augment import Chances
+from chromascape.photos.reading import open_photo
 
 Planes = NDArray[np.float32]  # (3, H, W): L*, a* and b* in the quantised levels 0..255 of `color.lab`, not rounded
 Plane = NDArray[np.float32]  # (H, W): L* in the same levels
@@ -24,7 +25,7 @@ MOST = 5  # damages on one photo
 PANCHROMATIC = np.array([0.213, 0.715, 0.072])  # what the eye makes of linear R, G and B: sRGB's luminance
 BLUE_FILM = np.array([0.0, 0.1, 0.9])  # the first plates saw blue alone
 RED_FILTER = np.array([0.8, 0.2, 0.0])  # darkens skies
-FADED_LEVEL = 133  # to which black and white of a faded print tend
+FADED_LEVEL = 140  # to which black and white of a faded print tend
 TONE = np.array([1.0, 0.89, 0.69])  # R, G and B of a gray in a sepia print
 
 
@@ -125,7 +126,7 @@ def _jpeg(photo: Planes, quality: float, random: np.random.Generator) -> Plane:
     """JPEG at this quality, 1 to 95."""
     file = io.BytesIO()
     _image(photo[0]).save(file, "JPEG", quality=round(quality))
-    return _plane(Image.open(file))
+    return _plane(open_photo(file.getvalue()))
 
 
 DAMAGES = {
@@ -153,10 +154,10 @@ FIXED: dict[str, Steps] = {
     "blue-sensitive film": (("film", 0.64),),
     "soft": (("blur", 1.6),),
     "JPEG 20": (("jpeg", 20),),
-    "vignette": (("vignette", 0.6),),
-    "scratches and dust": (("scratches", 8),),
+    "vignette": (("vignette", 0.4),),
+    "scratches and dust": (("scratches", 6),),
     "sepia": (("sepia", 1),),
-    "old scan": (("blur", 1.6), ("fading", 0.45), ("vignette", 0.6), ("grain", 10), ("jpeg", 60)),
+    "old scan": (("blur", 1.6), ("fading", 0.45), ("vignette", 0.4), ("grain", 10), ("jpeg", 60)),
 }
 
 
