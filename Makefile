@@ -34,9 +34,9 @@ audit: .venv/run.stamp  ## known holes in the packages of constraints.txt; asks 
 	$(BIN)/python .ci/audit.py
 
 ui: .venv/run.stamp  ## MLflow's page on this machine only: make ui PORT=8080
-	@$(BIN)/python -m chromascape.tracking.page --port "$(PORT)"
-	$(BIN)/mlflow ui --host 127.0.0.1 --port $(PORT) \
-		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+	@PORT="$(PORT)" $(BIN)/python -m chromascape.tracking.page
+	$(BIN)/mlflow ui --host 127.0.0.1 --port "$(PORT)" --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" \
+		|| { echo "error: no page at port $(PORT), see above; where another program has it: make ui PORT=5001"; exit 1; }
 
 # DVC shows all params and the hash of every file that a stage depends on: what does not differ, and the hashes, go.
 # Experiments that wait have no figures, so that then all differ: a terminal has room for these.

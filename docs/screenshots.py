@@ -28,7 +28,7 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 MLFLOW = (
     ("mlflow-runs", "runs", "", 1480, 560, ".ag-center-cols-container .ag-row"),
     ("mlflow-charts", "runs", "&compareRunsMode=CHART", 1480, 1480, "img[src*=get-artifact]"),
-    ("mlflow-run", "last run", "", 1480, 900, "text=gain_over_gray_db"),
+    ("mlflow-run", "this run", "", 1480, 900, "text=gain_over_gray_db"),
     ("mlflow-phone", "runs", "", 400, 800, ".ag-row"),
 )
 PAGES = (
@@ -127,7 +127,8 @@ def _wait(address: str, server: "subprocess.Popen[bytes]", seconds: float = 180)
 def _links(port: int) -> dict[str, str]:
     from chromascape.tracking.page import links
 
-    return links(port)
+    os.environ["PORT"] = str(port)
+    return links()
 
 
 def shoot(browser: Any, name: str, address: str, width: int, height: int, awaited: str = "img") -> None:

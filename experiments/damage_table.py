@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chromascape.color import lab, metrics
+from chromascape.color import lab, measures
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.torch_network import load_colorizer
 from chromascape.learning.damage import FIXED, measured
@@ -52,11 +52,11 @@ def by_damage(colorizer: Colorizer, shards: Shards, rows: NDArray[np.integer]) -
             photo = shards.read(np.array([row]))[0]
             true = planes_last(photo)[::STEP, ::STEP]
             truth = lab.lab_to_rgb(true)
-            gray = metrics.psnr_db(truth, picture(true, np.zeros_like(true[..., 1:])))
+            gray = measures.psnr_db(truth, picture(true, np.zeros_like(true[..., 1:])))
             for at, label in enumerate(FIXED):
                 lightness = planes_last(measured(photo, label))[..., 0]
                 ab = colorizer.predict_ab(lightness)[::STEP, ::STEP]
-                gains[at, column] = metrics.psnr_db(truth, picture(true, ab)) - gray
+                gains[at, column] = measures.psnr_db(truth, picture(true, ab)) - gray
             bar.add(1)
     return gains
 

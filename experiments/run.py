@@ -7,8 +7,8 @@ changes, where `{data}` stands for the folder of photos; `notes`, if there are a
 ordinary DVC experiment and MLflow run, made in a temporary copy of the repository: your workspace stays as it is, and a
 run that was stopped goes on where it was.
 
-Rows are compared on the validation photos, and run only up to the stage `train`: the test photos are for the model
-that is reported, and must not have chosen it.
+Rows are compared on the validation photos, and run with `evaluate.split=val`: the test photos are for the model that is
+reported, and must not have chosen it.
 """
 
 import argparse
@@ -24,12 +24,13 @@ from typing import Any
 import dvc.api
 import pandas as pd
 
-from chromascape.color.metrics import METRICS, bootstrap_ci95
+from chromascape.color.measures import bootstrap_ci95
+from chromascape.color.metrics import METRICS
 from chromascape.files import atomic_write
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.params import read_yaml
 
-COMPARED, PER_PHOTO = "metrics/train.json", "reports/per_photo_val.csv"
+COMPARED, PER_PHOTO = "metrics/evaluate.json", "reports/per_photo_val.csv"
 RESAMPLES, SEED = 10_000, 0  # of the intervals of differences between rows
 Row = tuple[dict[str, Any], pd.DataFrame]  # figures on the validation photos, and the table of each photo's
 
@@ -45,14 +46,14 @@ def main() -> None:
     plan, data = read_yaml(options.list), str(options.data.resolve())
     if _git("status", "--porcelain", "--untracked-files=no"):
         sys.exit("error: commit your changes first: each row is tied to a commit")
-    common = [f"data.dir={data}", *_settings(plan["common"]), *options.set]
+    common = [f"data.dir={data}", "evaluate.split=val", *_settings(plan["common"]), *options.set]
     tables: dict[str, Row] = {}
     for label, changes in plan["rows"].items():
         commit = _experiment([*common, *(setting.replace("{data}", data) for setting in _settings(changes or {}))])
         tables[label] = _read(commit)
         with atomic_write(options.output) as file:  # whole so far
             notes = f"\n{plan['notes']}" if "notes" in plan else ""
-            file.write_text(_markdown(plan["title"], common[1:], tables) + notes, encoding="utf-8")
+            file.write_text(_markdown(plan["title"], common[2:], tables) + notes, encoding="utf-8")
     print(f"{len(tables)} experiments in {options.output}")
 
 
@@ -67,7 +68,7 @@ def _experiment(settings: list[str]) -> str:
     reference = f"refs/exps/{head[:2]}/{head[2:]}/{name}"
     if not _git("for-each-ref", reference):
         changes = [part for setting in settings for part in ("-S", setting)]
-        subprocess.run(["dvc", "exp", "run", "--temp", "-n", name, *changes, "train"], check=False)
+        subprocess.run(["dvc", "exp", "run", "--temp", "-n", name, *changes, "evaluate"], check=False)
     if not _git("for-each-ref", reference):
         sys.exit(f"error: the experiment with {', '.join(settings)} failed: see above")
     return _git("rev-parse", reference)

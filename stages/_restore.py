@@ -1,4 +1,4 @@
-"""How to bring back the outputs that DVC removed before it ran a stage. Importing it needs no package."""
+"""Which command restores the outputs that DVC removed before it ran a stage. Importing this needs no package."""
 
 import os
 import subprocess
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 
-def way_back() -> str:
-    """A line with the command that brings the stage's last outputs back; empty where there is nothing to bring back.
+def restore_hint() -> str:
+    """A line with the command that restores the stage's last outputs; empty if nothing can be restored.
 
-    DVC removes a stage's outputs before it runs it. A temporary copy goes away as a whole, so it gets no line.
+    DVC removes the outputs of a stage before it runs it. A temporary copy is thrown away, so it gets no line.
     """
     stage, root = os.environ.get("DVC_STAGE"), os.environ.get("DVC_ROOT")
     if not stage or (root and Path(root).resolve() != Path.cwd().resolve()):
@@ -18,24 +18,23 @@ def way_back() -> str:
     try:
         missing = [out for out in _cached_outs(stage) if not Path(out["path"]).exists()]
         kept = bool(missing) and _in_cache([out["md5"] for out in missing])
-    except Exception:  # no dvc.lock, or not one that we can read: that must not hide why the stage ended
+    except Exception:  # an unreadable dvc.lock must not hide why the stage ended
         return ""
-    return f"\n`dvc checkout {stage}` brings the last outputs of this stage back" if kept else ""
+    return f"\n`dvc checkout {stage}` restores the last outputs of this stage" if kept else ""
 
 
 def _cached_outs(stage: str) -> list[dict[str, Any]]:
-    """What dvc.lock names as outputs of the stage, without those that DVC leaves to git."""
-    import yaml
+    """The outputs of the stage in dvc.lock, without those that DVC leaves to git."""
+    from chromascape.params import locked_stages, read_yaml  # here: its packages may be missing
 
-    lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"][stage]
-    known = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
+    lock, known = locked_stages()[stage], read_yaml(Path("dvc.yaml"))["stages"][stage]
     entries = [entry for kind in ("outs", "metrics", "plots") for entry in known.get(kind, [])]
     options = {path: values for entry in entries if isinstance(entry, dict) for path, values in entry.items()}
     return [out for out in lock["outs"] if (options.get(out["path"]) or {}).get("cache", True)]
 
 
 def _in_cache(hashes: list[str]) -> bool:
-    """Whether DVC's cache on this machine holds all of them: in a fresh clone it does not."""
+    """Whether DVC's cache on this machine has all of them: in a fresh clone it does not."""
     command = [sys.executable, "-m", "dvc", "cache", "dir"]
     cache = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
     return all((Path(cache) / "files" / "md5" / md5[:2] / md5[2:]).exists() for md5 in hashes)

@@ -1,8 +1,8 @@
-"""What every stage script shares: it runs the code of its own checkout, and shows errors in one line.
+"""Shared by all stage scripts: they run the code of their own checkout and show errors in one line.
 
-Importing this module puts `src/` of this checkout first on the path. An experiment in a temporary copy of the
-repository would otherwise run the installed package, that is, the code of another checkout. Stage scripts import it
-first and nothing else that is not ours, so that a Python without the environment gets a line and no traceback.
+Importing this module puts `src/` of this checkout first on the path. Otherwise an experiment in a temporary copy of
+the repository would run the installed package, which is the code of another checkout. Stage scripts import this
+module first, so that a Python without the environment prints one line and no traceback.
 """
 
 import os
@@ -12,27 +12,28 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from _restore import way_back
+from _restore import restore_hint
 
-STARTS_OVER = "`dvc repro` starts this stage over"
-GOES_ON = {
-    "validate": "`dvc repro` goes on from the files that were inspected",
-    "preprocess": "`dvc repro` goes on from the last whole shard, if there is one",
-    "train": "`dvc repro` goes on from the last checkpoint of this stage, if there is one",
+FROM_START = "`dvc repro` runs this stage again from the start"
+RESUMES = {
+    "validate": "`dvc repro` resumes after the files that were inspected",
+    "preprocess": "`dvc repro` resumes after the last complete shard, if there is one",
+    "train": "`dvc repro` resumes from the last checkpoint, if there is one",
+    "evaluate": "`dvc repro` resumes after the last measured photo",
 }
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-# Worker processes look the package up anew.
+# Worker processes import the package again.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sys.path[0], os.environ.get("PYTHONPATH")]))
 
 
 def _stopped(error: KeyboardInterrupt) -> str:
-    """What to say after Ctrl-C or SIGTERM: how to go on, as the stage says itself, or as holds for it at any moment."""
-    return f"stopped: {str(error) or GOES_ON.get(Path(sys.argv[0]).stem, STARTS_OVER)}{way_back()}"
+    """The message after Ctrl-C or SIGTERM: where the stage resumes, as the stage itself says or as always holds."""
+    return f"stopped: {str(error) or RESUMES.get(Path(sys.argv[0]).stem, FROM_START)}{restore_hint()}"
 
 
 def _explain_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What Python calls for an error outside of `run`: a missing package and Ctrl-C during imports get one line."""
+    """Python's hook for errors outside of `run`: a missing package and Ctrl-C during imports print one line."""
     package = (getattr(error, "name", None) or "").partition(".")[0]
     if isinstance(error, KeyboardInterrupt):
         print(_stopped(error), file=sys.stderr)
@@ -54,10 +55,10 @@ from chromascape.tracking.server import check_server  # noqa: E402
 
 
 def run(stage: Callable[[Params], None]) -> None:
-    """Run a stage with the checked params. An error that the user can put right is one line and exit code 1.
+    """Run a stage with checked params. An error that the user can fix prints one line and exits with code 1.
 
-    SIGTERM stops a stage as Ctrl-C does, by an exception, so that temporary files go and the run is marked as killed.
-    Where DVC has removed outputs that it can bring back, a second line says by which command.
+    SIGTERM raises KeyboardInterrupt, as Ctrl-C does, so that temporary files are removed and the run is marked as
+    killed. If DVC can restore the outputs that it has removed, a second line says by which command.
     """
     before = signal.signal(signal.SIGTERM, _stop)
     try:
@@ -65,15 +66,15 @@ def run(stage: Callable[[Params], None]) -> None:
         check_server()
         stage(params)
     except ChromascapeError as error:
-        sys.exit(f"error: {error}{way_back()}")
+        sys.exit(f"error: {error}{restore_hint()}")
     except OSError as error:
         if error.errno is None:
             raise
-        sys.exit(f"error: {explain_os_error(error)}{way_back()}")
+        sys.exit(f"error: {explain_os_error(error)}{restore_hint()}")
     except KeyboardInterrupt as error:
         sys.exit(_stopped(error))
     except Exception:
-        if line := way_back():
+        if line := restore_hint():
             print(line.strip(), file=sys.stderr)
         raise
     finally:
@@ -81,5 +82,5 @@ def run(stage: Callable[[Params], None]) -> None:
 
 
 def _stop(number: int, frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break the cleaning up
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt the clean-up
     raise KeyboardInterrupt

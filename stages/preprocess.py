@@ -4,7 +4,7 @@ from pathlib import Path
 
 from _stage import Params, run
 
-from chromascape.photos.footprint import check_cache_room
+from chromascape.disk import check_shards
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import fingerprint, write_shards
 from chromascape.resume import open_folder, repository_root
@@ -14,7 +14,7 @@ def preprocess(params: Params) -> None:
     """From the manifest and its photos to Lab shards."""
     photos, manifest, section = Path(params.data.dir), read_manifest(Path("data/manifest.csv")), params.preprocess
     side, fit, shard_mb = section.side, section.fit, section.shard_mb
-    check_cache_room(int((manifest["verdict"] == "accepted").sum()), section, params.jobs)
+    check_shards(int((manifest["verdict"] == "accepted").sum()), side, repository_root())
     with open_folder(repository_root(), "preprocess", fingerprint(manifest, side, fit, shard_mb)) as kept:
         write_shards(Path("data/lab"), photos, manifest, side, fit, shard_mb, params.jobs, kept)
 

@@ -1,17 +1,21 @@
-"""Stage `register`: the evaluated model becomes a version in MLflow's registry, and champion where the gate holds."""
+"""Stage `register`: the evaluated model becomes a version in MLflow's registry, and champion if it passes the gate."""
 
 from pathlib import Path
+from typing import Any
 
 from _stage import Params, run
 
-from chromascape.files import sha256_of_file, write_json
-from chromascape.judging.findings import read_metrics
-from chromascape.judging.promotion import settle
-from chromascape.tracking.registry import CHALLENGER, CHAMPION, open_registry
+from chromascape.errors import ChromascapeError
+from chromascape.files import read_metrics, write_json
+from chromascape.judging.promotion import decide
+from chromascape.tracking.artifacts import model_digest
+from chromascape.tracking.registry import open_registry
+from chromascape.tracking.run import find_run
 
+MODEL = Path("models/colorizer")
 NO_RUN = (
-    "no evaluated run in this MLflow store has logged these weights: "
-    "`dvc repro --force --downstream evaluate` records and registers them"
+    "register: this MLflow store has no complete run of this model: "
+    "`dvc repro --force --single-item evaluate` logs it, then `dvc repro` registers it"
 )
 
 
@@ -19,23 +23,33 @@ def register_stage(params: Params) -> None:
     """From the figures on the test photos to a version, its alias and the reason for it."""
     section, figures = params.register_, read_metrics(Path("metrics/evaluate.json"), "evaluate")
     with open_registry(section.model, params.track.experiment) as registry:
-        version = registry.version_of(sha256_of_file(Path("models/colorizer/weights.safetensors")))
-        verdict = settle(registry, version, figures, params) if version else None
-    alias = verdict and (CHAMPION if verdict.promoted else CHALLENGER)
-    reason = verdict.reason if verdict else NO_RUN
+        whole = find_run(registry.client, registry.experiment, params)
+        if whole is None:
+            raise ChromascapeError(NO_RUN)
+        version = registry.version_of(model_digest(MODEL), whole)
+
+        def compare(champion: Any) -> dict[str, Any]:
+            # It takes seconds to import, and a first run has no champion.
+            from chromascape.judging.comparison import against_champion
+
+            return against_champion(registry.weights(champion), params)
+
+        decision = registry.assign(
+            version,
+            lambda champion: decide(int(version.version), champion, figures, section.min_gain_db, compare),
+        )
     result = {
         "model": section.model,
-        "version": version and int(version.version),
-        "verdict": alias,
-        "reason": reason,
+        "version": int(version.version),
+        "alias": decision.alias,
+        "reason": decision.reason,
         "min_gain_db": section.min_gain_db,
         "gain_over_gray_db": figures["gain_over_gray_db"],
         "gain_over_gray_ci95_db": figures["gain_over_gray_ci95_db"],
-        "against": verdict and verdict.against,
+        "against": decision.against,
     }
     write_json(result, Path("metrics/register.json"))
-    place = f"version {version.version} is {alias}" if version else "not registered"
-    print(f"{section.model}: {place}: {reason}")
+    print(f"{section.model}: version {version.version} is {decision.alias}: {decision.reason}")
 
 
 if __name__ == "__main__":

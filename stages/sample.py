@@ -1,4 +1,4 @@
-"""Stage `sample`: lay data/sample, and check params and data.dir before any other stage starts."""
+"""Stage `sample`: write data/sample, and check params and data.dir before any other stage starts."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from chromascape.photos.source import check_folder, check_trackable
 
 
 def sample(params: Params) -> None:
-    """Lay the sample from the packages and the folder that carry it, after a check of the folder that is used."""
+    """Write the sample from the packages and the folder that contain it; check the folder of photos first."""
     check_train(params.train)
-    check_policy(params.validate_.policy)  # the first stage names every slip
+    check_policy(params.validate_.policy)  # the first stage reports every mistake
     folder = Path("data/sample")
     if Path(params.data.dir) != folder:
         check_trackable(check_folder(Path(params.data.dir)))
     count = write_sample(folder, Path("data/sample-provenance.csv"), params.sample.max_side, Path("data/landscapes"))
-    print(f"{count} files of the sample laid in {folder}")
+    print(f"{count} files of the sample written to {folder}")
 
 
 if __name__ == "__main__":

@@ -1,57 +1,56 @@
-"""Stage `train`: train the network on the Lab shards, keep its best epoch, and measure it on the validation photos."""
+"""Stage `train`: train the network on the Lab shards and keep its best epoch."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from _stage import Params, run
 
+from chromascape.disk import check_disk
 from chromascape.files import write_json, write_table
 from chromascape.learning import results
-from chromascape.learning.checkpoints import open_checkpoints
+from chromascape.learning.checkpoints import fingerprint, needed_bytes, open_checkpoints
 from chromascape.learning.checks import check_train
-from chromascape.learning.needs import check_training_room
 from chromascape.learning.training import train
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
 from chromascape.resume import repository_root
-from chromascape.tracking import runs as tracking
+from chromascape.tracking.stream import stream_training
 
-MODEL = Path("models/colorizer")
+MODEL, LAB, MANIFEST = Path("models/colorizer"), Path("data/lab"), Path("data/manifest.csv")
 
 
 def train_stage(params: Params) -> None:
-    """From Lab shards to weights, their card, and their figures on the validation photos."""
-    section, cache = params.train, Path("data/lab")
+    """From Lab shards to weights, their card, and the curves of the training."""
+    section = params.train
     check_train(section)
-    check_training_room(section, params.preprocess.side, repository_root(), params.jobs)
-    train_photos = Shards(cache, ("train",))
-    photos = Shards(cache, SPLITS) if section.photos == "all" else train_photos
-    val = Shards(cache, ("val",))
-    manifest = read_manifest(Path("data/manifest.csv"))
+    remedy = f"free some, or choose a smaller train.network ({section.network})"
+    check_disk(repository_root(), needed_bytes(section, repository_root()), "checkpoints", remedy)
+    photos = Shards(LAB, SPLITS if section.photos == "all" else ("train",))
+    val = Shards(LAB, ("val",))
+    identity = fingerprint(section, LAB)
     with (
-        open_checkpoints(section, cache, repository_root()) as checkpoints,
-        tracking.new_run(params, checkpoints.run_id if checkpoints else "") as run_log,
+        open_checkpoints(section, LAB, repository_root()) as checkpoints,
+        # Without checkpoints another process may stream the same training: its run arrives whole all the same.
+        stream_training(params, identity) if checkpoints else nullcontext() as stream,
     ):
-        if checkpoints:
-            checkpoints.remember_run(run_log.run_id)
 
         def on_epoch(row: dict[str, float]) -> None:
-            run_log.epoch(row)
+            if stream:
+                stream.epoch(row)
             if not sys.stderr.isatty():  # on a terminal there are progress bars
                 print(f"epoch {row['epoch']:.0f}/{section.epochs}: {losses(row)}", flush=True)
 
         trained = train(photos, val, section, on_epoch, checkpoints)
-        run_log.images_per_second(trained.images_per_second)
+        if stream:
+            stream.metrics({"train/images_per_second": trained.images_per_second})
         colorizer = results.trained_colorizer(trained, params, val)
-        table, figures = results.measure(colorizer, val, train_photos, manifest, params)
-        summary = results.training_summary(trained, colorizer, len(photos), len(val), figures)
-        results.save_model(MODEL, trained, colorizer, params, manifest, summary)
+        psnr = results.val_psnr(colorizer, val)
+        summary = results.training_summary(trained, colorizer, len(photos), len(val), psnr, identity)
+        results.save_model(MODEL, trained, colorizer, params, read_manifest(MANIFEST), summary)
         write_table(results.curves(trained), Path("metrics/curves.csv"))
-        write_table(table, Path("reports/per_photo_val.csv"))
         write_json(summary, Path("metrics/train.json"))
         write_json(results.headline(summary), Path("metrics/headline/train.json"))
-        run_log.figures(figures, "val")
-        run_log.trained(MODEL / "weights.safetensors")
     print(f"best epoch {trained.best_epoch}: {losses(summary)}")
 
 

@@ -1,4 +1,4 @@
-"""Stage `validate`: give every file of data.dir a verdict and every accepted photo a split."""
+"""Stage `validate`: accept or reject every file of data.dir, and assign accepted photos to splits."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from chromascape.resume import open_folder, repository_root
 
 
 def validate(params: Params) -> None:
-    """Write the manifest, its counts, its page and Data Docs, also where a gate then stops the pipeline."""
+    """Write the manifest, its counts, its page and Data Docs, even if a threshold then stops the pipeline."""
     check_policy(params.validate_.policy)
     folder, docs = Path(params.data.dir), Path("reports/data_docs")
     with open_folder(repository_root(), "validate", fingerprint(folder, params.validate_)) as kept:
@@ -29,7 +29,7 @@ def validate(params: Params) -> None:
         page = render_gallery(manifest, folder, params.validate_, stopped, params.jobs)
         with atomic_write(Path("reports/validation.html")) as file:
             file.write_text(page, encoding="utf-8")
-    where = "what was rejected and why is shown in reports/validation.html, and listed in data/manifest.csv"
+    where = "reports/validation.html shows what was rejected and why, data/manifest.csv lists it"
     if stopped:
         raise ChromascapeError(f"{stopped}; {where}")
     print(counts_line(manifest))

@@ -24,7 +24,7 @@ from PIL import Image
 from warm import PACKAGES
 
 from chromascape import parallel, workers
-from chromascape.params import Params, read_yaml
+from chromascape.params import Params
 from chromascape.photos import reading, source
 from chromascape.photos.manifest import COLUMNS, TYPES
 
@@ -284,8 +284,8 @@ def overflow(page: Any) -> int:
 
 
 def changed_params(changes: dict[str, Any]) -> dict[str, Any]:
-    """The repository's params.yaml as a dictionary, with values at dotted keys changed."""
-    values = read_yaml(REPOSITORY / "params.yaml")
+    """The default params as a nested dictionary, with values at dotted keys changed."""
+    values = Params().model_dump(by_alias=True)
     for key, value in changes.items():
         *sections, last = key.split(".")
         section = values

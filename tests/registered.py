@@ -1,4 +1,4 @@
-"""Small models and their runs, as the stages `train` and `evaluate` leave them in MLflow."""
+"""A workspace as the stages leave it, with a small model, and its run in MLflow."""
 
 import json
 from pathlib import Path
@@ -6,50 +6,85 @@ from typing import Any
 
 import pandas as pd
 import torch
+import yaml
+from conftest import changed_params, make_photo
+from PIL import Image
 from torch import nn
 
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import save
+from chromascape.files import write_json, write_table
 from chromascape.params import Params
-from chromascape.tracking import runs as tracking
+from chromascape.photos.manifest import COLUMNS, TYPES, write_manifest
+from chromascape.tracking import run as tracking
 
 OUTSIDE = [
     "DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "GIT_DIR", "GIT_WORK_TREE", "MLFLOW_TRACKING_URI",
     "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_REGISTRY_URI",
 ]  # fmt: skip
-CURVES = pd.DataFrame({"epoch": [1], "train_loss": [0.3], "val_loss": [0.35], "gray_val_loss": [0.4], "lr": [0.01]})
-FIGURES: dict[str, Any] = {
+CURVES = pd.DataFrame(
+    {
+        "epoch": [1, 2, 3],
+        "train_loss": [0.3, 0.2, 0.1],
+        "val_loss": [0.35, 0.25, 0.3],
+        "gray_val_loss": [0.4, 0.4, 0.4],
+        "lr": [0.01, 0.005, 0.001],
+    }
+)
+SUMMARY: dict[str, Any] = {
     "n_photos": 4,
     "n_seen": {"model": 0, "vivid": 0, "shipped": 0},
     "held_out": True,
     "model": {"psnr_db": 24.0, "ssim": 0.93},
     "gray": {"psnr_db": 22.5, "ssim": 0.91},
+    "mean_ab": {"psnr_db": 22.7, "ssim": 0.9},
+    "truth": {"colorfulness": 40.0},
     "gain_over_gray_db": 1.5,
     "gain_over_gray_ci95_db": [0.5, 2.5],
     "win_rate_over_gray": 0.75,
 }
+FIGURES: dict[str, Any] = {"split": "test", **SUMMARY, "val": SUMMARY | {"n_photos": 3, "gain_over_gray_db": 1.25}}
+TRAINING = "0123456789abcdef"  # a fingerprint
 
 
-def write_model(folder: Path, strength: float, seed: int = 0) -> Path:
+def write_model(folder: Path, strength: float, seed: int = 0, vivid: float = 1.5) -> Path:
     """A model that tints every photo: the stronger, the further from the truth. Without any it gives gray."""
     torch.manual_seed(seed)
     network = build_network("unet")
     nn.init.zeros_(network.head.weight)
     nn.init.constant_(network.head.bias, strength)
     folder.mkdir(parents=True, exist_ok=True)
-    save(folder, network.state_dict(), "unet", 64, {"faithful": 1.0, "vivid": 1.5})
+    save(folder, network.state_dict(), "unet", 64, {"faithful": 1.0, "vivid": vivid})
     return folder
 
 
-def evaluated_run(params: Params, folder: Path) -> str:
-    """The run of a training and its evaluation; returns its id."""
-    weights = folder / "weights.safetensors"
-    with tracking.new_run(params) as log:
-        log.trained(weights)
-    with tracking.continue_run(params, weights, CURVES) as log:
-        log.figures(FIGURES)
-        log.model(folder)
-    return log.run_id
+def write_outputs(strength: float = 0.1, vivid: float = 1.5, training: str = TRAINING, **figures: Any) -> Path:
+    """What the stages `validate`, `train` and `evaluate` write into this folder; returns the model's folder."""
+    model = write_model(Path("models/colorizer"), strength, vivid=vivid)
+    write_table(CURVES, Path("metrics/curves.csv"))
+    write_json({"training": training}, Path("metrics/train.json"))
+    write_figures(Path("metrics"), **figures)
+    manifest = pd.DataFrame(columns=COLUMNS, index=range(5), dtype=object)
+    manifest["path"] = pd.Series(["a.png", "b.png", "c.png", "caf\udce9.png", "gray.png"], dtype=object)
+    manifest["verdict"] = ["accepted"] * 4 + ["rejected"]
+    manifest["split"] = pd.Series(["train", "train", "val", "test", None], dtype=object)
+    manifest["sha256"] = [character * 64 for character in "abcde"]
+    manifest["width"], manifest["height"], manifest["colorfulness"] = 100, 100, 30.0
+    write_manifest(manifest.astype(TYPES), Path("data/manifest.csv"))
+    Path("reports/photos").mkdir(parents=True, exist_ok=True)
+    Path("reports/index.html").write_text("a report")
+    Path("reports/per_photo.csv").write_text("path,group\n")
+    Image.fromarray(make_photo(0, width=64, height=16)).save("reports/photos/abc.jpg")
+    if not Path("params.yaml").exists():
+        values = changed_params({"track.experiment": "tests"})
+        Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    return model
+
+
+def evaluated_run(params: Params, strength: float = 0.1, **outputs: Any) -> str:
+    """The whole run of a training and its evaluation; returns its id."""
+    write_outputs(strength, **outputs)
+    return tracking.log_run(params)
 
 
 def write_figures(place: Path, **changes: Any) -> None:

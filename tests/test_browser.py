@@ -8,14 +8,15 @@ from typing import Any
 
 import mlflow
 import numpy as np
-import pandas as pd
 import pytest
+import yaml
 from conftest import changed_params, load_screenshots, make_photo
 from PIL import Image
+from registered import write_outputs
 from warm import unmeasured
 
-from chromascape.params import Params
-from chromascape.tracking import page, runs
+from chromascape.params import load_params
+from chromascape.tracking import page, run
 from chromascape.tracking.view import PHOTOS
 
 pytestmark = [pytest.mark.browser, pytest.mark.scale]
@@ -39,28 +40,20 @@ def port(browser: Any, empty_store: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 def log_run(gain: float) -> None:
-    """A run as the stages train and evaluate log it."""
-    params = Params.model_validate(changed_params({"train.lr": gain / 1000}))
-    weights = Path("weights.safetensors")
-    weights.write_text(str(gain))
-    rows = [
-        {"epoch": epoch, "train_loss": 0.1, "val_loss": 0.2 / epoch, "gray_val_loss": 0.2, "lr": 0.01}
-        for epoch in (1, 2)
-    ]
-    with runs.new_run(params) as log:
-        for row in rows:
-            log.epoch(row)
-        log.trained(weights)
-    figures = {"n_photos": 4, "win_rate_over_gray": 0.75, "gain_over_gray_db": gain}
-    values = {"model": {"psnr_db": 22 + gain, "ssim": 0.9}, "gray": {"psnr_db": 22.0, "ssim": 0.8}}
-    strips = Path("strips")
-    strips.mkdir(exist_ok=True)
+    """A run as the stages log it, with four photos."""
+    Path("params.yaml").write_text(yaml.safe_dump(changed_params({"train.lr": gain / 1000})), encoding="utf-8")
+    write_outputs(gain / 10, gain_over_gray_db=gain)
     for number in range(PHOTOS):
-        strip = np.concatenate([make_photo(number, 128, 128)] * 4, axis=1)
-        Image.fromarray(strip).save(strips / f"{number}.jpg")
-    with runs.continue_run(params, weights, pd.DataFrame(rows)) as log:
-        log.figures(figures | values)
-        log.pictures(strips)
+        row = np.concatenate([make_photo(number, 128, 128)] * 4, axis=1)
+        Image.fromarray(row).save(f"reports/photos/{number}.jpg")
+    Path("reports/photos/abc.jpg").unlink()
+    run.log_run(load_params())
+
+
+def links(port: int) -> dict[str, str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PORT", str(port))
+        return page.links()
 
 
 def open_page(browser: Any, address: str, awaited: str) -> Any:
@@ -71,7 +64,7 @@ def open_page(browser: Any, address: str, awaited: str) -> Any:
 
 
 def test_the_printed_link_opens_a_table_with_the_headline_columns_best_run_first(browser: Any, port: int) -> None:
-    shown = open_page(browser, page.links(port)["runs"], ".ag-center-cols-container .ag-row")
+    shown = open_page(browser, links(port)["runs"], ".ag-center-cols-container .ag-row")
     headings = shown.locator(".ag-header-cell-text, .ag-header-cell [role=presentation]")
     shown.wait_for_function("document.body.innerText.includes('train.init')")
     said = shown.inner_text("body")
@@ -91,7 +84,7 @@ def test_the_printed_link_opens_a_table_with_the_headline_columns_best_run_first
 
 
 def test_the_charts_compare_runs_by_figures_and_by_pictures_that_fill_their_place(browser: Any, port: int) -> None:
-    address = page.links(port)["runs"] + "&compareRunsMode=CHART"
+    address = links(port)["runs"] + "&compareRunsMode=CHART"
     shown = open_page(browser, address, "img[src*=get-artifact]")
     shown.wait_for_function(
         f"document.querySelectorAll('img[src*=get-artifact]').length >= {2 * PHOTOS}"
@@ -109,7 +102,7 @@ def test_the_charts_compare_runs_by_figures_and_by_pictures_that_fill_their_plac
 
 
 def test_the_page_of_the_last_run_says_what_it_is_and_how_good(browser: Any, port: int) -> None:
-    shown = open_page(browser, page.links(port)["last run"], "h1, h2, h3")
+    shown = open_page(browser, links(port)["this run"], "h1, h2, h3")
     shown.wait_for_function("document.body.innerText.includes('+2.75 dB')", timeout=60_000)
     said = shown.inner_text("body")
     assert "lr=0.00275" in said or "efficientnet_lite2 sample" in said

@@ -105,12 +105,12 @@ def test_a_metric_of_the_table_is_a_column(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_test_photos_are_not_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Rows run up to the stage `train`, and only what it wrote about the validation photos is read."""
+    """Rows are evaluated with `evaluate.split=val`, and only figures on the validation photos are read."""
     commands: list[list[str]] = []
     read: list[str] = []
     summary, photos = row(1.0)
     files = {
-        "metrics/train.json": json.dumps({"val": summary}),
+        "metrics/evaluate.json": json.dumps({"val": summary}),
         "reports/per_photo_val.csv": photos.to_csv(index=False),
     }
 
@@ -132,7 +132,8 @@ def test_the_test_photos_are_not_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
     experiments.main()
     (command,) = commands
-    assert command[:4] == ["dvc", "exp", "run", "--temp"] and command[-1] == "train"
+    assert command[:4] == ["dvc", "exp", "run", "--temp"] and command[-1] == "evaluate"
+    assert "evaluate.split=val" in command
     assert command[-5:-1] == ["-S", f"data.dir={tmp_path}-more", "-S", "train.lr=0.5"]
     assert sorted(read) == sorted(files)
     written = (tmp_path / "table.md").read_text()
@@ -140,7 +141,7 @@ def test_the_test_photos_are_not_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_names_of_photos_that_look_like_missing_values_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {"metrics/train.json": '{"val": {}}', "reports/per_photo_val.csv": "path,group,x\nNA,1e5,\n007,02,1.5\n"}
+    files = {"metrics/evaluate.json": '{"val": {}}', "reports/per_photo_val.csv": "path,group,x\nNA,1e5,\n007,02,1.5\n"}
     monkeypatch.setattr(experiments.dvc.api, "read", lambda path, rev: files[path])
     table = experiments._read("commit")[1]
     assert table["path"].tolist() == ["NA", "007"] and table["group"].tolist() == ["1e5", "02"]

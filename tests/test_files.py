@@ -362,7 +362,7 @@ def test_write_json_refuses_what_json_has_no_number_for(tmp_path: Path, value: f
         ),
         (
             (errno.EROFS, "Read-only file system", "x"),
-            "x: Read-only file system; the disk is mounted read-only: write somewhere else",
+            "x: Read-only file system; the disk is mounted read-only: write to another disk",
         ),
         ((errno.EIO, "Input/output error", "x"), "x: Input/output error"),
         ((errno.ENOSPC, "No space left on device"), "No space left on device; free some space on this disk and run"),

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 import yaml
-from imports import REPOSITORY, closure, direct, imported_names, used
+from code_deps import REPOSITORY, code_deps, corrected
+
+from chromascape.imports import DECIDES_NOTHING, closure, direct, imported_names, module_name
 
 PACKAGE = REPOSITORY / "src/chromascape"
 SOURCES = sorted(file for folder in ("src", "stages", "experiments") for file in (REPOSITORY / folder).rglob("*.py"))
 # From top to bottom: each may use what stands below it.
 WINGS = ["cli", "health", "learning", "judging", "serving", "tracking", "colorizing", "photos", "color"]
-GROUND = {"__init__", "params", "defaults", "errors", "files", "parallel", "devices", "resume", "room", "workers"}
+GROUND = {
+    "__init__", "params", "errors", "files", "imports", "parallel", "devices", "resume", "disk", "workers",
+}  # fmt: skip
 # Tests of what is not one module of the package.
 WHOLE = {
     "test_browser",
@@ -27,6 +31,7 @@ WHOLE = {
     "test_fuzz",
     "test_house",
     "test_makefile",
+    "test_outage",
     "test_workflows",
     "test_golden",
     "test_dvc_views",
@@ -83,7 +88,7 @@ def test_a_wing_uses_only_what_stands_below_it(file: Path) -> None:
 def test_tracking_imports_no_torch(file: Path) -> None:
     heavy = {
         shown(other)
-        for other in {file, *closure(file)}
+        for other in {file, *closure(file, skip=())}
         for name in imported_names(other)
         if name.split(".")[0] in ("torch", "lightning_fabric")
     }
@@ -92,9 +97,9 @@ def test_tracking_imports_no_torch(file: Path) -> None:
 
 def test_params_stay_light() -> None:
     params = PACKAGE / "params.py"
-    names = set().union(*(imported_names(file) for file in {params, *closure(params)}))
+    names = set().union(*(imported_names(file) for file in {params, *closure(params, skip=())}))
     assert not {name.split(".")[0] for name in names} & {"torch", "great_expectations", "mlflow", "dvc", "pandas"}
-    assert {wing(file) for file in closure(params)} <= GROUND
+    assert {wing(file) for file in closure(params, skip=())} <= GROUND
 
 
 def test_only_one_place_opens_pictures_and_one_starts_workers() -> None:
@@ -148,13 +153,44 @@ def test_contributing_tells_the_wings_in_their_order_and_names_files_that_exist(
     assert len(modules) >= 6 and not [name for name in modules if not (PACKAGE / name).is_file()]
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_dvc_yaml_names_all_code_that_a_stage_uses(name: str) -> None:
-    script = REPOSITORY / re.findall(r"\S+\.py", STAGES[name]["cmd"])[0]
-    deps = [REPOSITORY / next(iter(dep)) if isinstance(dep, dict) else REPOSITORY / dep for dep in STAGES[name]["deps"]]
-    files = {script, *used(script)}
-    missing = {shown(file) for file in files if not any(file.is_relative_to(dep) for dep in deps)}
-    assert not missing, f"stages.{name}.deps lacks {', '.join(sorted(missing))}"
+def test_dvc_yaml_lists_the_code_that_decides_each_stage_and_no_other() -> None:
+    """`python tests/code_deps.py` corrects dvc.yaml; the difference says which lines that changes."""
+    text = (REPOSITORY / "dvc.yaml").read_text(encoding="utf-8")
+    assert set(STAGES) == set(re.findall(r"cmd: python stages/(\w+)\.py", text))
+    wrong = {}
+    for name, stage in STAGES.items():
+        listed = [dep for dep in stage["deps"] if isinstance(dep, str) and dep.startswith(("src/", "stages/"))]
+        right = code_deps(REPOSITORY / f"stages/{name}.py")
+        wrong |= {f"{name}: add {path}": "" for path in right if path not in listed}
+        wrong |= {f"{name}: remove {path}": "" for path in listed if path not in right}
+    assert not wrong, "\n".join(["run `python tests/code_deps.py`, which makes these changes to dvc.yaml:", *wrong])
+    assert corrected(text) == text
+
+
+def test_a_metric_or_a_change_of_tracking_reruns_no_stage_before_it_matters() -> None:
+    """One more metric changes nothing before the evaluation, and no training waits for MLflow's sake."""
+    late = ("src/chromascape/tracking", "src/chromascape/serving", "src/chromascape/cli.py", "src/chromascape/health")
+    for name in ("sample", "validate", "preprocess", "train"):
+        deps = code_deps(REPOSITORY / f"stages/{name}.py")
+        assert not [path for path in deps if path.startswith(late)], name
+        if name != "train":
+            assert not {"src/chromascape/color", "src/chromascape/color/metrics.py"} & set(deps), name
+
+
+@pytest.mark.parametrize(
+    ("module", "stage"),
+    [("photos/inspection.py", "validate"), ("photos/shards.py", "preprocess"), ("learning/training.py", "train")],
+)
+def test_what_drops_checkpoints_reruns_the_stage_as_well(module: str, stage: str) -> None:
+    deps = [REPOSITORY / path for path in code_deps(REPOSITORY / f"stages/{stage}.py")]
+    decisive = {PACKAGE / module, *closure(PACKAGE / module)}
+    assert not {shown(file) for file in decisive if not any(file.is_relative_to(dep) for dep in deps)}
+    assert len(decisive) > 8
+
+
+def test_what_decides_nothing_exists() -> None:
+    modules = {module_name(file) for file in SOURCES}
+    assert DECIDES_NOTHING.keys() <= modules
 
 
 def test_the_closure_follows_all_ways_of_importing(tmp_path: Path) -> None:
@@ -166,8 +202,7 @@ def test_the_closure_follows_all_ways_of_importing(tmp_path: Path) -> None:
         "src/house/door.py": "",
         "src/house/attic/__init__.py": "",
         "src/house/attic/box.py": "from .. import cellar\nfrom . import lamp as light\nfrom .key import turn\n",
-        "src/house/attic/shade.txt": "",
-        "src/house/attic/lamp.py": "if t.TYPE_CHECKING:\n    import house.hidden\nSHADE = 'shade.txt'\n",
+        "src/house/attic/lamp.py": "if t.TYPE_CHECKING:\n    import house.hidden\n",
         "src/house/attic/key.py": "try:\n    import house.roof.tile\nexcept ImportError:\n    pass\n",
         "src/house/cellar.py": "",
         "src/house/hidden.py": "",
@@ -179,7 +214,21 @@ def test_the_closure_follows_all_ways_of_importing(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     script, root = tmp_path / "stages/run.py", tmp_path.resolve()
     found = {file.relative_to(root).as_posix() for file in closure(script)}
-    assert found == set(files) - {
-        "stages/run.py", "stages/other.py", "src/house/hidden.py", "src/house/attic/shade.txt",
-    }  # fmt: skip
-    assert {file.name for file in used(script) - closure(script)} == {"shade.txt"}
+    assert found == set(files) - {"stages/run.py", "stages/other.py", "src/house/hidden.py"}
+
+
+def test_what_is_skipped_is_not_followed(tmp_path: Path) -> None:
+    files = {
+        "stages/run.py": "import house.work\nimport house.talk\nimport house.talker\n",
+        "src/house/__init__.py": "",
+        "src/house/work.py": "from house.talk.loud import shout\n",
+        "src/house/talk/__init__.py": "",
+        "src/house/talk/loud.py": "import house.voice\n",
+        "src/house/talker.py": "",
+        "src/house/voice.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = {file.name for file in closure(tmp_path / "stages/run.py", skip=["house.talk"])}
+    assert found == {"__init__.py", "work.py", "talker.py"}

@@ -78,7 +78,7 @@ def lines(folder: Path, pattern: str) -> int:
 
 def steps_kept(folder: Path) -> int:
     """The step of the last checkpoint of the training."""
-    return max((int(file.stem) for file in folder.glob(".checkpoints/train-*/[0-9]*.json")), default=0)
+    return max((int(file.stem) for file in folder.glob(".checkpoints/train-*/[0-9]*.checkpoint")), default=0)
 
 
 # How far a stage has come, by what it keeps.
@@ -201,7 +201,7 @@ def test_stages_killed_at_random_moments_end_in_the_bytes_of_an_undisturbed_run(
     assert sum(kills.values()) >= 20 and all(kills.values()), kills
     for stage, words in {"validate": "file", "preprocess": "photo", "train": "step"}.items():
         told = (disturbed / f"{stage}.said").read_text()
-        starts = [int(start) for start in re.findall(rf"goes on from {words} (\d+) of \d+", told)]
+        starts = [int(start) for start in re.findall(rf"(?:goes on from|resumes at) {words} (\d+) of \d+", told)]
         assert len(starts) >= 4 and starts == sorted(starts) and len(set(starts)) >= 3, told
         assert "warning" not in told
     total = steps_in_all(undisturbed)
@@ -238,7 +238,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half_written_and_the_next_run_
     said.unlink()
     assert start_stage(folder, stage, limit).status() == 256, said.read_text()
     *others, line = said.read_text().splitlines()
-    assert line.startswith("error: ") and named in line and "File too large; this disk takes no file of that" in line
+    assert line.startswith("error: ") and named in line and "File too large; this disk allows no file of that" in line
     warnings = [other for other in others if not other.startswith("epoch ")]
     assert len(warnings) == (stage in ("validate", "train")), others  # which write checkpoints before
     assert all(other.startswith("warning: no checkpoint could be written (File too large): ") for other in warnings)
@@ -320,7 +320,7 @@ def test_a_training_that_dvc_runs_goes_on_after_a_kill(undisturbed: Undisturbed,
     at = kill_training(folder, share, total)
     first.communicate(timeout=120)
     said = wait_for_dvc(folder, way, start_with_dvc(folder, way, "second"))
-    assert f"training goes on from step {at} of {total}" in said
+    assert f"training resumes at step {at} of {total}" in said
     assert total - at < at  # less work than before the kill
     if way == "repro":
         assert hashes(folder, "train") == undisturbed.hashes["train"]

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from imports import REPOSITORY
+from conftest import REPOSITORY
 
 PROGRAMS = ["python", "dvc", "chromascape", "mlflow", "pytest", "ruff", "mypy"]
 # Writes down what it is, what it was given, where it runs, and which `python` it would start.

@@ -17,7 +17,7 @@ from hostile import double, hostile
 
 from chromascape import parallel, workers
 from chromascape.errors import ChromascapeError
-from chromascape.parallel import ProgressBar, cpu_threads, in_parallel, in_threads, with_progress
+from chromascape.parallel import ProgressBar, cores, cpu_threads, in_parallel, in_threads, with_progress
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -120,7 +120,7 @@ def test_a_worker_that_hangs_or_dies_costs_its_own_task_alone(tmp_path: Path, jo
 def test_without_a_stand_in_a_lost_task_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ChromascapeError) as caught:
         list(in_parallel(hostile, [(0, tmp_path), (5, tmp_path)], 2, 2, "preprocess"))
-    assert str(caught.value) == "preprocess: a worker process died or hung: is there memory for 2 jobs?"
+    assert str(caught.value) == "preprocess: a worker process died or hung: if memory is short, lower jobs (2)"
 
 
 def test_what_a_task_raises_is_raised_here_and_no_verdict(tmp_path: Path) -> None:
@@ -163,5 +163,29 @@ def test_threads_of_a_computation_are_those_that_openmp_gets(
     monkeypatch: pytest.MonkeyPatch, limit: str, threads: int | None
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", limit)
-    found = cpu_threads()
-    assert found == threads if threads else 1 <= found <= (os.cpu_count() or 1)
+    assert cpu_threads() == (threads or cores())
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, 8),
+        ({"cpu.max": "max 100000\n"}, 8),
+        ({"cpu.max": "250000 100000\n"}, 3),
+        ({"cpu.max": "50000 100000\n"}, 1),
+        ({"cpu.max": "6400000 100000\n"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
+    ],
+)
+def test_cores_are_those_of_this_process_and_its_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], expected: int
+) -> None:
+    """A container of 2 cores on a host of 64 must not start 64 workers."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(parallel, "CGROUPS", tmp_path)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    assert cores() == expected == workers.count_workers(0, 100)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-import chromascape
 from chromascape import resume
 from chromascape.files import sha256_of_file
 from chromascape.resume import Journal, KeptFiles, open_folder
@@ -247,14 +246,23 @@ def test_folders_of_any_kind_that_nobody_went_on_with_for_a_week_are_removed(tmp
 
 
 def test_other_code_parts_or_decoders_are_other_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [resume.photos_fingerprint(side=64), resume.photos_fingerprint(side=128)]
+    package = tmp_path / "chromascape"
+    work, helper, tracking = package / "work.py", package / "helper.py", package / "tracking.py"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    work.write_text("from chromascape import helper, tracking\n")
+    for file in (helper, tracking, package / "other.py"):
+        file.write_text("a = 1\n")
+    found = [resume.photos_fingerprint(work, side=64), resume.photos_fingerprint(work, side=128)]
     with monkeypatch.context() as patched:
         patched.setattr(resume, "version", lambda package: "9.9")
-        found.append(resume.photos_fingerprint(side=64))
-    monkeypatch.setattr(chromascape, "__file__", str(tmp_path / "__init__.py"))
-    for text in ("a = 1", "a = 2"):
-        (tmp_path / "module.py").write_text(text)
-        found.append(resume.photos_fingerprint(side=64))
+        found.append(resume.photos_fingerprint(work, side=64))
+    for file in (tracking, package / "other.py"):  # what decides nothing, and what is not imported
+        file.write_text("a = 2\n")
+    assert resume.photos_fingerprint(work, side=64) == found[0]
+    for file in (helper, work):
+        file.write_text(file.read_text() + "b = 2\n")
+        found.append(resume.photos_fingerprint(work, side=64))
     assert len(set(found)) == len(found) == 5 and all(len(digits) == 16 for digits in found)
 
 

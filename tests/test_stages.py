@@ -81,17 +81,30 @@ def test_train_stops_at_a_slip_in_its_names_too(project: Path) -> None:
     assert_one_line(run_stage(project, "train"), "params.yaml: train.init: must be 'scratch' with network unet")
 
 
-def test_train_refuses_what_memory_cannot_hold_before_any_work(project: Path) -> None:
-    """It was killed by the system in mid-epoch, or told so after the photos had been cached."""
-    write_params(project, {"train.batch_size": 10_000_000, "train.device": "cpu"})
-    assert_one_line(run_stage(project, "train"), "not enough memory for training: it needs about", "train.batch_size")
+FULL = """
+import runpy
+import _stage
+from chromascape import disk
+disk.free_bytes = lambda folder: 3_000_000
+runpy.run_path("stages/{name}.py", run_name="__main__")
+"""
 
 
-def test_preprocess_refuses_what_memory_cannot_hold_before_any_work(project: Path) -> None:
-    assert run_stage(project, "validate").returncode == 0
-    write_params(project, {"jobs": 1_000_000})
-    assert_one_line(run_stage(project, "preprocess"), "not enough memory for preprocess", "lower jobs (1000000)")
-    assert not (project / "data/lab").exists()
+@pytest.mark.parametrize(
+    ("name", "what", "param"),
+    [
+        ("preprocess", "the Lab shards of 1,000 photos: they need about 393 MB", "preprocess.side (256;"),
+        ("train", "checkpoints: they need about 294 MB", "train.network (efficientnet_lite2)"),
+    ],
+)
+def test_preprocess_and_train_refuse_what_the_disk_cannot_hold_before_any_work(
+    project: Path, name: str, what: str, param: str
+) -> None:
+    (project / "data").mkdir()
+    (project / "data/manifest.csv").write_text("path,verdict\n" + "a.jpg,accepted\n" * 1000)
+    (project / "stages/toy.py").write_text(FULL.format(name=name))
+    assert_one_line(run_stage(project, "toy"), f"not enough disk for {what}", "3 MB are free", param)
+    assert not (project / "data/lab").exists() and not (project / ".checkpoints").exists()
 
 
 def test_files_that_dvc_can_not_track_are_named_before_dvc_meets_them(project: Path) -> None:
@@ -209,7 +222,7 @@ def test_the_stage_wrapper_shows_one_line_for_each_error(monkeypatch: pytest.Mon
     errors = {
         ChromascapeError("data.dir: wrong"): "error: data.dir: wrong",
         OSError(errno.ENOSPC, "No space left on device", "x"): "error: x: No space left on device; free some space",
-        KeyboardInterrupt(): "stopped: `dvc repro` starts this stage over",
+        KeyboardInterrupt(): "stopped: `dvc repro` runs this stage again from the start",
         KeyboardInterrupt("`dvc repro` goes on from step 3 of 9"): "stopped: `dvc repro` goes on from step 3 of 9",
     }
     for error, line in errors.items():
@@ -249,7 +262,7 @@ def test_a_python_without_the_environment_gets_one_line(project: Path, name: str
 
 
 def test_a_python_with_a_part_of_the_environment_gets_one_line(project: Path) -> None:
-    """A Python that has PyYAML and pydantic, as many have, is found out where the next package is missing."""
+    """The first package that is missing is named."""
     script = project / "stages/toy.py"
     script.write_text("import _stage\nimport a_package.of_others\n")
     assert_one_line(run_stage(project, "toy"), "lacks the package a_package", "`make run`")
@@ -261,17 +274,19 @@ def test_ctrl_c_during_imports_is_one_line(project: Path) -> None:
     """Half of the first seconds of a stage are torch's import."""
     (project / "stages/toy.py").write_text("import _stage\nraise KeyboardInterrupt\n")
     done = run_stage(project, "toy")
-    assert done.returncode != 0 and done.stderr.splitlines() == ["stopped: `dvc repro` starts this stage over"]
+    assert done.returncode != 0 and done.stderr.splitlines() == [
+        "stopped: `dvc repro` runs this stage again from the start"
+    ]
 
 
 @pytest.mark.parametrize(
     ("name", "way"),
     {
-        "sample": "starts this stage over",
-        "validate": "goes on from the files that were inspected",
-        "preprocess": "goes on from the last whole shard, if there is one",
-        "train": "goes on from the last checkpoint of this stage, if there is one",
-        "evaluate": "starts this stage over",
+        "sample": "runs this stage again from the start",
+        "validate": "resumes after the files that were inspected",
+        "preprocess": "resumes after the last complete shard, if there is one",
+        "train": "resumes from the last checkpoint, if there is one",
+        "evaluate": "resumes after the last measured photo",
     }.items(),
 )
 def test_a_stopped_stage_says_what_is_true_of_it(project: Path, name: str, way: str) -> None:
@@ -291,10 +306,10 @@ import time
 from pathlib import Path
 from _stage import run
 from chromascape.files import atomic_folder
-from chromascape.tracking import runs as tracking
+from chromascape.tracking.stream import stream_training
 
 def stage(params):
-    with tracking.new_run(params), atomic_folder(Path("models/colorizer")) as folder:
+    with stream_training(params, 'abc'), atomic_folder(Path("models/colorizer")) as folder:
         (folder / "weights.safetensors").write_bytes(b"weights")
         {work}
 
@@ -324,7 +339,9 @@ def test_a_stage_that_is_stopped_or_fails_ends_its_run_and_leaves_nothing(
     start = time.monotonic()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1 and time.monotonic() - start < 30
-    expected = "stopped: `dvc repro` starts this stage over" if number else "error: x: No space left on device"
+    expected = (
+        "stopped: `dvc repro` runs this stage again from the start" if number else "error: x: No space left on device"
+    )
     assert len(errors.splitlines()) == 1 and errors.startswith(expected), errors
     client = mlflow.MlflowClient(f"sqlite:///{project / 'runs.db'}")
     (run,) = client.search_runs([client.get_experiment_by_name("chromascape").experiment_id])
@@ -392,8 +409,8 @@ def test_the_command_that_is_printed_brings_the_last_model_back(project: Path, h
     said = "".join(lines) + process.communicate(timeout=60)[0]
     assert process.returncode != 0 and not (project / "models/colorizer").exists()
     (line,) = [line for line in said.splitlines() if line.startswith("`")]
-    assert line == "`dvc checkout train` brings the last outputs of this stage back"
-    assert ("stopped: `dvc repro` starts this stage over" in said) == stopped
+    assert line == "`dvc checkout train` restores the last outputs of this stage"
+    assert ("stopped: `dvc repro` runs this stage again from the start" in said) == stopped
     assert dvc(project, *line.split("`")[1].split()[1:]).wait(timeout=60) == 0
     assert (project / "models/colorizer/weights").read_text() == "old"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from imports import REPOSITORY
+from conftest import REPOSITORY
 
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yml"))
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")

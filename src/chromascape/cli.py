@@ -1,7 +1,8 @@
-"""The `chromascape` command. Heavy modules are imported where they are used, so that --help is quick."""
+"""The `chromascape` command. Heavy modules are imported where they are used, which keeps --help quick."""
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ SAMPLE = Path("data/sample")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0, 1 where something failed, 2 for a wrong command line."""
+    """Run the command; returns the exit code: 0, 1 after a failure, 2 for a wrong command line."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -41,26 +42,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_colorize(commands)
     check = commands.add_parser(
-        "check", help="name what would stop `dvc repro` or have it wait for ever, before it starts",
-        description="Check params.yaml, every file of data.dir, and that the MLflow server answers where "
-        "MLFLOW_TRACKING_URI names one, and that disk and memory suffice. Reads no photo, so it takes a few seconds.",
+        "check", help="find what would stop or hang `dvc repro`, before it starts",
+        description="Check params.yaml, every file of data.dir, the free disk, and that the MLflow server answers if "
+        "MLFLOW_TRACKING_URI names one. Reads no photo, so it takes a few seconds.",
     )  # fmt: skip
     check.set_defaults(run=_check, extra="pipeline")
     doctor = commands.add_parser(
-        "doctor", help="versions, device, room, and what killed processes left behind",
-        description="A line for each thing looked at: ok, note, or problem, which says what to do. Changes nothing. "
-        "Exit code 1 where there is a problem.",
+        "doctor", help="check versions, device, disk, MLflow, and what killed processes left behind",
+        description="Print a line for each check: ok, note, or problem with its remedy. Changes nothing. "
+        "Exit code 1 if there is a problem.",
     )  # fmt: skip
-    doctor.add_argument("--json", action="store_true", help="a list of objects with level, subject and text")
+    doctor.add_argument("--json", action="store_true", help="print a list of objects with level, subject and text")
     doctor.set_defaults(run=_doctor, extra="pipeline")
     summary = commands.add_parser("summary", help="figures of the last `dvc repro`, beside gray's")
     summary.set_defaults(run=_summary, extra="pipeline")
-    deliver = commands.add_parser(
-        "deliver", help="bring to MLflow what it has not taken from earlier runs",
-        description="Bring to MLflow what it has not taken while a stage ran, because it was slow or did not answer. "
-        "The next stage that uses the same store does so too.",
-    )  # fmt: skip
-    deliver.set_defaults(run=_deliver, extra="pipeline")
     _add_serving(commands)
     return parser
 
@@ -69,20 +64,20 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     colorize = commands.add_parser("colorize", help="colorize photos", description="Colorize photos of any size.")
     add = colorize.add_argument
     add("inputs", nargs="+", metavar="IN", help="photos, folders of photos, and patterns such as 'scans/*.tif'")
-    place = "a file for one photo (its suffix names the format), else a folder; made where it is missing (%(default)s)"
+    place = "a file for one photo (its suffix sets the format), else a folder; created if missing (%(default)s)"
     add("-o", "--output", default=Path("colorized"), type=Path, metavar="OUT", help=place)
-    which = "folder of a trained model, an exported file .onnx, or a model that MLflow keeps: "
-    which += "models:/chromascape@champion, models:/chromascape/3, runs:/RUN_ID (models/colorizer where you have "
-    which += "trained one, else the one that comes with Chromascape)"
+    which = "folder of a trained model, an exported .onnx file, or a model in MLflow: "
+    which += "models:/chromascape@champion, models:/chromascape/3, runs:/RUN_ID (models/colorizer if you have "
+    which += "trained a model, else the one that comes with Chromascape)"
     add("--model", metavar="MODEL", help=which)
     style = "close to the truth, or as colorful as photos are (%(default)s)"
     add("--style", choices=("faithful", "vivid"), default="faithful", help=style)
     add("--vivid", action="store_true", help="the same as --style vivid")
     add("--saturation", type=_saturation, default=1.0, metavar="S", help="factor on the colors, 0 to 10 (%(default)s)")
     add("--compare", action="store_true", help="write gray and color side by side")
-    add("--recursive", action="store_true", help="take folders inside folders too, keeping the tree")
-    add("--overwrite", action="store_true", help="replace outputs that exist; else they are skipped")
-    add("--jobs", type=_jobs, default=1, metavar="N", help="photos at a time, each with its own memory (%(default)s)")
+    add("--recursive", action="store_true", help="include subfolders, keeping their structure")
+    add("--overwrite", action="store_true", help="replace existing outputs instead of skipping them")
+    add("--jobs", type=_jobs, default=1, metavar="N", help="photos at a time; each takes its own memory (%(default)s)")
     add("--device", default="auto", metavar="D", help="auto, cuda, mps or cpu (%(default)s)")
     colorize.set_defaults(run=_colorize, extra="torch")
 
@@ -106,31 +101,27 @@ def _number(text: str, kind: type[float], least: float, most: float) -> float:
 
 
 def _add_serving(commands: Any) -> None:
-    """The commands that bring a model elsewhere."""
-    serve = commands.add_parser("serve", help="a page in the browser that colorizes photos")
-    serve.add_argument("--model", metavar="MODEL", help="trained model, as for colorize")
-    serve.add_argument("--device", default="auto", metavar="D", help="auto, cuda, mps or cpu (%(default)s)")
-    serve.add_argument(
-        "--host", default="127.0.0.1", help="address to listen at (%(default)s: this machine alone gets in)"
-    )
-    serve.add_argument("--port", default=8000, type=int, help="%(default)s; 0 takes one that is free")
-    serve.add_argument("--no-browser", action="store_true", help="print the address alone")
+    """The commands that use a model outside of the command line."""
+    serve = commands.add_parser("serve", help="open a page in the browser that colorizes photos")
+    add = serve.add_argument
+    add("--model", metavar="MODEL", help="as for colorize")
+    add("--device", default="auto", metavar="D", help="auto, cuda, mps or cpu (%(default)s)")
+    add("--host", default="127.0.0.1", help="address to listen on (%(default)s: only this machine can connect)")
+    add("--port", default=8000, type=int, help="%(default)s; 0 chooses a free one")
+    add("--no-browser", action="store_true", help="only print the address")
     serve.set_defaults(run=_serve, extra="serve")
-    export = commands.add_parser("export", help="the model as an ONNX file, or as a page that needs no server")
-    export.add_argument("output", type=Path, metavar="OUT", help="file to write, such as model.onnx; --web: a folder")
-    export.add_argument(
-        "--web", action="store_true", help="a folder for any web host: a page that colorizes in the visitor's browser"
-    )
-    export.add_argument(
-        "--runtime", type=Path, metavar="TGZ", help="ONNX Runtime Web as `npm pack` gave it (--web fetches it by npm)"
-    )
-    export.add_argument("--model", metavar="MODEL", help="trained model, as for colorize")
-    export.add_argument("--overwrite", action="store_true", help="replace an output that exists")
+    export = commands.add_parser("export", help="write the model as an ONNX file, or as a page that needs no server")
+    add = export.add_argument
+    add("output", type=Path, metavar="OUT", help="file to write, such as model.onnx; a folder with --web")
+    add("--web", action="store_true", help="write a folder for any web host: a page that colorizes in the browser")
+    add("--runtime", type=Path, metavar="TGZ", help="ONNX Runtime Web from `npm pack` (by default --web fetches it)")
+    add("--model", metavar="MODEL", help="as for colorize")
+    add("--overwrite", action="store_true", help="replace an existing output")
     export.set_defaults(run=_export, extra="export")
 
 
 def _colorize(options: argparse.Namespace) -> int:
-    """Colorize every input; a bad one is reported and the rest go on. Returns 1 where any failed."""
+    """Colorize every input; bad ones are reported, and the rest continue. Returns 1 if any failed."""
     from tqdm import tqdm
 
     from chromascape.colorizing.plan import make_plan
@@ -145,7 +136,7 @@ def _colorize(options: argparse.Namespace) -> int:
     model = _model(options.model)
     colorizer = Colorizer.load(model, options.device)
     look = Look("vivid" if options.vivid else options.style, options.saturation, options.compare)
-    _tell_left_out(plan.closed, plan.links)
+    _report_left_out(plan.closed, plan.links)
     done, failed = 0, len(plan.closed)
     outcomes = colorize_files(colorizer, todo, look, options.jobs)
     for outcome in with_progress(outcomes, len(todo), "colorize"):
@@ -155,32 +146,32 @@ def _colorize(options: argparse.Namespace) -> int:
             tqdm.write(f"note: {outcome.source}: {note}", file=sys.stderr)
         failed += bool(outcome.error)
         done += not outcome.error
-    by = "the model that comes with Chromascape" if model == SHIPPED else f"the model in {model}"
-    parts = [f"{done} colorized into {options.output} by {by}"]
+    used = "the model that comes with Chromascape" if model == SHIPPED else f"the model in {model}"
+    parts = [f"{done} colorized into {options.output} with {used}"]
     parts += [f"{skipped} skipped because the output exists (--overwrite replaces it)"] * bool(skipped)
     parts += [f"{failed} failed"] * bool(failed)
     print(", ".join(parts))
     return 1 if failed else 0
 
 
-def _tell_left_out(closed: list[Path], links: list[Path]) -> None:
+def _report_left_out(closed: list[Path], links: list[Path]) -> None:
     for path in closed:
         print(f"error: {path}: this folder can't be read: check its permissions", file=sys.stderr)
     for path in links:
-        print(f"note: {path}: a link to a folder, which is not followed: name it as an input", file=sys.stderr)
+        print(f"note: {path}: a link to a folder, which is not followed: give it as an input", file=sys.stderr)
 
 
 def _serve(options: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
     import webbrowser
 
-    import uvicorn  # noqa: F401, so that one without it gets no address
+    import uvicorn  # noqa: F401, here, so that its absence is reported before the address
 
     from chromascape.colorizing.colorizer import Colorizer
     from chromascape.serving.web import serve
 
     def ready(address: str) -> None:
-        print(f"{address} (by {model}; Ctrl-C ends it)", flush=True)
+        print(f"{address} (model: {model}; Ctrl-C stops it)", flush=True)
         if not options.no_browser:
             webbrowser.open(address)
 
@@ -196,10 +187,10 @@ def _export(options: argparse.Namespace) -> int:
 
     output, model = options.output, _model(options.model)
     if output.exists() and not options.overwrite:
-        raise ChromascapeError(f"{output}: exists: --overwrite replaces it")
+        raise ChromascapeError(f"{output} exists: --overwrite replaces it")
     if options.web:
         web_export.export_page(load_colorizer(model, "cpu"), output, options.runtime)
-        print(f"{output}: from {model}; try it by `python -m http.server --directory {output} --bind 127.0.0.1`")
+        print(f"{output}: from {model}; try it with `python -m http.server --directory {output} --bind 127.0.0.1`")
     else:
         onnx_export.export(load_colorizer(model, "cpu"), output)
         print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, from {model}")
@@ -207,17 +198,17 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _model(named: str | None) -> Path:
-    """The folder of the model to use: the one that was named, else the trained one, else the one that is shipped."""
+    """The folder of the model to use: the named one, else the trained one, else the shipped one."""
     from chromascape.colorizing.colorizer import SHIPPED
     from chromascape.files import clean_leftovers
     from chromascape.tracking.resolve import resolve_model
 
-    clean_leftovers(TRAINED.parent)  # a training that was killed while it replaced the model left it aside
+    clean_leftovers(TRAINED.parent)  # a training that was killed while it replaced the model had moved it aside
     return resolve_model(named) if named else TRAINED if TRAINED.exists() else SHIPPED
 
 
 def _check(options: argparse.Namespace) -> int:
-    """What DVC would meet, looked at before DVC does: it hashes data.dir before the first stage runs."""
+    """Find what would stop the pipeline before DVC starts, which hashes data.dir before the first stage runs."""
     from chromascape.params import load_params
     from chromascape.photos.rules import check_policy
     from chromascape.photos.source import check_folder, check_trackable
@@ -227,14 +218,14 @@ def _check(options: argparse.Namespace) -> int:
     check_policy(params.validate_.policy)
     folder = Path(params.data.dir)
     if folder == SAMPLE and not folder.exists():
-        line = f"data.dir: {folder}, which the first stage lays"
+        line = f"data.dir: {folder}, which the first stage creates"
     else:
         count = check_trackable(check_folder(folder))
         line = f"data.dir: {count:,} files in {folder}, nothing that DVC can't track"
     check_server()
-    from chromascape.health.machine import check_room
+    from chromascape.health.machine import disk  # after the quick checks: it imports torch
 
-    check_room(params)
+    disk(params)
     print(line)
     return 0
 
@@ -259,39 +250,13 @@ def _summary(options: argparse.Namespace) -> int:
         raise ChromascapeError(f"{file}: no such file: run `dvc repro` first") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ChromascapeError(f"{file}: damaged: run `dvc repro -f evaluate`") from None
-    from chromascape.resume import repository_root
-    from chromascape.tracking.outbox import waiting_note
-    from chromascape.tracking.page import links, named_server
-    from chromascape.tracking.port import DEFAULT, chosen_port
+    from chromascape.tracking.page import PORT, links, named_server
 
-    port = chosen_port()
-    page = "make ui, then:" if str(port) == DEFAULT else f"make ui PORT={port}, then:"
+    port = os.environ.get("PORT", PORT)
+    page = "make ui, then:" if port == PORT else f"make ui PORT={port}, then:"
     lines += [f"report   {Path('reports/index.html').resolve()}", f"MLflow   {named_server() or page}"]
-    lines += [f"{name:<8} {address}" for name, address in links(port).items()]
-    print("\n".join(filter(None, [*lines, waiting_note(repository_root())])))
+    print("\n".join([*lines, *(f"{name:<8} {address}" for name, address in links().items())]))
     return 0
-
-
-def _deliver(options: argparse.Namespace) -> int:
-    """Says what came to which run, and what waits on; returns 1 where anything does."""
-    from chromascape.resume import repository_root
-    from chromascape.tracking.outbox import in_words, waiting_note
-
-    if not waiting_note(repository_root()):
-        print("nothing waits for MLflow")
-        return 0
-    from chromascape.tracking.delivery import deliver_waiting
-    from chromascape.tracking.server import check_server
-
-    check_server()
-    for done in deliver_waiting():
-        if done.entries:
-            print(f"run {done.run_id}: delivered {in_words(done.entries)}")
-        if done.problem:
-            print(f"error: run {done.run_id or 'that is still to be made'}: {done.problem}", file=sys.stderr)
-    left = waiting_note(repository_root())
-    print(left, end="\n" if left else "")
-    return 1 if left else 0
 
 
 if __name__ == "__main__":

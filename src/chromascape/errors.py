@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to see."""
+"""The one exception that users see, and the wording of errors."""
 
 import difflib
 import errno
@@ -6,33 +6,33 @@ from collections.abc import Iterable
 
 
 class ChromascapeError(Exception):
-    """Something that the user can put right; its text is one line that names what is wrong and what to do."""
+    """A problem that the user can fix; its text is one line with the problem and the remedy."""
 
 
 def explain_os_error(error: OSError) -> str:
-    """One line for an `OSError`: the file, what went wrong and the way out."""
-    place = f"{error.filename}: " if error.filename else ""
-    hints = {
+    """One line for an `OSError`: the file, what went wrong and the remedy."""
+    file = f"{error.filename}: " if error.filename else ""
+    remedies = {
         errno.ENOSPC: "free some space on this disk and run the command again",
-        errno.EFBIG: "this disk takes no file of that size: write to another one",
+        errno.EFBIG: "this disk allows no file of that size: write to another disk",
         errno.EDQUOT: "your disk quota is used up: free some space and run the command again",
         errno.EACCES: "check the permissions of the file and its folder",
         errno.EPERM: "check the permissions of the file and its folder",
-        errno.EROFS: "the disk is mounted read-only: write somewhere else",
+        errno.EROFS: "the disk is mounted read-only: write to another disk",
         errno.ENOENT: "check the path",
     }
-    hint = hints.get(error.errno or 0)
+    remedy = remedies.get(error.errno or 0)
     reason = error.strerror or str(error)
-    return f"{place}{reason}" + (f"; {hint}" if hint else "")
+    return f"{file}{reason}" + (f"; {remedy}" if remedy else "")
 
 
 def choices(names: Iterable[str]) -> str:
-    """'a', 'b' or 'c', as pydantic writes it."""
+    """The names as pydantic lists them: 'a', 'b' or 'c'."""
     *first, last = [repr(name) for name in names]
     return f"{', '.join(first)} or {last}" if first else last
 
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """A hint at the known name that is most like this one, with the prefix before it; empty where none is like it."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {prefix}{near[0]}?" if near else ""
+    """A hint at the most similar known name, with the prefix before it; empty if none is similar."""
+    similar = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {prefix}{similar[0]}?" if similar else ""

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chromascape.errors import ChromascapeError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -153,6 +155,18 @@ def write_json(values: Any, path: Path) -> None:
     """Write JSON with sorted keys; NaN and infinity are refused, because other tools can't read them."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_metrics(path: Path, stage: str) -> Any:
+    """The figures that a stage left in `metrics/`.
+
+    Raises:
+        ChromascapeError: the file is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ChromascapeError(f"{path}: not JSON ({error}): run `dvc repro -f {stage}`") from None
 
 
 def sha256_of_file(file: Path) -> str:

@@ -1,14 +1,17 @@
-"""Work on many things at once, and the only place that tells how far long work has come.
+"""Work in several processes or threads, with progress: the only place that starts either or reports progress.
 
-Worker processes are started by `workers`, for `in_parallel` alone.
+`workers` starts the processes, for `in_parallel` alone.
 """
 
+import math
 import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from tqdm import tqdm
@@ -18,8 +21,9 @@ from chromascape.errors import ChromascapeError
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 
-SECONDS = 30.0  # between signs of life where there is no terminal
-DELAY = 1.0  # seconds, before a bar appears on a terminal
+SECONDS = 30.0  # between lines of progress in a log
+CGROUPS = Path("/sys/fs/cgroup")
+DELAY = 1.0  # seconds before a bar appears on a terminal
 
 
 def in_parallel(
@@ -31,27 +35,26 @@ def in_parallel(
     seconds: float | None = None,
     instead: Callable[..., Any] | None = None,
 ) -> Iterator[Any]:
-    """Results of `function(*arguments)`, in the order of the arguments, with a progress bar on a terminal and
-    now and then a line elsewhere.
+    """Yield the results of `function(*arguments)` in the order of the arguments, and show progress.
 
-    Arguments are taken only a little ahead of the workers, so that memory stays bounded. A task whose worker dies is
-    tried once more: it may have died of another's hunger for memory.
+    Arguments are read only a little ahead of the workers, which bounds memory. A task whose worker dies is tried once
+    more: another task may have used up the memory.
 
     Args:
-        function: at the top level of a module, as worker processes import it.
-        jobs: worker processes, 0 for one a core. One job without `seconds` is done in this process.
+        function: at the top level of a module, so that worker processes can import it.
+        jobs: worker processes, 0 for one per core. One job without `seconds` runs in this process.
         total: number of arguments.
         title: of the progress bar.
-        seconds: after which a task is ended, whatever it is at.
-        instead: gives the result of a task that was ended or whose worker died twice, from its arguments, and what
-            happened as two more: "too_slow" or "crashed", and a text for people.
+        seconds: time limit of a task.
+        instead: makes the result of a task that was too slow or whose worker died twice, from its arguments and two
+            more: "too_slow" or "crashed", and a text for people.
     Raises:
-        ChromascapeError: a task was lost, and nothing stands `instead`.
+        ChromascapeError: a task was lost, and there is no `instead`.
     """
     if jobs == 1 and seconds is None:
         yield from with_progress((function(*values) for values in arguments), total, title)
         return
-    from chromascape.workers import Lost, count_workers, from_workers  # here: who only colorizes may lack its packages
+    from chromascape.workers import Lost, count_workers, from_workers  # here: the base install lacks its packages
 
     workers = count_workers(jobs, total)
     results = from_workers(function, arguments, workers, seconds)
@@ -61,14 +64,16 @@ def in_parallel(
         elif instead:
             yield instead(*values, result.reason, result.detail)
         else:
-            raise ChromascapeError(f"{title}: a worker process died or hung: is there memory for {workers} jobs?")
+            raise ChromascapeError(
+                f"{title}: a worker process died or hung: if memory is short, lower jobs ({workers})"
+            )
 
 
 def in_threads(function: Callable[[Given], Result], values: Iterable[Given], jobs: int) -> Iterator[Result]:
-    """Results of `function(value)`, in the order of the values, by `jobs` threads of this process.
+    """Yield the results of `function(value)` in the order of the values, computed by `jobs` threads of this process.
 
-    For work that spends its time where Python's lock is not held: they share one model in memory. Values are taken
-    only a little ahead. When it ends early (Ctrl-C), what has begun is finished and nothing more begins.
+    For work that mostly runs without Python's lock and shares a model in memory. Values are read only a little ahead.
+    If it stops early (Ctrl-C), tasks that have started are finished, and no others start.
     """
     if jobs == 1:
         yield from map(function, values)
@@ -87,15 +92,25 @@ def in_threads(function: Callable[[Given], Result], values: Iterable[Given], job
 
 
 def cpu_threads() -> int:
-    """Threads that a computation may take: OMP_NUM_THREADS, as torch reads it, else one for each core of ours."""
+    """Threads for a computation: OMP_NUM_THREADS, as torch reads it, else one per core."""
     try:
         return max(1, int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0]))
     except ValueError:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cores()
+
+
+def cores() -> int:
+    """CPU cores that this process may use: those it is bound to, and no more than the quota of its container."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for files in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):  # of cgroups 2 and 1
+        with suppress(OSError, ValueError):  # no Linux, or no quota
+            quota, period = (int(text) for file in files for text in (CGROUPS / file).read_text("ascii").split())
+            count = min(count, math.ceil(quota / period)) if quota > 0 else count
+    return count
 
 
 def with_progress(results: Iterable[Any], total: int, title: str) -> Iterator[Any]:
-    """The results, one a photo, while a `ProgressBar` tells how many came."""
+    """Yield the results, one per photo, and count them on a `ProgressBar`."""
     with ProgressBar(total, title) as bar:
         for result in results:
             bar.add(1)
@@ -103,15 +118,15 @@ def with_progress(results: Iterable[Any], total: int, title: str) -> Iterator[An
 
 
 class ProgressBar:
-    """How far long work has come: a bar on a terminal, or a line at most every 30 seconds in a log.
+    """Progress of long work: a bar on a terminal, in a log a line at most every 30 seconds.
 
-    What ends within a second says nothing.
+    Work that takes less than a second shows nothing.
     """
 
     def __init__(self, total: int, title: str, done: int = 0):
-        """Work on `total` photos, of which some are done already; the title names it."""
+        """Start the progress of `title`, of `total` photos, `done` of which are finished."""
         self._total, self._title, self._done, self._note = total, title, done, ""
-        self._said = time.monotonic()
+        self._printed = time.monotonic()
         self._bar = None
         if sys.stderr.isatty():
             self._bar = tqdm(total=total, initial=done, desc=title, unit="photo", delay=DELAY)
@@ -124,16 +139,16 @@ class ProgressBar:
             self._bar.close()
 
     def add(self, count: int) -> None:
-        """So many photos more are done."""
+        """Count so many more photos as done."""
         self._done += count
         if self._bar is not None:
             self._bar.update(count)
-        elif time.monotonic() - self._said >= SECONDS:
-            self._said = time.monotonic()
+        elif time.monotonic() - self._printed >= SECONDS:
+            self._printed = time.monotonic()
             print(f"{self._title}: {self._done} of {self._total} photos{self._note}", flush=True)
 
     def note(self, text: str) -> None:
-        """What stands behind the numbers from now on."""
+        """Set the text after the numbers."""
         self._note = f", {text}"
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)

@@ -1,4 +1,8 @@
-"""`params.yaml` as typed, validated objects. Every error names the key and what it may be."""
+"""`params.yaml` as typed, validated objects. Every error names the key and its allowed values.
+
+The defaults of the classes are the values that the project's params.yaml ships with. They say what is special about a
+recipe, in reports and names; a params.yaml still has to have every key but those of `OPTIONAL`.
+"""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,6 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from chromascape.errors import ChromascapeError, did_you_mean
 
+OPTIONAL = ("data.split.seed", "data.split.burst_seconds", "data.split.same_scene")  # keys that a file may lack
+
 Share = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -14,7 +20,7 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 def _relative_pattern(pattern: str) -> str:
-    """A pattern that can match; one that matches no photo of this folder is not known here."""
+    """Refuse a pattern that can't match any relative path."""
     parts = pattern.split("/")
     if not pattern or parts[0] in ("", ".") or ".." in parts:
         raise ValueError("must be a pattern of paths relative to data.dir, such as walk/*; no '/', './', '..'")
@@ -25,24 +31,34 @@ Pattern = Annotated[str, AfterValidator(_relative_pattern)]
 
 
 class Section(BaseModel):
-    """A part of params.yaml: no unknown keys, nothing changed after loading."""
+    """A section of params.yaml: no unknown keys, and read-only after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Split(Section):
-    """Shares of the accepted photos, and the seed that draws them."""
+    """Shares of the accepted photos, and what counts as one scene."""
 
-    train: Share
-    val: Share
-    test: Share
-    seed: int = 0
+    train: Share = 0.8
+    val: Share = 0.1
+    test: Share = 0.1
+    seed: int = 32
     burst_seconds: Seconds = 5.0
-    same_scene: list[Pattern] = []
+    same_scene: list[Pattern] = [
+        "mvtb-data/campus/*",
+        "mvtb-data/building2-*",
+        "mvtb-data/church.*",
+        "mvtb-data/eiffel-*",
+        "mvtb-data/flowers*",
+        "mvtb-data/mosaic/aerial-*",
+        "mvtb-data/rocks2-*",
+        "mvtb-data/tomato_*",
+        "scikit-image/motorcycle_*",
+    ]
 
     @model_validator(mode="after")
     def sums_to_one(self) -> "Split":
-        """Shares that don't add up to 1 are a slip."""
+        """Refuse shares that don't add up to 1."""
         total = self.train + self.val + self.test
         if abs(total - 1) > 1e-6:
             raise ValueError(f"train + val + test must be 1, but is {total:g}")
@@ -52,115 +68,124 @@ class Split(Section):
 class Data(Section):
     """Where the photos are, and how they are split."""
 
-    dir: Annotated[str, Field(min_length=1)]
-    train_only: list[str]
-    test_only: list[str]
-    split: Split
+    dir: Annotated[str, Field(min_length=1)] = "data/sample"
+    train_only: list[str] = []
+    test_only: list[str] = ["sample-landscapes"]
+    split: Split = Split()
 
 
 class Sample(Section):
     """The sample that comes with the project."""
 
-    max_side: Annotated[int, Field(ge=128, le=10_000)]
+    max_side: Annotated[int, Field(ge=128, le=10_000)] = 1024
 
 
 class Validate(Section):
-    """What is accepted, and when the pipeline stops."""
+    """Which photos are accepted, and when the pipeline stops."""
 
-    min_side: Annotated[int, Field(ge=1)]
-    # Pillow itself refuses to open more than 178,956,970 pixels.
-    max_pixels: Annotated[int, Field(ge=1, le=178_000_000)]
-    max_file_mb: Positive
-    seconds: Annotated[float, Field(ge=0, le=86_400)]
-    min_colorfulness: Weight
-    near_duplicate_bits: Annotated[int, Field(ge=0, le=8)]
-    policy: dict[str, str]  # photos.rules knows the keys, and checks them
-    min_accepted: Annotated[int, Field(ge=3)]
-    max_rejected_share: Annotated[float, Field(ge=0, le=1)]
+    min_side: Annotated[int, Field(ge=1)] = 128
+    # Pillow itself opens at most 178,956,970 pixels.
+    max_pixels: Annotated[int, Field(ge=1, le=178_000_000)] = 100_000_000
+    max_file_mb: Positive = 200.0
+    seconds: Annotated[float, Field(ge=0, le=86_400)] = 60.0
+    min_colorfulness: Weight = 4.0
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=8)] = 4
+    policy: dict[str, str] = {  # photos.rules has the keys and their choices, and checks them
+        "cmyk": "reject",
+        "palette": "reject",
+        "alpha": "reject",
+        "sixteen_bit": "reject",
+        "rotated": "convert",
+        "wrong_extension": "reject",
+        "letterbox": "trim",
+    }
+    min_accepted: Annotated[int, Field(ge=3)] = 20
+    max_rejected_share: Annotated[float, Field(ge=0, le=1)] = 0.8
 
 
 class Preprocess(Section):
-    """The Lab cache."""
+    """The Lab shards."""
 
-    side: Annotated[int, Field(ge=64, le=2048, multiple_of=32)]
-    fit: Literal["crop", "squash"]
-    shard_mb: Positive
+    side: Annotated[int, Field(ge=64, le=2048, multiple_of=32)] = 256
+    fit: Literal["crop", "squash"] = "crop"
+    shard_mb: Positive = 48.0
 
 
 class Train(Section):
-    """Network, loss and course of the training."""
+    """Network, loss and schedule of the training."""
 
-    # Which networks and losses there are, say their tables: learning.checks.check_train compares.
-    network: str
-    init: Literal["scratch", "imagenet", "shipped"]
-    input: Literal["lightness", "luma"]
-    loss: dict[str, Weight]
-    epochs: Annotated[int, Field(ge=1)]
-    batch_size: Annotated[int, Field(ge=1)]
-    lr: Positive
-    optimizer: Literal["adam", "adamw"]
-    weight_decay: Weight
-    schedule: Literal["constant", "onecycle", "cosine"]
-    flip: bool
-    damage: Annotated[float, Field(ge=0, le=1)]
-    side: Annotated[int, Field(ge=0, le=2048, multiple_of=32)]
-    crop: Annotated[float, Field(gt=0, le=1)]
-    working_size: Annotated[int, Field(ge=0, le=2048)]
-    mirror_average: bool
-    ema: Annotated[float, Field(ge=0, lt=1)]
-    calibrate: bool
-    vivid: Weight
-    photos: Literal["train", "all"]
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    device: Literal["auto", "cuda", "mps", "cpu"]
-    precision: Literal["auto", "bf16", "float32"]
-    checkpoint_seconds: Positive
+    # learning.checks.check_train compares networks and losses with their tables.
+    network: str = "efficientnet_lite2"
+    init: Literal["scratch", "imagenet", "shipped"] = "shipped"
+    input: Literal["lightness", "luma"] = "lightness"
+    loss: dict[str, Weight] = {"mse": 1.0, "l1": 1.0, "ssim": 0.0}
+    epochs: Annotated[int, Field(ge=1)] = 10
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    lr: Positive = 0.0002
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    weight_decay: Weight = 0.05
+    schedule: Literal["constant", "onecycle", "cosine"] = "onecycle"
+    flip: bool = True
+    damage: Annotated[float, Field(ge=0, le=1)] = 0.0
+    side: Annotated[int, Field(ge=0, le=2048, multiple_of=32)] = 160
+    crop: Annotated[float, Field(gt=0, le=1)] = 0.4
+    working_size: Annotated[int, Field(ge=0, le=2048)] = 192
+    mirror_average: bool = False
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    calibrate: bool = True
+    vivid: Weight = 0.9
+    photos: Literal["train", "all"] = "train"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+    checkpoint_seconds: Positive = 60.0
 
     @model_validator(mode="after")
     def working_size_is_large_enough(self) -> "Train":
-        """Below 64 pixels the networks see next to nothing."""
+        """Refuse sizes below 64 pixels, at which networks see next to nothing."""
         if 0 < self.working_size < 64:
             raise ValueError(f"working_size must be 0 or at least 64, but is {self.working_size}")
         return self
 
 
 class Evaluate(Section):
-    """Intervals and pictures of the report."""
+    """Photos, intervals and pictures of the report."""
 
-    bootstrap: Annotated[int, Field(ge=100, le=1_000_000)]
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    rows: Annotated[int, Field(ge=1, le=50)]
+    split: Literal["test", "val"] = "test"
+    bootstrap: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    rows: Annotated[int, Field(ge=1, le=50)] = 4
 
 
 class Register(Section):
     """The gate of the model registry."""
 
-    model: Annotated[str, Field(pattern=r"^[\w-]+$")]
-    min_gain_db: Weight
+    model: Annotated[str, Field(pattern=r"^[\w-]+$")] = "chromascape"
+    min_gain_db: Weight = 0.5
 
 
 class Track(Section):
     """MLflow."""
 
-    experiment: Annotated[str, Field(min_length=1)]
+    experiment: Annotated[str, Field(min_length=1)] = "chromascape"
 
 
 class Params(Section):
-    """All of params.yaml, one field a section."""
+    """All of params.yaml, a field for each section."""
 
-    data: Data
-    sample: Sample
-    validate_: Annotated[Validate, Field(alias="validate")]  # pydantic keeps `validate` for itself
-    preprocess: Preprocess
-    train: Train
-    evaluate: Evaluate
-    register_: Annotated[Register, Field(alias="register")]  # pydantic's classes have a method of this name
-    track: Track
-    jobs: Annotated[int, Field(ge=0)]
+    data: Data = Data()
+    sample: Sample = Sample()
+    validate_: Annotated[Validate, Field(alias="validate")] = Validate()  # pydantic reserves `validate`
+    preprocess: Preprocess = Preprocess()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    register_: Annotated[Register, Field(alias="register")] = Register()  # as `validate`
+    track: Track = Track()
+    jobs: Annotated[int, Field(ge=0)] = 0
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
-    """Read and check the whole file, so that a slip in the last section stops the first stage.
+    """Read and check the whole file, so that a mistake in the last section stops the first stage.
 
     Raises:
         ChromascapeError: the file is missing, is not YAML, or a key is unknown, missing or out of range.
@@ -168,22 +193,27 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     values = read_yaml(path)
     if not isinstance(values, dict):
         raise ChromascapeError(f"{path}: expected sections such as 'data:' and 'train:'")
+    missing = _missing_keys(values, Params().model_dump(by_alias=True))
+    problems = [f"{key}: this key is missing" for key in missing if key not in OPTIONAL]
     try:
-        return Params.model_validate(values)
+        params = Params.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(_explain(problem) for problem in error.errors())
-        raise ChromascapeError(f"{path}: {problems}") from None
+        problems += [_explain(problem) for problem in error.errors()]
+    if problems:
+        raise ChromascapeError(f"{path}: {'; '.join(problems)}")
+    return params
 
 
 def read_yaml(path: Path) -> Any:
-    """What a YAML file holds, read by the library and in the version (1.2) in which DVC reads it.
+    """The content of a YAML file.
 
-    YAML 1.1, PyYAML's, has other values for what 1.2 reads as the text `on` and the numbers 1e-3 and 10 (`010`).
+    The library reads YAML with ruamel.yaml alone, as DVC does: it reads YAML 1.2. PyYAML reads 1.1, where `on` is a
+    boolean, `1e-3` a text and `010` the number eight.
 
     Raises:
-        ChromascapeError: the file is missing, is not YAML or names a key twice.
+        ChromascapeError: the file is missing, is not YAML or has a key twice.
     """
-    from ruamel.yaml import YAML, YAMLError  # of the extra `pipeline`: colorizing alone reads no YAML
+    from ruamel.yaml import YAML, YAMLError  # here: the base install, which only colorizes, reads no YAML
 
     try:
         return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
@@ -193,6 +223,19 @@ def read_yaml(path: Path) -> Any:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         line = f"line {mark.line + 1}: " if mark else ""
         raise ChromascapeError(f"{path}: not valid YAML: {line}{' '.join(str(problem or error).split())}") from None
+
+
+def locked_stages() -> dict[str, dict[str, Any]]:
+    """The stages of `dvc.lock` by name, each with `deps`, `outs` and `params`; DVC writes it stage by stage.
+
+    Raises:
+        ChromascapeError: there is no dvc.lock here, or it is damaged.
+    """
+    lock = read_yaml(Path("dvc.lock"))
+    stages = lock.get("stages") if isinstance(lock, dict) else None
+    if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
+        raise ChromascapeError("dvc.lock: damaged: `git checkout dvc.lock`")
+    return stages
 
 
 def flatten(params: BaseModel) -> dict[str, Any]:
@@ -208,21 +251,36 @@ def flatten_values(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def non_default(params: dict[str, Any]) -> dict[str, Any]:
+    """Those of the params, in the form of `flatten`, that differ from the defaults."""
+    defaults = flatten(Params())
+    return {key: value for key, value in params.items() if key not in defaults or defaults[key] != value}
+
+
+def _missing_keys(values: dict[Any, Any], expected: dict[str, Any], prefix: str = "") -> list[str]:
+    """Dotted keys of `expected` that the values lack; of a section that is missing, its name alone."""
+    missing = []
+    for key, value in expected.items():
+        if key not in values:
+            missing.append(f"{prefix}{key}")
+        elif isinstance(value, dict) and isinstance(values[key], dict):
+            missing += _missing_keys(values[key], value, f"{prefix}{key}.")
+    return missing
+
+
 def _explain(problem: Any) -> str:
-    """One pydantic error as 'key: what is wrong (what it is now)'."""
+    """One pydantic error as 'key: what is wrong (the value)'."""
     parts = [str(part) for part in problem["loc"]]
     key = ".".join(parts)
     if problem["type"] == "extra_forbidden":
         prefix = "".join(f"{part}." for part in parts[:-1])
         return f"{key}: unknown key{did_you_mean(parts[-1], _sibling_keys(parts), prefix)}"
-    if problem["type"] == "missing":
-        return f"{key}: this key is missing"
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{key}: {message}" + ("" if isinstance(problem["input"], dict) else f" (it is {problem['input']!r})")
 
 
 def _sibling_keys(parts: list[str]) -> list[str]:
-    """The keys that may stand where the last of `parts` does."""
+    """The keys that are allowed in place of the last of `parts`."""
     model: Any = Params
     for part in parts[:-1]:
         fields = {field.alias or name: field for name, field in model.model_fields.items()}

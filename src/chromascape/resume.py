@@ -20,11 +20,16 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-import chromascape
 from chromascape.files import sha256_of_file, write_json
+from chromascape.imports import closure, module_name
 
 HOME = ".checkpoints"
-WORK = {"validate": "validation", "preprocess": "preprocessing", "train": "training"}  # by the kind of a folder
+WORK = {  # by the kind of a folder
+    "validate": "validation",
+    "preprocess": "preprocessing",
+    "train": "training",
+    "evaluate": "evaluation",
+}
 STALE_SECONDS = 7 * 24 * 3600
 SYNC_SECONDS = 10.0  # at most so much of a journal is lost where the power fails; a kill costs nothing of it
 
@@ -166,16 +171,20 @@ def digest(values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def code() -> dict[str, str]:
-    """The checksum of each module of the package, by its path inside it."""
-    package = Path(chromascape.__file__).parent
-    return {file.relative_to(package).as_posix(): sha256_of_file(file) for file in package.rglob("*.py")}
+def code(source: Path) -> dict[str, str]:
+    """The checksums of a module and of all that it imports and that decides its results, by name."""
+    source = source.resolve()
+    return {module_name(file): sha256_of_file(file) for file in (source, *closure(source))}
 
 
-def photos_fingerprint(**parts: Any) -> str:
-    """What is made of photos follows from these parts, from the code and from who decodes, as 16 hex digits."""
+def photos_fingerprint(source: Path, **parts: Any) -> str:
+    """The fingerprint of work on photos, 16 hex digits: of these parts, the code and the libraries that decode.
+
+    Args:
+        source: the module that does the work.
+    """
     versions = {package: version(package) for package in ("pillow", "numpy", "imagehash")}
-    return digest({"parts": parts, "code": code(), "versions": versions})[:16]
+    return digest({"parts": parts, "code": code(source), "versions": versions})[:16]
 
 
 def short(error: Exception) -> str:

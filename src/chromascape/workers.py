@@ -1,7 +1,6 @@
-"""The only place that starts worker processes. A worker that hangs is ended, one that dies costs no more than its task.
+"""The only place that starts worker processes. A worker that hangs is killed, and one that dies loses only its task.
 
-What a worker reads was made by others, and decoders are written in C: they may hang where no exception reaches, or
-take the process with them.
+Workers read files from anywhere with decoders written in C, which may hang where no exception reaches them, or crash.
 """
 
 import traceback
@@ -12,23 +11,24 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
-import joblib
-from joblib.externals.loky.backend import get_context  # its workers import what they need, not the script that runs
+from joblib.externals.loky.backend import get_context  # its workers do not import the running script
 from pebble import ProcessExpired, ProcessPool
 
-AHEAD = 8  # tasks a worker that are handed out before the oldest is done
+from chromascape.parallel import cores
+
+QUEUED = 8  # tasks per worker that are scheduled before the oldest is done
 
 Arguments = tuple[Any, ...]
 
 
 def count_workers(jobs: int, total: int) -> int:
-    """How many workers `jobs` means (0: one a core) for so many tasks."""
-    return min(jobs or joblib.cpu_count(), max(total, 1))
+    """The number of workers for so many tasks: `jobs`, or one per core if that is 0."""
+    return min(jobs or cores(), max(total, 1))
 
 
 @dataclass(frozen=True)
 class Lost:
-    """What became of a task that has no result."""
+    """Why a task has no result."""
 
     reason: str
     detail: str
@@ -36,7 +36,7 @@ class Lost:
 
 @dataclass(frozen=True)
 class _Raised:
-    """What a task raised. A worker returns it, so that whatever is raised here comes from the pool itself."""
+    """An exception of a task. Workers return it, so that exceptions raised by futures are the pool's own."""
 
     error: Exception
 
@@ -47,41 +47,41 @@ _CRASHED = Lost("crashed", "crashed the reader")
 def from_workers(
     function: Callable[..., Any], arguments: Iterable[Arguments], workers: int, seconds: float | None
 ) -> Iterator[tuple[Arguments, Any]]:
-    """Each task's arguments with its result or `Lost`, in order. See `parallel.in_parallel`."""
+    """Yield each task's arguments with its result or `Lost`, in order. See `parallel.in_parallel`."""
     waiting: deque[tuple[Arguments, Future[Any] | None]] = deque()
     tasks = iter(arguments)
     pool = _new_pool(workers)
     try:
         while True:
-            while len(waiting) < AHEAD * workers and (values := next(tasks, None)) is not None:
-                waiting.append((values, _hand_out(pool, function, values, seconds)))
+            while len(waiting) < QUEUED * workers and (values := next(tasks, None)) is not None:
+                waiting.append((values, _schedule(pool, function, values, seconds)))
             if not waiting:
                 return
             values, future = waiting.popleft()
             result = _outcome(pool, future, seconds)
             if result is _CRASHED:
-                if not pool.active:  # all that was handed out went with the pool
-                    _end(pool)
+                if not pool.active:  # all scheduled tasks are lost with the pool
+                    _stop(pool)
                     pool = _new_pool(workers)
-                    waiting = deque((old, _hand_out(pool, function, old, seconds)) for old, _ in waiting)
-                result = _outcome(pool, _hand_out(pool, function, values, seconds), seconds)
+                    waiting = deque((old, _schedule(pool, function, old, seconds)) for old, _ in waiting)
+                result = _outcome(pool, _schedule(pool, function, values, seconds), seconds)
             yield values, result
     finally:
-        _end(pool)
+        _stop(pool)
 
 
-def _hand_out(
+def _schedule(
     pool: ProcessPool, function: Callable[..., Any], values: Arguments, seconds: float | None
 ) -> "Future[Any] | None":
-    """The result to come, or None where the pool can't go on, because an idle worker died."""
+    """The future result, or None if the pool has failed because an idle worker died."""
     try:
-        return pool.schedule(_caught, (function, values), timeout=seconds)
+        return pool.schedule(_call, (function, values), timeout=seconds)
     except RuntimeError:
         return None
 
 
-def _caught(function: Callable[..., Any], values: Arguments) -> Any:
-    """The task as a worker does it."""
+def _call(function: Callable[..., Any], values: Arguments) -> Any:
+    """Run a task in a worker."""
     try:
         return function(*values)
     except Exception as error:
@@ -90,15 +90,15 @@ def _caught(function: Callable[..., Any], values: Arguments) -> Any:
 
 
 def _outcome(pool: ProcessPool, future: "Future[Any] | None", seconds: float | None) -> Any:
-    """The result of a task once it is there, or `Lost`; what the function raised is raised again."""
-    # A pool that can't go on says so of the tasks that it had begun with alone.
+    """Wait for the result of a task, or `Lost`; an exception of the function is raised again."""
+    # A pool that has failed sets an exception only on tasks that it had started.
     while future and not wait([future], timeout=1.0).done and pool.active:
         pass
     try:
         result = future.result(timeout=0) if future and future.done() else _CRASHED
     except TimeoutError:
         return Lost("too_slow", f"takes longer than {seconds:g} seconds to read")
-    except (ProcessExpired, BrokenProcessPool):  # a worker died at this task; the pool can't go on
+    except (ProcessExpired, BrokenProcessPool):  # a worker died at this task, or the pool failed
         return _CRASHED
     if isinstance(result, _Raised):
         raise result.error
@@ -109,6 +109,6 @@ def _new_pool(workers: int) -> ProcessPool:
     return ProcessPool(workers, context=get_context("loky"))
 
 
-def _end(pool: ProcessPool) -> None:
+def _stop(pool: ProcessPool) -> None:
     pool.stop()
     pool.join()

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from chromascape.color import lab, metrics
-from chromascape.color.metrics import METRICS, PSNR_CAP_DB, Picture, ciede2000, colorfulness, loss_mse_l1, psnr_db, ssim
+from chromascape.color import lab, measures
+from chromascape.color.measures import PSNR_CAP_DB, colorfulness, psnr_db
+from chromascape.color.metrics import METRICS, Picture, ciede2000, loss_mse_l1, ssim
 
 
 def bootstrap_ci95(values: np.ndarray, resamples: int, seed: int) -> tuple[float, float] | None:
     """Of photos that are each a group of their own."""
-    return metrics.bootstrap_ci95(values, np.arange(len(values)), resamples, seed)
+    return measures.bootstrap_ci95(values, np.arange(len(values)), resamples, seed)
 
 
 def noisy(picture: np.ndarray, by: float, seed: int = 0) -> np.ndarray:
@@ -158,11 +159,11 @@ def test_bootstrap_interval_follows_from_its_seed() -> None:
 def test_bootstrap_draws_whole_groups_and_weighs_photos_alike() -> None:
     """Three photos of 0 in one group and one of 4 in another: each draw has both, the first or the second twice."""
     values, groups = np.array([0.0, 0.0, 4.0, 0.0]), ["a", "a", "b", "a"]
-    assert metrics.bootstrap_ci95(values, groups, 1000, seed=0) == (0.0, 4.0)
+    assert measures.bootstrap_ci95(values, groups, 1000, seed=0) == (0.0, 4.0)
     # Mean over the photos of the drawn groups: one draw in two has both, and their mean is 1, not 2.
     many = np.tile(values, 100)
     names = [f"{group}{number}" for number in range(100) for group in groups]
-    low, high = metrics.bootstrap_ci95(many, names, 4000, seed=0)
+    low, high = measures.bootstrap_ci95(many, names, 4000, seed=0)
     assert low < 1 < high
     assert (low + high) / 2 == pytest.approx(1, abs=0.1)
 
@@ -170,16 +171,16 @@ def test_bootstrap_draws_whole_groups_and_weighs_photos_alike() -> None:
 def test_bootstrap_of_dependent_photos_is_as_wide_as_that_of_their_groups() -> None:
     scenes = np.random.default_rng(3).normal(0, 1, 40)
     photos, groups = np.repeat(scenes, 25), np.repeat(np.arange(40), 25)
-    assert metrics.bootstrap_ci95(photos, groups, 2000, seed=0) == pytest.approx(bootstrap_ci95(scenes, 2000, 0))
+    assert measures.bootstrap_ci95(photos, groups, 2000, seed=0) == pytest.approx(bootstrap_ci95(scenes, 2000, 0))
     low, high = bootstrap_ci95(photos, 2000, seed=0)
-    wide = metrics.bootstrap_ci95(photos, groups, 2000, seed=0)
+    wide = measures.bootstrap_ci95(photos, groups, 2000, seed=0)
     assert wide[1] - wide[0] > 4 * (high - low)
 
 
 def test_bootstrap_of_many_photos_needs_little_memory() -> None:
     values = np.random.default_rng(4).normal(0, 1, 20_000)
     tracemalloc.start()
-    metrics.bootstrap_ci95(values, np.arange(len(values)), 2000, seed=0)  # 40 million draws
+    measures.bootstrap_ci95(values, np.arange(len(values)), 2000, seed=0)  # 40 million draws
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6
@@ -191,4 +192,4 @@ def test_no_bootstrap_interval_for_fewer_than_two_photos(values: list[float]) ->
 
 
 def test_no_bootstrap_interval_for_photos_of_one_group() -> None:
-    assert metrics.bootstrap_ci95(np.arange(5.0), ["scene"] * 5, 100, seed=0) is None
+    assert measures.bootstrap_ci95(np.arange(5.0), ["scene"] * 5, 100, seed=0) is None

@@ -20,7 +20,7 @@ from torch import nn
 from warm import unmeasured
 
 from chromascape.color import lab
-from chromascape.color.metrics import colorfulness
+from chromascape.color.measures import colorfulness
 from chromascape.colorizing.batch import Look, colorize_file, colorize_files
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
@@ -222,7 +222,7 @@ def test_odd_photos_come_out_right_or_with_a_reason(tmp_path: Path) -> None:
     *said, measured = done.stdout.splitlines()
     code, kilobytes = json.loads(measured)
     said = [line for line in said if not line.startswith("colorize: ")]  # progress, on a machine that is slow
-    assert code == 1 and said == ["11 colorized into out by the model that comes with Chromascape, 1 failed"]
+    assert code == 1 and said == ["11 colorized into out with the model that comes with Chromascape, 1 failed"]
     assert kilobytes < 1_500_000
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and "not-an-image-ascii.jpg: in none of the formats" in errors[0]

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from chromascape.color import lab
-from chromascape.color.metrics import colorfulness
+from chromascape.color.measures import colorfulness
 from chromascape.colorizing import colorizer as module
 from chromascape.colorizing import fullsize
 from chromascape.colorizing.colorizer import Colorizer

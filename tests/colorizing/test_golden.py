@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chromascape.color import lab, metrics
+from chromascape.color import lab, measures
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.photos import reading
 from chromascape.photos.sample import PACKAGES
@@ -57,7 +57,7 @@ def test_the_shipped_model_gains_over_gray(shipped: Colorizer, name: str) -> Non
     photo = open_sample(name)
     truth = np.asarray(photo)
     gray = lab.lab_to_rgb(lab.rgb_to_lab(truth) * np.float32([1, 0, 0]))
-    gain = metrics.psnr_db(truth, np.asarray(shipped.colorize(photo))) - metrics.psnr_db(truth, gray)
+    gain = measures.psnr_db(truth, np.asarray(shipped.colorize(photo))) - measures.psnr_db(truth, gray)
     assert gain > LEAST_GAINS[name]
 
 

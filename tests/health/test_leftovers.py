@@ -1,4 +1,4 @@
-"""What killed processes leave, laid by hand or by a process that is killed."""
+"""What killed processes leave behind, made by hand."""
 
 import json
 import os
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from chromascape.errors import ChromascapeError
 from chromascape.health import leftovers
 from chromascape.resume import STALE_SECONDS
-from chromascape.tracking.outbox import new_box
 
 fcntl = pytest.importorskip("fcntl")
 
@@ -44,16 +44,6 @@ def only(found: list[Any]) -> tuple[str, str]:
     return finding.level, finding.text
 
 
-def test_what_waits_for_a_server_is_a_note_with_the_command_that_delivers_it(project: Path) -> None:
-    assert only(leftovers.undelivered(None)) == ("ok", "nothing waits for MLflow")
-    box = new_box(project, {"store": "http://127.0.0.1:9", "experiment": "a", "run_id": "", "run": {}})
-    box.add("tags", tags={"a": "b"})
-    level, text = only(leftovers.undelivered(None))
-    assert level == "note" and "1 set of tags" in text and "chromascape deliver" in text
-    box.mark(box.left[0])
-    assert only(leftovers.undelivered(None)) == ("ok", "nothing waits for MLflow")
-
-
 def test_no_locks_are_no_finding() -> None:
     assert only(leftovers.locks(None)) == ("ok", "none is held")
     leftovers.RWLOCK.write_text("{}")
@@ -74,7 +64,7 @@ def test_a_path_lock_whose_number_another_program_has_now_is_a_problem() -> None
     try:
         rwlock(sleeper.pid)
         level, text = only(leftovers.locks(None))
-        assert level == "problem" and "another program's now: remove this file" in text
+        assert level == "problem" and "another program has that number now: remove this file" in text
         rwlock(dvc.pid)
         assert only(leftovers.locks(None))[0] == "note"
     finally:
@@ -118,8 +108,8 @@ def test_checkpoints_are_named_with_size_age_and_whether_they_are_stale(project:
         fcntl.flock(stream, fcntl.LOCK_EX)
         found = {finding.text.split("train-")[1].split(",")[0]: finding for finding in leftovers.checkpoints(None)}
     assert found["new"].level == "note" and "3 MB" in found["new"].text and "2 minutes ago" in found["new"].text
-    assert "goes on from it" in found["new"].text
-    assert "7 days ago: stale" in found["old"].text and "a process works on it" in found["at-work"].text
+    assert "resumes from it" in found["new"].text
+    assert "7 days ago: stale" in found["old"].text and "in use by a process" in found["at-work"].text
 
 
 def test_outputs_are_compared_with_dvc_lock(project: Path) -> None:
@@ -132,13 +122,14 @@ def test_outputs_are_compared_with_dvc_lock(project: Path) -> None:
         {"path": "file", "md5": "5d41402abc4b2a76b9719d911017c592", "size": 5},
     ]
     Path("dvc.lock").write_text(yaml.safe_dump({"stages": {"one": {"outs": outs}, "two": {"cmd": "x"}}}))
-    assert only(leftovers.outputs(None)) == ("ok", "all 2 as dvc.lock names them")
+    assert only(leftovers.outputs(None)) == ("ok", "all 2 match dvc.lock")
     (project / "file").write_bytes(b"hellO")
     (project / "folder" / "b").touch()
     level, text = only(leftovers.outputs(None))
-    assert level == "note" and text.startswith("other than dvc.lock says: file, folder: ")
+    assert level == "note" and text.startswith("different from dvc.lock: file, folder: ")
     (project / "file").unlink()
     missing, other = leftovers.outputs(None)
     assert missing.text.startswith("missing: file: `dvc repro`") and "folder" in other.text
     Path("dvc.lock").write_text("stages: [1]")
-    assert only(leftovers.outputs(None))[0] == "problem"
+    with pytest.raises(ChromascapeError, match="damaged: `git checkout"):
+        leftovers.outputs(None)

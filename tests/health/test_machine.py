@@ -1,4 +1,4 @@
-"""Versions, device and room, with other machines pretended."""
+"""Versions, device and free disk, on simulated machines."""
 
 from collections.abc import Callable
 from importlib import metadata
@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from chromascape import disk
+from chromascape.errors import ChromascapeError
 from chromascape.health import machine
+from chromascape.learning.checkpoints import needed_bytes
+from chromascape.parallel import cores
 from chromascape.params import Params
-from chromascape.photos import footprint
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_params: Callabl
     return make_params({"data.dir": "photos", "train.device": "cpu"})
 
 
-def test_a_version_other_than_tested_or_asked_for_is_a_note_and_a_missing_one_a_problem(
+def test_a_version_other_than_tested_or_required_is_a_note_and_a_missing_one_a_problem(
     params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = {"torch": "2.13.0+cpu", "dvc": "3.67.2", "mlflow": "3.18.0", "pillow": "13.0.0", "tqdm": "4.0"}
@@ -38,7 +41,7 @@ def test_a_version_other_than_tested_or_asked_for_is_a_note_and_a_missing_one_a_
     assert (found["dvc"].level, found["dvc"].text) == ("note", "3.67.2; tested with 3.67.1 (constraints.txt)")
     assert (found["mlflow"].level, found["mlflow"].text[:40]) == (
         "note",
-        "3.18.0, and Chromascape asks for ==3.17.2"[:40],
+        "3.18.0, but Chromascape requires ==3.17.2"[:40],
     )
     assert found["tqdm"].level == "note" and "ruff" not in found
     assert found["scikit-image"].level == "problem" and "make run" in found["scikit-image"].text
@@ -52,29 +55,51 @@ def test_a_package_that_is_not_installed_still_has_its_versions(monkeypatch: pyt
     assert "torch" in {finding.subject for finding in machine.versions(None)}
 
 
-def test_device_says_what_auto_takes(params: Params) -> None:
+def test_device_says_what_auto_is(params: Params) -> None:
     (finding,) = machine.device(None)
-    assert finding.text.startswith("auto takes ") and "threads: " in finding.text
+    assert finding.text.startswith("auto is ") and f"cores: {cores()}" in finding.text
 
 
-def test_the_photos_are_counted_and_what_dvc_cannot_track_stops(params: Params) -> None:
+def test_the_photos_are_counted_and_what_dvc_cannot_track_is_an_error(params: Params) -> None:
     assert machine.data(params)[0].text == "1 files, 2 MB in photos"
+    Path("photos/link").symlink_to("nowhere")
+    with pytest.raises(ChromascapeError, match="DVC can't track 1 of the files"):
+        machine.data(params)
 
 
-def test_disk_and_memory_are_problems_where_the_need_is_larger(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert {finding.level for finding in machine.disk(params) + machine.memory(params)} == {"ok"}
-    monkeypatch.setattr(machine, "free_disk", lambda path: 5_000_000)
-    monkeypatch.setattr(machine, "free_memory", lambda: 700_000_000)
-    monkeypatch.setattr(machine, "container_limits", lambda: [(800_000_000, 1)])
-    disk = {finding.subject: finding for finding in machine.disk(params)}
-    assert {finding.level for finding in disk.values()} == {"problem"} and "preprocess.side" in disk["disk"].text
-    memory = {finding.subject: finding for finding in machine.memory(params)}
-    assert memory["memory, training"].level == "problem" and "train.batch_size (16)" in memory["memory, training"].text
-    assert "the container's limit is 800 MB" in memory["memory"].text
+def free(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(disk, "free_bytes", lambda path: count)
 
 
-def test_a_cache_of_dvc_on_another_disk_has_its_own_line(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = type("Other", (), {"stat": lambda self: type("Status", (), {"st_dev": -1})})()
-    monkeypatch.setattr(machine, "existing", lambda path: other)
-    monkeypatch.setattr(footprint, "copies_here", lambda root: 1)
-    assert "disk, DVC's cache" in {finding.subject for finding in machine.disk(params)}
+def test_disk_needs_shards_of_all_photos_and_checkpoints(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("photos/notes.txt").touch()
+    need = 3 * 256**2 + needed_bytes(params.train, Path())
+    free(monkeypatch, need)
+    assert machine.disk(params)[0].level == "ok"
+    free(monkeypatch, need - 1)
+    with pytest.raises(ChromascapeError, match=r"shards and checkpoints: .*lower preprocess\.side \(256\)"):
+        machine.disk(params)
+
+
+@pytest.mark.parametrize(("verdicts", "left"), [("rejected", 0), ("accepted", 1), ("accepted\na,accepted", 1)])
+def test_disk_counts_accepted_photos_where_the_manifest_is_of_this_folder(
+    params: Params, monkeypatch: pytest.MonkeyPatch, verdicts: str, left: int
+) -> None:
+    Path("data").mkdir()
+    Path("data/manifest.csv").write_text(f"path,verdict\na,{verdicts}\n")
+    free(monkeypatch, needed_bytes(params.train, Path()) + left * 3 * 256**2)
+    assert machine.disk(params)[0].level == "ok"
+    if left:
+        free(monkeypatch, needed_bytes(params.train, Path()))
+        with pytest.raises(ChromascapeError, match="not enough disk"):
+            machine.disk(params)
+        Path("data/lab").mkdir()
+        Path("data/lab/train-00000.npy").write_bytes(bytes(3 * 256**2))  # the shards are there
+        assert machine.disk(params)[0].level == "ok"
+
+
+def test_a_full_temporary_folder_is_an_error_that_names_tmpdir(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.temporary_disk(params)[0].level == "ok"
+    free(monkeypatch, 1_000_000)
+    with pytest.raises(ChromascapeError, match="set TMPDIR"):
+        machine.temporary_disk(params)

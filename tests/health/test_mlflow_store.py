@@ -21,8 +21,8 @@ RUN = """
 import os, sys
 from pathlib import Path
 from chromascape.params import load_params
-from chromascape.tracking import runs
-with runs.new_run(load_params(Path("params.yaml"))):
+from chromascape.tracking.stream import stream_training
+with stream_training(load_params(Path("params.yaml")), "0123456789abcdef"):
     os.kill(os.getpid(), 9) if sys.argv[1:] else None
 """
 
@@ -55,11 +55,11 @@ def test_a_store_in_order_and_a_run_whose_process_was_killed(params: Params) -> 
     ]  # fmt: skip
     subprocess.run([sys.executable, "-c", RUN, "killed"], check=False, timeout=120)
     _, runs = store(params)
-    assert runs.level == "note" and runs.text.startswith("1 whose process is gone: ")
+    assert runs.level == "note" and runs.text.startswith("1 whose process was killed: ")
     with closing(sqlite3.connect("mlflow.db")) as database:
-        database.execute("UPDATE tags SET value = 'elsewhere 1' WHERE key = 'chromascape.process'")
+        database.execute("UPDATE tags SET value = 'elsewhere/0123' WHERE key = 'chromascape.training'")
         database.commit()
-    assert store(params)[1].text.startswith("1 at work")
+    assert store(params)[1].text.startswith("1 running")
 
 
 @pytest.mark.usefixtures("set_up")

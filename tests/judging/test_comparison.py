@@ -34,7 +34,9 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shards:
 def write_figures_of(folder: Path, photos: Shards) -> pd.DataFrame:
     """What the stage `evaluate` writes for this model."""
     colorizer, manifest = Colorizer.load(folder, "cpu"), pd.read_csv(comparison.MANIFEST)
-    table = evaluation.evaluate(colorizer, colorizer, photos, Shards(comparison.LAB, ("train",)), manifest, 1)
+    table = evaluation.evaluate(
+        colorizer, colorizer, photos, evaluation.mean_ab(Shards(comparison.LAB, ("train",))), manifest, 1
+    )
     write_table(table, comparison.TABLE)
     return table
 
@@ -54,7 +56,7 @@ def test_the_closer_one_wins_on_the_same_photos(
     params = make_params({"train.device": "cpu", "jobs": 1, "evaluate.bootstrap": 200})
     for model, champion, sign in [(gray, loud, 1), (loud, gray, -1)]:
         write_figures_of(model, photos)
-        found = comparison.against_champion(*comparison.read_champion(champion, params), params)
+        found = comparison.against_champion(champion, params)
         assert sign * found["gain_db"] > 1 and min(sign * side for side in found["ci95_db"]) > 0
         assert found["win_rate"] == (sign > 0) and found["n_seen"] == 0
 
@@ -67,7 +69,7 @@ def test_test_photos_that_the_champion_has_seen_are_counted(
     manifest = pd.read_csv(comparison.MANIFEST, dtype={"phash": str})
     seen.write_seen(seen.hashes_of(manifest[manifest["path"] <= "photo-003.png"], ("train", "test")), folder)
     params = make_params({"jobs": 1, "evaluate.bootstrap": 200, "validate.near_duplicate_bits": 0})
-    found = comparison.against_champion(*comparison.read_champion(folder, params), params)
+    found = comparison.against_champion(folder, params)
     assert found["n_seen"] == 2 and found["gain_db"] == 0 and found["ci95_db"] == [0, 0]
 
 
@@ -77,4 +79,4 @@ def test_figures_of_other_photos_are_not_compared(
     folder, params = write_model(tmp_path / "model", 0.3), make_params({"jobs": 1})
     write_table(write_figures_of(folder, photos).iloc[::-1], comparison.TABLE)
     with pytest.raises(ChromascapeError, match=r"per_photo.csv: of other photos than data/lab: run `dvc repro -f"):
-        comparison.against_champion(*comparison.read_champion(folder, params), params)
+        comparison.against_champion(folder, params)

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 
 from chromascape.color import lab
 from chromascape.color.metrics import METRICS, Metric
-from chromascape.colorizing.colorizer import scale_chroma
-from chromascape.colorizing.seen import Hashes
+from chromascape.colorizing.colorizer import SHIPPED, scale_chroma
+from chromascape.colorizing.seen import Hashes, hashes_of, read_seen, write_seen
 from chromascape.judging import evaluation, report
 from chromascape.judging.evaluation import (
     fixed_rows,
@@ -28,9 +29,9 @@ from chromascape.judging.evaluation import (
     seen_by,
     summarize,
 )
-from chromascape.judging.modelcard import figures_table
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.judging.summary import summary_lines
+from chromascape.params import Params
 from chromascape.photos.shards import Shards, write_shards
 
 SIZE = 64
@@ -42,7 +43,7 @@ MANIFEST = pd.DataFrame({"path": [f"photo-{n:03}.png" for n in range(9)], "group
 def evaluate(
     colorizer: Any, shipped: Any, photos: Shards, train: Shards, manifest: pd.DataFrame = MANIFEST, jobs: int = 1
 ) -> pd.DataFrame:
-    return evaluation.evaluate(colorizer, shipped, photos, train, manifest, jobs)
+    return evaluation.evaluate(colorizer, shipped, photos, mean_ab(train), manifest, jobs)
 
 
 @pytest.fixture(scope="module")
@@ -265,16 +266,16 @@ def test_photos_that_a_model_has_seen_are_counted_for_its_rows() -> None:
 
     n_seen = seen_by(hashes(1, 2, 3), model=hashes(2, 9), shipped=hashes(1, 3), bits=4)
     assert n_seen == {"model": 1, "vivid": 1, "shipped": 2}
-    figures = summarize(table_of([1.0, 2.0, 3.0]), n_seen)
+    figures = summarize(table_of([1.0, 2.0, 3.0]), n_seen, 100, seed=0)
     assert figures["n_seen"] == n_seen and figures["held_out"] is False
-    only_shipped = summarize(table_of([1.0]), {"model": 0, "vivid": 0, "shipped": 1})
+    only_shipped = summarize(table_of([1.0]), {"model": 0, "vivid": 0, "shipped": 1}, 100, seed=0)
     assert only_shipped["held_out"] is True  # the trained model's figures are
 
 
 def test_a_metric_is_one_entry_of_the_table(
     shards: tuple[Shards, Shards], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A made-up one is in the table of each photo, in the JSON, in the report, in the summary and in the model card."""
+    """A made-up one is in the table of each photo, in the JSON, in the report, and in the summary."""
     redness = Metric("redness", ".3f", "neither", lambda truth, picture: float(picture.rgb[..., 0].mean()), "mean red")
     darker = Metric("darker", ".1f", "lower", lambda truth, picture: 7.25, "constant")
     monkeypatch.setitem(METRICS, "redness", redness)
@@ -292,8 +293,6 @@ def test_a_metric_is_one_entry_of_the_table(
     assert '<th scope="col">darker ↓</th>' in page and f"<td>{red}</td>" in page and "mean red" in page
     heads, first, *_ = summary_lines(figures)
     assert heads.split()[-2:] == ["redness", "darker"] and first.split()[-2:] == [red, "7.2"]
-    heads, _, first = figures_table(figures).splitlines()[2:5]
-    assert heads.endswith("| redness | darker ↓ |") and first.endswith(f"| {red} | 7.2 |")
 
 
 def test_one_photo_has_no_interval() -> None:
@@ -302,7 +301,14 @@ def test_one_photo_has_no_interval() -> None:
 
 def test_headline_has_the_models_figures_beside_grays() -> None:
     figures = summarize(table_of([1.0, -0.5, 0.5]), UNSEEN, 100, seed=0)
-    expected = {"gain_over_gray_db": 0.3333, "win_rate": 0.6667, "psnr_db": 21.3333, "gray_psnr": 21.0}
+    figures["val"] = {"gain_over_gray_db": 0.77777}
+    expected = {
+        "val_gain_db": 0.7778,
+        "gain_over_gray_db": 0.3333,
+        "win_rate": 0.6667,
+        "psnr_db": 21.3333,
+        "gray_psnr": 21.0,
+    }
     expected |= {"ssim": round(figures["model"]["ssim"], 4), "gray_ssim": round(figures["gray"]["ssim"], 4)}
     assert headline(figures) == expected and expected["ssim"] != expected["gray_ssim"]
 
@@ -369,3 +375,44 @@ def test_evaluation_writes_no_files(
     monkeypatch.chdir(tmp_path)
     evaluate(Gray(), Gray(), shards[1], shards[0], jobs=1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_evaluation_measures_only_what_is_left_and_ends_in_the_same_table(
+    shards: tuple[Shards, Shards], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab_folder = Path(shards[1].arrays[0].filename).parent  # type: ignore[attr-defined]
+    whole = evaluation.evaluate_splits(Perfect(), Gray(), lab_folder, MANIFEST, ["test"], 1)["test"]
+    measured: list[int] = []
+    measure = evaluation.measure_photo
+
+    def fail_at_the_third(*arguments: Any) -> dict[str, float]:
+        measured.append(1)
+        if len(measured) == 3:
+            raise RuntimeError("killed")
+        return measure(*arguments)
+
+    monkeypatch.setattr(evaluation, "measure_photo", fail_at_the_third)
+    with pytest.raises(RuntimeError, match="killed"):
+        evaluation.evaluate_splits(Perfect(), Gray(), lab_folder, MANIFEST, ["test"], 1, tmp_path)
+    again = evaluation.evaluate_splits(Perfect(), Gray(), lab_folder, MANIFEST, ["test"], 1, tmp_path)["test"]
+    assert len(measured) == 3 + 2  # two of four were kept
+    pd.testing.assert_frame_equal(again, whole, check_exact=True)
+
+
+def test_figures_of_a_split_stand_on_top_with_those_of_val_below(
+    tmp_path: Path, make_params: Callable[..., Params]
+) -> None:
+    shipped = read_seen(SHIPPED)
+    manifest = pd.DataFrame({"path": [*"abc"], "verdict": "accepted", "split": ["val", "val", "test"]})
+    manifest["sha256"] = [shipped.sha256[0].tobytes().hex(), "1" * 64, "2" * 64]  # the first was seen
+    manifest["phash"] = ["0" * 16, "5" * 16, shipped.phash[1].tobytes().hex()]  # the last is a near copy
+    write_seen(hashes_of(manifest, ("val",)), tmp_path)
+    tables = {"val": table_of([1.0, 2.0]), "test": table_of([3.0])}
+    figures = evaluation.summarize_splits(tables, "test", manifest, tmp_path, make_params())
+    assert (figures["split"], figures["n_photos"], figures["gain_over_gray_db"]) == ("test", 1, 3.0)
+    assert (figures["val"]["n_photos"], figures["val"]["gain_over_gray_db"]) == (2, 1.5)
+    assert figures["n_seen"] == {"model": 0, "vivid": 0, "shipped": 1} and figures["held_out"] is True
+    # Val chose the epoch, so the model has seen it.
+    assert figures["val"]["n_seen"] == {"model": 2, "vivid": 2, "shipped": 1} and not figures["val"]["held_out"]
+    alone = evaluation.summarize_splits({"val": tables["val"]}, "val", manifest, tmp_path, make_params())
+    assert alone["split"] == "val" and alone["n_photos"] == 2 and alone["val"] == figures["val"]

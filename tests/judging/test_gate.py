@@ -1,4 +1,4 @@
-"""Verdicts on figures by hand."""
+"""Decisions on figures by hand."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from registered import FIGURES
 
-from chromascape.judging.gate import compare, refusal, verdict
+from chromascape.judging.gate import compare, decide, short_of_gray
 
 
 @pytest.mark.parametrize(
@@ -18,13 +18,14 @@ from chromascape.judging.gate import compare, refusal, verdict
         ({"gain_over_gray_ci95_db": [0.0, 3.0]}, r"95 % interval 0.00 to \+3.00.*reaches down to gray"),
         ({"gain_over_gray_ci95_db": None}, "fewer than 2 scenes"),
         ({"n_seen": {"model": 1}}, "has seen 1 of the 4 test photos"),
+        ({"split": "val"}, "evaluate.split"),
     ],
-    ids=["good", "just", "small", "not shown", "one scene", "seen"],
+    ids=["good", "just", "small", "not shown", "one scene", "seen", "val"],
 )
 def test_a_model_must_beat_gray_by_the_margin_on_photos_it_has_not_seen(changes: dict[str, Any], why: str) -> None:
     import re
 
-    said = refusal(FIGURES | changes, 0.5)
+    said = short_of_gray(FIGURES | changes, 0.5)
     assert bool(said) == bool(why) and re.search(why, said)
     assert "\n" not in said
 
@@ -51,7 +52,7 @@ def test_photos_of_one_scene_count_as_one() -> None:
 )
 def test_only_an_interval_above_zero_dethrones(interval: list[float] | None, promoted: bool) -> None:
     against = {"gain_db": 0.25, "ci95_db": interval, "win_rate": 0.6, "version": 3, "n_seen": 0}
-    given = verdict(FIGURES, against)
+    given = decide(FIGURES, against)
     assert given.promoted is promoted and given.against == against
     assert "the champion, version 3" in given.reason and "+0.25 dB" in given.reason and "seen" not in given.reason
     assert ("not shown to be better" in given.reason) is not promoted
@@ -59,4 +60,4 @@ def test_only_an_interval_above_zero_dethrones(interval: list[float] | None, pro
 
 def test_that_the_champion_has_seen_test_photos_is_said() -> None:
     against = {"gain_db": -0.1, "ci95_db": [-0.2, 0.1], "win_rate": 0.6, "version": 3, "n_seen": 2}
-    assert "of which the champion has seen 2" in verdict(FIGURES, against).reason
+    assert "of which the champion has seen 2" in decide(FIGURES, against).reason

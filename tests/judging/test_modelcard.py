@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 
-from chromascape.color.metrics import METRICS
 from chromascape.judging.modelcard import model_card
 from chromascape.params import Params
 
-ROW = dict.fromkeys(METRICS, 0.5)
 SUMMARY = {
     "parameters": 3_240_834,
     "n_train": 1_647,
@@ -21,7 +19,8 @@ SUMMARY = {
     "train_loss": 0.04,
     "val_loss": 0.03456,
     "gray_val_loss": 0.05678,
-    "val": {"n_photos": 200, "model": ROW | {"psnr_db": 24.126}, "vivid": ROW, "gray": ROW, "mean_ab": ROW},
+    "val_psnr_db": 24.126,
+    "gray_val_psnr_db": 22.5,
 }
 
 
@@ -95,6 +94,5 @@ def test_card_says_where_factors_were_not_fitted(make_params: Callable[..., Para
 
 def test_card_shows_the_validation_figures_beside_grays(make_params: Callable[..., Params]) -> None:
     card = model_card(make_params(), SUMMARY)
-    assert "Means over the 200 validation photos, which chose the epoch:" in card
-    assert "|  | PSNR, dB ↑ | SSIM ↑ | CIEDE2000 ↓ | colorfulness | MSE + L1 ↓ |\n|---|---|---|---|---|---|\n" in card
-    assert "| model | 24.13 | 0.5000 | 0.50 | 0.5 | 0.5000 |" in card and "| gray input | 0.50 |" in card
+    said = " ".join(card.split())
+    assert "Mean PSNR over the 200 validation photos, which chose the epoch: 24.13 dB; gray has 22.50 dB" in said

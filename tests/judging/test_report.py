@@ -15,7 +15,6 @@ from conftest import narrow_page, overflow
 from PIL import Image
 
 from chromascape.color import lab
-from chromascape.defaults import DEFAULTS
 from chromascape.errors import ChromascapeError
 from chromascape.judging.evaluation import gain_histogram
 from chromascape.judging.report import LARGEST, Strip, read_curves, read_metrics, render, shown_params, strips
@@ -317,7 +316,7 @@ def test_report_states_validation_and_points_to_its_page() -> None:
 def test_what_differs_from_the_defaults_is_shown_and_the_rest_folded() -> None:
     shown, folded = page().split("<details>")
     assert "<tr><td>train.lr</td><td>0.002</td><td>0.0002</td></tr>" in shown
-    assert f"<tr><td>data.dir</td><td>photos</td><td>{DEFAULTS['data.dir']}</td></tr>" in shown
+    assert "<tr><td>data.dir</td><td>photos</td><td>data/sample</td></tr>" in shown
     assert "train.epochs" not in shown and "<tr><td>train.epochs</td><td>10</td></tr>" in folded
     assert "train.lr" not in folded and "The other 2 parameters" in folded
     assert "Nothing differs from the defaults" in page(params={"preprocess.side": 256})

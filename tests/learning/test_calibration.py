@@ -1,5 +1,6 @@
 """Factors on predicted colors, fitted on photos whose true colors are known."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,9 @@ import pytest
 from conftest import Clock, write_photos
 
 from chromascape.color import lab
+from chromascape.colorizing.colorizer import SHIPPED
+from chromascape.colorizing.received import CONFIG
+from chromascape.learning import calibration
 from chromascape.learning.calibration import MIN_PHOTOS, fit_renderings, shipped_renderings
 from chromascape.photos import source
 from chromascape.photos.shards import Shards, photo_to_lab
@@ -79,11 +83,12 @@ def test_few_photos_decide_nothing(known: Photos, factor: float) -> None:
     assert fit_renderings(Scaled(factor), few, calibrate=False, vivid=0.9) == kept | {"faithful": 1.0}
 
 
-def test_the_shipped_factors_are_those_of_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All the weights were read for two numbers."""
-    for engine in ("torch_network", "onnx_network"):
-        monkeypatch.setattr(f"chromascape.colorizing.{engine}.from_bytes", None)
-    assert shipped_renderings() == {"faithful": 0.9, "vivid": 1.2}
+def test_shipped_factors_are_read_from_the_configuration_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All the weights were read for two numbers: this model has none."""
+    config = json.loads((SHIPPED / CONFIG).read_text()) | {"renderings": {"faithful": 0.35, "vivid": 1.65}}
+    (tmp_path / CONFIG).write_text(json.dumps(config))
+    monkeypatch.setattr(calibration, "SHIPPED", tmp_path)
+    assert shipped_renderings() == {"faithful": 0.35, "vivid": 1.65}
 
 
 def test_real_shards_are_read(tmp_path: Path, known: Photos) -> None:

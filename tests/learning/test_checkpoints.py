@@ -1,9 +1,11 @@
-"""Trainings in processes of their own that are killed and gone on with; the result is that of an undisturbed one."""
+"""Trainings in processes of their own that are killed and resumed: the result is that of an undisturbed one."""
 
 import hashlib
+import io
 import json
 import multiprocessing
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -24,19 +26,19 @@ from filelock import FileLock
 from safetensors.torch import save
 from torch import Tensor, nn
 
-import chromascape
-from chromascape import files
+from chromascape import files, resume
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import build_network
 from chromascape.learning import checkpoints as ours
 from chromascape.learning import training
 from chromascape.learning.checkpoints import Checkpoints, fingerprint, open_checkpoints, uninterrupted
-from chromascape.learning.learner import Progress
+from chromascape.learning.learner import Learner, Progress
 from chromascape.learning.training import Trained, train
 from chromascape.params import Params, Train, load_params
 from chromascape.photos.shards import Shards, write_shards
 
 EPOCHS, STEPS = 5, 6
+LAST = "0000000014.checkpoint"
 SMALL = {
     "train.network": "unet",
     "train.init": "scratch",
@@ -184,10 +186,10 @@ class Training:
         return (self.place / "said").read_text().splitlines()
 
     @property
-    def gone_on_from(self) -> int:
-        """The step that it says it goes on from; 0 where it started over."""
-        lines = [line for line in self.said if line.startswith("training goes on from step")]
-        return int(lines[0].split()[5]) if lines else 0
+    def resumed_at(self) -> int:
+        """The step at which it says it resumes; 0 if it started over."""
+        lines = [line for line in self.said if line.startswith("training resumes at step")]
+        return int(lines[0].split()[4]) if lines else 0
 
     @property
     def result(self) -> tuple[bytes, Any]:
@@ -206,7 +208,7 @@ def test_a_training_killed_at_random_moments_ends_in_the_bytes_of_an_undisturbed
             time.sleep(chance.uniform(0, 0.03))  # in mid-step, in mid-checkpoint
             one.process.kill()
         code = one.end()
-        starts.append(one.gone_on_from)
+        starts.append(one.resumed_at)
         if code:
             assert code == -signal.SIGKILL, one.said
             kills += 1
@@ -220,7 +222,7 @@ def test_a_training_killed_at_random_moments_ends_in_the_bytes_of_an_undisturbed
 
 @pytest.mark.scale
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=str)
-def test_a_stopped_training_loses_no_step_and_says_how_to_go_on(
+def test_a_stopped_training_loses_no_step_and_says_how_to_resumed(
     place: Path, undisturbed: tuple[bytes, Any], number: signal.Signals
 ) -> None:
     values = changed_params(SMALL | {"train.checkpoint_seconds": 3600})
@@ -230,9 +232,9 @@ def test_a_stopped_training_loses_no_step_and_says_how_to_go_on(
     assert one.process.pid
     os.kill(one.process.pid, number)  # in mid-step: it sleeps there
     assert one.end() == 1 and one.counted == 2 * STEPS + 2
-    assert one.said[-1] == f"KeyboardInterrupt: `dvc repro` goes on from step {one.counted} of {EPOCHS * STEPS}"
+    assert one.said[-1] == f"KeyboardInterrupt: `dvc repro` resumes at step {one.counted} of {EPOCHS * STEPS}"
     again = Training(place)
-    assert again.end() == 0 and again.gone_on_from == one.counted
+    assert again.end() == 0 and again.resumed_at == one.counted
     assert again.counted == EPOCHS * STEPS - one.counted
     assert again.result == undisturbed
 
@@ -279,7 +281,6 @@ def ended_early(lab: Path, tiny_unet: None, tmp_path_factory: pytest.TempPathFac
         with pytest.raises(Stop), open_checkpoints(section, lab, root) as checkpoints:
             assert checkpoints
             checkpoints.seconds = 0
-            checkpoints.remember_run("a-run")
             train(*shards(lab), section, None, checkpoints)
     return checkpoints.folder
 
@@ -291,36 +292,68 @@ def killed(ended_early: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return Path(shutil.copytree(ended_early, tmp_path / ".checkpoints" / ended_early.name))
 
 
-def go_on(lab: Path, section: Train, root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[tuple[bytes, Any], int]:
-    """Weights and history of the training, gone on with where there is a checkpoint, and the steps that it took."""
+def resumed(lab: Path, section: Train, root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[tuple[bytes, Any], int]:
+    """Weights and history of the training, resumed if there is a checkpoint, and the steps that it took."""
     counted = stop_after(monkeypatch, -1)
     with open_checkpoints(section, lab, root) as checkpoints:
         trained = train(*shards(lab), section, None, checkpoints)
     return (weights_of(trained), trained.history), len(counted)
 
 
-def test_the_last_two_checkpoints_are_kept_as_safetensors_and_json_alone(killed: Path) -> None:
-    names = sorted(path.name for path in killed.iterdir())
-    assert names == [
-        "0000000013.json", "0000000013.safetensors", "0000000014.json", "0000000014.safetensors", "run.json",
-    ]  # fmt: skip
+def test_the_last_two_checkpoints_are_kept(killed: Path) -> None:
+    assert sorted(path.name for path in killed.iterdir()) == ["0000000013.checkpoint", LAST]
 
 
-def test_a_checkpoint_goes_on_where_it_was(
+def test_a_checkpoint_is_never_unpickled(killed: Path, tmp_path: Path) -> None:
+    """Not even one whose checksum is right."""
+
+    class Command:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.mkdir, (str(tmp_path / "made by the file"),)
+
+    stream = io.BytesIO()
+    torch.save({"network": Command()}, stream)
+    (killed / LAST).write_bytes(hashlib.sha256(stream.getvalue()).digest() + stream.getvalue())
+    with pytest.raises(pickle.UnpicklingError):
+        ours._read(killed / LAST)
+    assert not (tmp_path / "made by the file").exists()
+
+
+def test_a_checkpoint_resumes_where_it_was(
     killed: Path, lab: Path, section: Train, tmp_path: Path, undisturbed: tuple[bytes, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    assert go_on(lab, section, tmp_path, monkeypatch) == (undisturbed, EPOCHS * STEPS - 14)
+    assert resumed(lab, section, tmp_path, monkeypatch) == (undisturbed, EPOCHS * STEPS - 14)
     assert not killed.exists()
 
 
-def test_rows_that_the_last_process_had_are_given_again_and_the_run_is_known(
+def test_a_training_killed_in_validation_keeps_the_learning_rate_of_its_last_step(
+    lab: Path, section: Train, tmp_path: Path, undisturbed: tuple[bytes, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No step follows that would find it out anew."""
+    monkeypatch.setattr(files, "_sync", lambda path: None)
+    val_loss = training._val_loss
+
+    def dying(learner: Learner, photos: Shards, gray: bool = False) -> float:
+        if learner.schedule.last_epoch == 2 * STEPS:
+            raise Stop
+        return val_loss(learner, photos, gray)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "_val_loss", dying)
+        with pytest.raises(Stop), open_checkpoints(section, lab, tmp_path) as checkpoints:
+            assert checkpoints
+            checkpoints.seconds = 0
+            train(*shards(lab), section, None, checkpoints)
+    assert resumed(lab, section, tmp_path, monkeypatch) == (undisturbed, (EPOCHS - 2) * STEPS)
+
+
+def test_rows_that_the_last_process_had_are_given_again(
     killed: Path, lab: Path, section: Train, tmp_path: Path, undisturbed: tuple[bytes, Any]
 ) -> None:
     """Killed between a checkpoint and the logging of its epoch, the run would lack that one."""
     rows: list[dict[str, float]] = []
     with open_checkpoints(section, lab, tmp_path) as checkpoints:
-        assert checkpoints and checkpoints.run_id == "a-run"
         train(*shards(lab), section, rows.append, checkpoints)
     assert rows == undisturbed[1]
 
@@ -331,36 +364,28 @@ def flip_a_bit(file: Path) -> None:
     file.write_bytes(data)
 
 
-def truncate(file: Path) -> None:
-    os.truncate(file, file.stat().st_size // 2)
+def truncate(file: Path, size: int | None = None) -> None:
+    os.truncate(file, file.stat().st_size // 2 if size is None else size)
 
 
-def change_a_number(file: Path) -> None:
-    whole = json.loads(file.read_text())
-    whole["checkpoint"]["progress"]["lr"] = 1.0
-    file.write_text(json.dumps(whole))
-
-
-DAMAGES = [(flip_a_bit, ".safetensors"), (truncate, ".safetensors"), (Path.unlink, ".safetensors")]
-DAMAGES += [(flip_a_bit, ".json"), (truncate, ".json"), (change_a_number, ".json")]
-
-
-@pytest.mark.parametrize(("damage", "kind"), DAMAGES, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(
+    "damage", [flip_a_bit, truncate, lambda file: truncate(file, 20)], ids=["flip", "half", "head"]
+)
 @pytest.mark.parametrize("both", [False, True], ids=["last", "both"])
 def test_a_damaged_checkpoint_is_told_and_never_trained_on(
-    killed: Path, section: Train, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None], kind: str,
+    killed: Path, section: Train, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None],
     both: bool,
 ) -> None:  # fmt: skip
-    damage(killed / f"0000000014{kind}")
+    damage(killed / LAST)
     if both:
-        damage(killed / f"0000000013{kind}")
-    progress, learner = Progress(STEPS, EPOCHS), training._learner(section, "cpu", STEPS)
+        damage(killed / "0000000013.checkpoint")
+    progress, learner = Progress(STEPS, EPOCHS), training._learner(section, EPOCHS * STEPS)
     before = weights_in(learner.network)
     found = Checkpoints(killed, 60).restore(learner, progress)
     assert (found, progress.done) == ((False, 0) if both else (True, 13))
     assert (weights_in(learner.network) == before) == both
     said = [line for line in capsys.readouterr().err.splitlines() if "damaged" in line]
-    assert len(said) == 1 + both and "0000000014.json: damaged (" in said[0]
+    assert len(said) == 1 + both and f"{LAST}: damaged (" in said[0]
 
 
 def weights_in(network: nn.Module) -> bytes:
@@ -377,10 +402,10 @@ def test_a_changed_param_starts_over(
 ) -> None:
     other = Train.model_validate(section.model_dump() | changes)
     with open_checkpoints(other, lab, tmp_path) as checkpoints:
-        assert checkpoints and checkpoints.run_id == ""
-        progress, learner = Progress(STEPS, other.epochs), training._learner(other, "cpu", STEPS)
+        assert checkpoints
+        progress, learner = Progress(STEPS, other.epochs), training._learner(other, other.epochs * STEPS)
         assert not checkpoints.restore(learner, progress) and progress.done == 0
-    assert (killed / "0000000014.json").exists()  # it is gone on with where the change is taken back
+    assert (killed / LAST).exists()  # it resumes when the change is taken back
 
 
 def test_the_interval_of_checkpoints_is_no_reason_to_start_over(section: Train, lab: Path) -> None:
@@ -399,18 +424,17 @@ def test_other_data_code_torch_threads_or_weights_are_another_training(
     for module, name, value in [
         (torch, "__version__", "9.9"),
         (torch, "get_num_threads", lambda: 7),
-        (ours, "FORMAT", 99),
         (torch.backends.cpu, "get_cpu_capability", lambda: "another"),
     ]:
         with monkeypatch.context() as patched:
             patched.setattr(module, name, value)
             found.append(fingerprint(section, lab))
     package = tmp_path / "package"
-    (package / "learning").mkdir(parents=True)
-    monkeypatch.setattr(chromascape, "__file__", str(package / "__init__.py"))
-    for text in ("a = 1", "a = 2"):
-        (package / "learning" / "module.py").write_text(text)
-        found.append(fingerprint(section, lab))
+    package.mkdir()
+    for changed in ("training.py", "augment.py", "params.py"):
+        with monkeypatch.context() as patched:
+            patched.setattr(resume, "sha256_of_file", lambda file, changed=changed: str(file.name == changed))
+            found.append(fingerprint(section, lab))
     shipped = Train.model_validate(section.model_dump() | {"init": "shipped"})
     monkeypatch.setattr(ours, "SHIPPED", package)
     for data in (b"1", b"2"):
@@ -447,9 +471,9 @@ def test_checkpoints_nobody_went_on_with_for_a_week_are_removed(
     ages = {"train-old": 8, "train-used": 8, "train-young": 6}
     for name, days in ages.items():
         (home / name).mkdir()
-        (home / name / "0000000001.json").write_text("{}")
+        (home / name / "0000000001.checkpoint").touch()
         (home / f"{name}.lock").touch()
-        for path in (home / name / "0000000001.json", home / name, home / f"{name}.lock"):
+        for path in (home / name / "0000000001.checkpoint", home / name, home / f"{name}.lock"):
             os.utime(path, (time.time() - days * 86400,) * 2)
     (home / "train-lone.lock").touch()
     os.utime(home / "train-lone.lock", (0, 0))
@@ -471,21 +495,21 @@ def test_checkpoints_stay_where_the_block_ends_badly(
 ) -> None:
     with pytest.raises(type(error)), open_checkpoints(section, lab, tmp_path):
         raise error
-    assert (killed / "0000000014.json").exists()
+    assert (killed / LAST).exists()
 
 
-def test_stopped_after_the_last_step_it_still_goes_on_from_there(
+def test_stopped_after_the_last_step_it_still_resumes_there(
     lab: Path, section: Train, tmp_path: Path, undisturbed: tuple[bytes, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Measuring on the validation photos comes after the training."""
     total = EPOCHS * STEPS
     with (
-        pytest.raises(KeyboardInterrupt, match=f"`dvc repro` goes on from step {total} of {total}"),
+        pytest.raises(KeyboardInterrupt, match=f"`dvc repro` resumes at step {total} of {total}"),
         open_checkpoints(section, lab, tmp_path) as checkpoints,
     ):
         train(*shards(lab), section, None, checkpoints)
         raise KeyboardInterrupt
-    assert go_on(lab, section, tmp_path, monkeypatch) == (undisturbed, 0)
+    assert resumed(lab, section, tmp_path, monkeypatch) == (undisturbed, 0)
 
 
 def test_a_full_disk_costs_checkpoints_and_no_training(
@@ -496,7 +520,7 @@ def test_a_full_disk_costs_checkpoints_and_no_training(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    assert go_on(lab, section, tmp_path, monkeypatch)[0] == undisturbed
+    assert resumed(lab, section, tmp_path, monkeypatch)[0] == undisturbed
     said = capsys.readouterr().err
     assert said.count("warning: no checkpoint could be written (No space left on device)") == 1
 
@@ -511,7 +535,7 @@ def test_a_folder_that_cannot_be_made_costs_checkpoints_and_no_training(
 
 
 @pytest.mark.parametrize("changes", [{"optimizer": "adam", "ema": 0.0}, {"network": "assignment_rgb"}], ids=str)
-def test_other_settings_go_on_to_the_same_bytes(
+def test_other_settings_resume_to_the_same_bytes(
     lab: Path, section: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
     other = Train.model_validate(section.model_dump() | {"epochs": 2} | changes)
@@ -522,7 +546,7 @@ def test_other_settings_go_on_to_the_same_bytes(
             assert checkpoints
             checkpoints.seconds = 0
             train(*shards(lab), other, None, checkpoints)
-    assert go_on(lab, other, tmp_path, monkeypatch) == ((weights_of(alone), alone.history), 4)
+    assert resumed(lab, other, tmp_path, monkeypatch) == ((weights_of(alone), alone.history), 4)
 
 
 def test_signals_wait_for_the_end_of_the_block() -> None:

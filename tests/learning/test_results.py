@@ -1,4 +1,4 @@
-"""What a finished training leaves behind: figures on val, and the hashes of the photos seen."""
+"""What a finished training leaves behind: its summary, and the hashes of the photos seen."""
 
 import hashlib
 from collections.abc import Callable
@@ -12,12 +12,11 @@ import pytest
 import torch
 from conftest import write_photos
 
-from chromascape.color.metrics import METRICS
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.seen import count_seen, hashes_of, read_seen
 from chromascape.colorizing.torch_network import TorchNetwork
-from chromascape.judging.predictions import PREDICTIONS
+from chromascape.judging.evaluation import evaluate, mean_ab
 from chromascape.learning import results
 from chromascape.learning.calibration import MIN_PHOTOS
 from chromascape.learning.training import Trained
@@ -48,36 +47,31 @@ def trained() -> Trained:
     return Trained(build_network("efficientnet_lite2").state_dict(), rows, 2, 100.0)
 
 
-def finish(
-    trained: Trained, photos: tuple[Path, pd.DataFrame], params: Params
-) -> tuple[Colorizer, pd.DataFrame, dict[str, Any]]:
-    lab, manifest = photos
-    val = Shards(lab, ("val",))
+def finish(trained: Trained, photos: tuple[Path, pd.DataFrame], params: Params) -> tuple[Colorizer, dict[str, Any]]:
+    val = Shards(photos[0], ("val",))
     colorizer = results.trained_colorizer(trained, params, val)
-    table, figures = results.measure(colorizer, val, Shards(lab, ("train",)), manifest, params)
-    return colorizer, table, results.training_summary(trained, colorizer, 3, len(val), figures)
+    psnr = results.val_psnr(colorizer, val)
+    return colorizer, results.training_summary(trained, colorizer, 3, len(val), psnr, "abc")
 
 
-def test_val_has_the_figures_that_evaluate_has_of_test(
+def test_the_summary_has_losses_and_psnr_beside_grays(
     trained: Trained, photos: tuple[Path, pd.DataFrame], make_params: Callable[..., Params]
 ) -> None:
-    _, table, summary = finish(trained, photos, make_params(SMALL))
-    assert table["path"].tolist() == [f"photo-{number:03}.png" for number in (3, 4, 5, 6)]
-    assert table["group"].tolist() == [*"deef"]
-    figures = summary["val"]
+    network = build_network("efficientnet_lite2")
+    torch.nn.init.normal_(network.head.weight, std=0.1)
+    colorizer, summary = finish(replace(trained, weights=network.state_dict()), photos, make_params(SMALL))
+    val = Shards(photos[0], ("val",))
+    table = evaluate(colorizer, colorizer, val, mean_ab(val), photos[1], 1)
+    assert summary["val_psnr_db"] == pytest.approx(table["model.psnr_db"].mean())
+    assert summary["gray_val_psnr_db"] == pytest.approx(table["gray.psnr_db"].mean())
+    assert summary["val_psnr_db"] != summary["gray_val_psnr_db"]
     assert results.headline(summary) == {
-        "val_gain_db": round(figures["gain_over_gray_db"], 4),
         "val_loss": round(summary["val_loss"], 4),
         "gray_loss": round(summary["gray_val_loss"], 4),
     }
-    for name in PREDICTIONS:
-        assert set(METRICS) <= set(figures[name])
-        assert figures[name]["psnr_db"] == pytest.approx(table[f"{name}.psnr_db"].mean())
-    assert figures["n_photos"] == 4 and len(figures["gain_over_gray_ci95_db"]) == 2
-    # They chose the epoch, so the model has seen them.
-    assert figures["n_seen"] == {"model": 4, "vivid": 4, "shipped": 0} and figures["held_out"] is False
     assert summary["best_epoch"] == 2 and summary["epochs"] == 2 and summary["val_loss"] == 0.5
     assert summary["parameters"] == sum(value.numel() for value in build_network("efficientnet_lite2").parameters())
+    assert summary["training"] == "abc"
 
 
 @pytest.mark.parametrize("mirror", [True, False])
@@ -93,7 +87,7 @@ def test_the_colorizer_and_the_saved_model_take_the_mean_with_the_mirrored_photo
     torch.nn.init.normal_(network.head.weight, std=0.1)
     lively = replace(trained, weights=network.state_dict())
     params = make_params(SMALL | {"train.mirror_average": mirror})
-    colorizer, _, summary = finish(lively, photos, params)
+    colorizer, summary = finish(lively, photos, params)
     results.save_model(tmp_path / "model", lively, colorizer, params, photos[1], summary)
     gray = np.random.default_rng(0).uniform(0, 100, (SIDE, SIDE)).astype(np.float32)
     for one in (colorizer, Colorizer.load(tmp_path / "model", "cpu")):
@@ -105,13 +99,13 @@ def test_few_validation_photos_keep_the_shipped_factors_and_the_card_says_so(
     trained: Trained, photos: tuple[Path, pd.DataFrame], make_params: Callable[..., Params], tmp_path: Path
 ) -> None:
     params = make_params(SMALL)
-    colorizer, _, summary = finish(trained, photos, params)
+    colorizer, summary = finish(trained, photos, params)
     assert colorizer.renderings == Colorizer.load(SHIPPED, "cpu").renderings == summary["renderings"]
     assert summary["n_calibration"] == 0
     results.save_model(tmp_path / "model", trained, colorizer, params, photos[1], summary)
     assert "4 validation photos are too few" in (tmp_path / "model/MODEL_CARD.md").read_text()
     assert Colorizer.load(tmp_path / "model", "cpu").renderings == colorizer.renderings
-    enough = results.training_summary(trained, colorizer, 3, MIN_PHOTOS, summary["val"])
+    enough = results.training_summary(trained, colorizer, 3, MIN_PHOTOS, {"psnr_db": 20.0, "gray_psnr_db": 20.0}, "abc")
     assert enough["n_calibration"] == MIN_PHOTOS
 
 
@@ -131,8 +125,7 @@ def test_weights_carry_the_photos_that_they_were_trained_on_or_chosen_by(
     manifest = photos[1]
     params = make_params(SMALL | {"train.init": init, "train.photos": on})
     colorizer = Colorizer(TorchNetwork(build_network("efficientnet_lite2")), "efficientnet_lite2", SIDE)
-    figures = {name: dict.fromkeys(METRICS, 0.5) for name in PREDICTIONS} | {"n_photos": 4}
-    summary = results.training_summary(trained, colorizer, 3, 4, figures)
+    summary = results.training_summary(trained, colorizer, 3, 4, {"psnr_db": 20.0, "gray_psnr_db": 20.0}, "abc")
     results.save_model(tmp_path / "model", trained, colorizer, params, manifest, summary)
     seen = read_seen(tmp_path / "model")
     shipped = read_seen(SHIPPED)
@@ -140,17 +133,6 @@ def test_weights_carry_the_photos_that_they_were_trained_on_or_chosen_by(
     assert count_seen(hashes_of(manifest, ("train", "val")), seen, 0) == 7
     assert count_seen(hashes_of(manifest, ("test",)), seen, 0) == int(on == "all")
     assert count_seen(shipped, seen, 0) == len(shipped) * (init == "shipped")
-
-
-def test_photos_that_the_shipped_weights_have_seen_are_counted(
-    trained: Trained, photos: tuple[Path, pd.DataFrame], make_params: Callable[..., Params]
-) -> None:
-    shipped = read_seen(SHIPPED)
-    manifest = photos[1].copy()
-    manifest.loc[3, "sha256"] = shipped.sha256[0].tobytes().hex()
-    manifest.loc[4, "phash"] = shipped.phash[1].tobytes().hex()
-    _, _, summary = finish(trained, (photos[0], manifest), make_params(SMALL))
-    assert summary["val"]["n_seen"]["shipped"] == 2
 
 
 def test_curves_are_a_row_an_epoch(trained: Trained) -> None:

@@ -25,15 +25,16 @@ import pytest
 from conftest import REPOSITORY, changed_params, make_photo, png
 from mlflow.pyfunc import PythonModelContext
 from PIL import Image
-from registered import OUTSIDE, evaluated_run, write_model
+from registered import OUTSIDE, write_model, write_outputs
 from warm import unmeasured
 
 from chromascape.colorizing.colorizer import Colorizer, Rendering
-from chromascape.files import sha256_of_file
 from chromascape.params import Params
 from chromascape.serving import mlflow_model
 from chromascape.serving.mlflow_model import ColorizerModel, RefusedRequest
-from chromascape.tracking.registry import open_registry
+from chromascape.tracking import run as tracking
+from chromascape.tracking.artifacts import model_digest
+from chromascape.tracking.registry import Decision, open_registry
 
 DOCS = (REPOSITORY / "docs/serving.md").read_text(encoding="utf-8")
 START_SECONDS = 180
@@ -129,10 +130,13 @@ def server(empty_store: Path, tmp_path_factory: pytest.TempPathFactory, folder: 
         for name in OUTSIDE:
             patch.delenv(name, raising=False)
         try:
-            evaluated_run(Params.model_validate(changed_params({"track.experiment": "tests"})), folder)
+            write_outputs()
+            shutil.copytree(folder, "models/colorizer", dirs_exist_ok=True)
+            run_id = tracking.log_run(Params.model_validate(changed_params({"track.experiment": "tests"})))
             with open_registry("chromascape", "tests") as registry:
-                version = registry.version_of(sha256_of_file(folder / "weights.safetensors"))
-                registry.settle(version, None, True, "the first")
+                run = registry.client.get_run(run_id)
+                version = registry.version_of(model_digest(folder), run)
+                registry.assign(version, lambda champion: Decision(True, "the first"))
         finally:
             mlflow.set_tracking_uri(None)
             os.chdir(before)

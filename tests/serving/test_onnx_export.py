@@ -84,7 +84,7 @@ def test_it_colorizes_on_the_command_line_where_there_is_no_torch(
         without("torch", "pydantic") + f"sys.exit(main(['colorize', 'a.png', '-o', 'b.png', '--model', {str(file)!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert (done.returncode, done.stdout) == (0, f"1 colorized into b.png by the model in {file}\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, f"1 colorized into b.png with the model in {file}\n"), done.stderr
     expected, found = (
         np.asarray(picture, int) for picture in (colorizer.colorize(photo), Image.open(tmp_path / "b.png"))
     )

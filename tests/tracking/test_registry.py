@@ -17,7 +17,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY, changed_params, make_photo
 from PIL import Image
-from registered import OUTSIDE, evaluated_run, write_figures, write_model
+from registered import OUTSIDE, TRAINING, evaluated_run, write_model, write_outputs
 from warm import run_python, warm_path
 
 from chromascape import cli
@@ -25,8 +25,11 @@ from chromascape.errors import ChromascapeError
 from chromascape.files import sha256_of_file
 from chromascape.params import Params
 from chromascape.tracking import resolve
-from chromascape.tracking.registry import open_registry
+from chromascape.tracking import run as tracking
+from chromascape.tracking.artifacts import model_digest
+from chromascape.tracking.registry import Decision, open_registry
 from chromascape.tracking.resolve import resolve_model
+from chromascape.tracking.stream import stream_training
 
 
 @pytest.fixture(autouse=True)
@@ -62,65 +65,64 @@ def tags(version: str) -> dict[str, str]:
     return dict(mlflow.MlflowClient().get_model_version("chromascape", version).tags)
 
 
-def test_equal_weights_are_one_version_however_often_they_are_evaluated(store: Path, params: Params) -> None:
-    model = write_model(store / "model/colorizer", 0.1)
-    first = evaluated_run(params, model)
-    for _ in range(2):
-        with open_registry("chromascape", "tests") as registry:
-            version = registry.version_of(digest(model))
-        assert (int(version.version), version.run_id) == (1, first)
-    assert evaluated_run(params, model) != first
+def registered(params: Params, strength: float = 0.1, **outputs: Any) -> Any:
+    """The version of an evaluated model."""
+    run_id = evaluated_run(params, strength, **outputs)
     with open_registry("chromascape", "tests") as registry:
-        assert int(registry.version_of(digest(model)).version) == 1
+        return registry.version_of(model_digest(Path("models/colorizer")), registry.client.get_run(run_id))
+
+
+def assign(version: Any, promoted: bool, reason: str) -> Decision:
+    with open_registry("chromascape", "tests") as registry:
+        return registry.assign(version, lambda champion: Decision(promoted, reason))
+
+
+def test_the_same_model_is_one_version_however_often_it_is_evaluated(store: Path, params: Params) -> None:
+    first = registered(params)
+    again = registered(params, win_rate_over_gray=0.5)
+    assert (int(first.version), int(again.version)) == (1, 1) and first.run_id == again.run_id
     assert len(mlflow.MlflowClient().search_model_versions("name = 'chromascape'")) == 1
 
 
-def test_weights_that_no_evaluated_run_has_logged_are_no_version(store: Path, params: Params) -> None:
-    model, other = write_model(store / "model/colorizer", 0.1), write_model(store / "other/colorizer", 0.2)
-    evaluated_run(params, model)
-    with open_registry("chromascape", "tests") as registry:
-        assert registry.version_of(digest(other)) is None
-    assert mlflow.MlflowClient().search_registered_models() == []
-
-
-def test_of_runs_with_equal_weights_that_of_this_working_copy_is_registered(store: Path, params: Params) -> None:
-    model = write_model(store / "model/colorizer", 0.1)
-    first, _ = evaluated_run(params, model), evaluated_run(params, model)
-    kept = json.loads(Path("models/run.json").read_text())
-    Path("models/run.json").write_text(json.dumps(kept | {"run_id": first}))
-    with open_registry("chromascape", "tests") as registry:
-        assert registry.version_of(digest(model)).run_id == first
+def test_the_same_weights_with_other_factors_are_another_version(store: Path, params: Params) -> None:
+    """The registry served factors that were never evaluated."""
+    first = registered(params, vivid=1.5)
+    second = registered(params, vivid=1.25)
+    assert (int(first.version), int(second.version)) == (1, 2)
+    for version, vivid in ((1, 1.5), (2, 1.25)):
+        config = json.loads((resolve_model(f"models:/chromascape/{version}") / "config.json").read_text())
+        assert config["renderings"]["vivid"] == vivid
 
 
 def test_aliases_move_and_say_why(store: Path, params: Params) -> None:
-    runs = {}
-    with open_registry("chromascape", "tests") as registry:
-        versions = []
-        for number in range(3):
-            model = write_model(store / f"model-{number}/colorizer", 0.1 * number)
-            runs[number] = evaluated_run(params, model)
-            versions.append(registry.version_of(digest(model)))
-        first, second, third = versions
-        assert registry.champion() is None
-        assert registry.settle(first, None, True, "the first")
-        assert aliases() == {"champion": "1"} and int(registry.champion().version) == 1
-        assert registry.settle(second, first, False, "not better")
-        assert aliases() == {"champion": "1", "challenger": "2"}
-        assert registry.settle(second, first, True, "better with more photos")
-        assert aliases() == {"champion": "2"}  # not both
-        # Compared with a champion that is none any more: nothing changes.
-        assert not registry.settle(third, first, True, "better than the first")
-        assert not registry.settle(third, None, True, "no champion")
-        assert aliases() == {"champion": "2"} and "chromascape.verdict" not in tags("3")
+    first, second = (registered(params, 0.1 * number) for number in (1, 2))
+    assert assign(first, True, "the first").alias == "champion"
+    assert aliases() == {"champion": "1"}
+    assert assign(second, False, "not better").alias == "challenger"
+    assert aliases() == {"champion": "1", "challenger": "2"}
+    assign(second, True, "better with more photos")
+    assert aliases() == {"champion": "2"}  # not both
     assert tags("1")["chromascape.replaced"].endswith("by version 2") and "20" in tags("1")["chromascape.replaced"]
     assert "chromascape.replaced" not in tags("2")
-    assert (tags("2")["chromascape.verdict"], tags("2")["chromascape.reason"]) == (
-        "champion",
-        "better with more photos",
-    )
-    run = mlflow.MlflowClient().get_run(runs[1]).data.tags
-    assert run["chromascape.verdict"] == "champion" and run["chromascape.reason"] == "better with more photos"
+    assert (tags("2")["chromascape.alias"], tags("2")["chromascape.reason"]) == ("champion", "better with more photos")
+    run = mlflow.MlflowClient().get_run(second.run_id).data.tags
+    assert run["chromascape.alias"] == "champion" and run["chromascape.reason"] == "better with more photos"
     assert run["chromascape.registered"] == "chromascape version 2"
+
+
+def test_a_champion_that_another_process_made_meanwhile_is_compared_with_too(store: Path, params: Params) -> None:
+    first, second = (registered(params, 0.1 * number) for number in (1, 2))
+    asked: list[str] = []
+
+    def decide(champion: Any) -> Decision:
+        if not champion:  # while it is compared with nobody, somebody else is quicker
+            mlflow.MlflowClient().set_registered_model_alias("chromascape", "champion", first.version)
+        asked.append(str(champion.version) if champion else "none")
+        return Decision(not champion, "the first")
+
+    with open_registry("chromascape", "tests") as registry:
+        assert registry.assign(second, decide).alias == "challenger"
+    assert asked == ["none", "1"] and aliases() == {"champion": "1", "challenger": "2"}
 
 
 def hold(folder: str, seconds: float) -> None:
@@ -157,10 +159,9 @@ def project(store: Path) -> Path:
     """A working copy after its stage `evaluate`: scripts, params, figures and a model whose run is in the store."""
     for name in ("stages", "src"):
         shutil.copytree(REPOSITORY / name, store / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    write_outputs()
     values = changed_params({"track.experiment": "tests"})
     (store / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    write_figures(store / "metrics")
-    write_model(store / "models/colorizer", 0.1)
     return store
 
 
@@ -174,13 +175,13 @@ def result(folder: Path) -> dict[str, Any]:
 
 
 def test_the_stage_registers_once_and_says_so_in_a_line(project: Path, params: Params) -> None:
-    evaluated_run(params, project / "models/colorizer")
+    tracking.log_run(params)
     said = []
     for _ in range(2):
         done = register(project)
         assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
         said.append(done.stdout)
-        assert result(project)["version"] == 1 and result(project)["verdict"] == "champion"
+        assert result(project)["version"] == 1 and result(project)["alias"] == "champion"
     assert said[0] == said[1]
     (line,) = said[0].splitlines()
     assert line.startswith("chromascape: version 1 is champion: gain over gray +1.50 dB") and "no champion" in line
@@ -191,13 +192,13 @@ def test_the_stage_registers_once_and_says_so_in_a_line(project: Path, params: P
         place = shutil.copytree if (project / name).is_dir() else shutil.copy
         copy.mkdir(parents=True, exist_ok=True)
         place(project / name, copy / name)
-    write_model(copy / "models/colorizer", 0.2)
-    write_figures(copy / "metrics", gain_over_gray_db=0.2)
     here, there = Path.cwd(), os.environ.copy()
     os.environ["DVC_ROOT"] = str(project)
     try:
         os.chdir(copy)
-        evaluated_run(params, Path("models/colorizer"))
+        write_outputs(0.2, gain_over_gray_db=0.2)
+        shutil.copy(project / "params.yaml", copy)
+        tracking.log_run(params)
     finally:
         os.chdir(here)
         os.environ.clear()
@@ -226,10 +227,10 @@ def test_dvc_runs_the_stage_once_and_takes_no_registration_from_a_cache(project:
     stage["deps"] = [dep for dep in stage["deps"] if (project / dep).exists()]
     assert {"metrics/evaluate.json", "models/colorizer", "src/chromascape/tracking"} <= {*stage["deps"]}
     (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"register": stage}}), encoding="utf-8")
-    (project / ".gitignore").write_text("mlflow.db*\nmlartifacts/\n__pycache__/\n/models/run.json\n")
+    (project / ".gitignore").write_text("mlflow.db*\nmlartifacts/\n__pycache__/\n/.checkpoints/\n")
     shell(project, "git", "init", "-q")
     shell(project, "dvc", "init", "-q")
-    evaluated_run(params, project / "models/colorizer")
+    tracking.log_run(params)
     shell(project, "git", "add", "-A")
     shell(project, "git", "commit", "-qm", "start")
     assert "version 1 is champion" in shell(project, "dvc", "repro")
@@ -245,13 +246,16 @@ def test_dvc_runs_the_stage_once_and_takes_no_registration_from_a_cache(project:
     assert len(mlflow.MlflowClient().search_model_versions("name = 'chromascape'")) == 1
 
 
-def test_without_a_run_the_stage_says_how_to_get_one(project: Path) -> None:
+def test_without_a_whole_run_the_stage_fails_and_says_how_to_get_one(project: Path, params: Params) -> None:
+    """It ended well with no version, and never came back."""
+    with stream_training(params, TRAINING):
+        pass
     done = register(project)
-    assert done.returncode == 0, done.stderr
-    assert (
-        "not registered: no evaluated run" in done.stdout and "`dvc repro --force --downstream evaluate`" in done.stdout
-    )
-    assert (result(project)["version"], result(project)["verdict"]) == (None, None)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1 and "no complete run" in line and "`dvc repro --force --single-item evaluate`" in line
+    assert not (project / "metrics/register.json").exists()
+    tracking.log_run(params)
+    assert register(project).returncode == 0
 
 
 def test_without_mlflow_the_stage_fails_in_one_line(project: Path) -> None:
@@ -266,11 +270,9 @@ def test_without_mlflow_the_stage_fails_in_one_line(project: Path) -> None:
 def test_an_address_is_the_folder_of_its_weights(
     store: Path, params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = write_model(store / "model/colorizer", 0.1)
-    run_id = evaluated_run(params, model)
-    with open_registry("chromascape", "tests") as registry:
-        version = registry.version_of(digest(model))
-        registry.settle(version, None, True, "the first")
+    version, model = registered(params), Path("models/colorizer")
+    run_id = version.run_id
+    assign(version, True, "the first")
     shutil.copytree(model, store / "kept")
     shutil.rmtree(model)
     for address in ("models:/chromascape@champion", "models:/chromascape/1", f"runs:/{run_id}"):
@@ -353,11 +355,8 @@ def test_the_commands_of_the_page_on_promoting_work(store: Path, params: Params)
     page = (REPOSITORY / "docs/promoting.md").read_text(encoding="utf-8")
     commands = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert len(commands) == 3 and "dvc repro --force --single-item register" in commands[0]  # which another test runs
-    with open_registry("chromascape", "tests") as registry:
-        for number in (1, 2):
-            model = write_model(store / f"{number}/colorizer", 0.2 * number)
-            evaluated_run(params, model)
-            registry.settle(registry.version_of(digest(model)), registry.champion(), True, "better")
+    for number in (1, 2):
+        assign(registered(params, 0.2 * number), True, "better")
     Image.fromarray(make_photo(0, width=64, height=64)).save("photo.jpg")
     assert aliases() == {"champion": "2"}
     use, decide = commands[1:]

@@ -1,14 +1,17 @@
 """The view of the run table in the form in which the page of MLflow 3.17 reads one, and the links to it."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import REPOSITORY
+import yaml
+from conftest import REPOSITORY, changed_params
+from registered import evaluated_run, write_outputs
 
-from chromascape.files import write_json
-from chromascape.params import flatten, load_params
+from chromascape.params import Params, flatten, load_params
 from chromascape.tracking import page, view
 from chromascape.tracking import store as stores
 from chromascape.tracking.figures import HEADLINES
@@ -62,23 +65,29 @@ def test_an_experiment_has_the_view_and_keeps_what_somebody_changed(workplace: P
         mlflow.set_tracking_uri(None)
 
 
-def test_links_lead_to_the_view_and_to_the_last_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert page.links(8080) == {"runs": "http://127.0.0.1:8080"}  # before any run
-    kept = {"run_id": "abc", "experiment_id": "7", "tracking_uri": stores.tracking_uri()}
-    write_json(kept, page.RUN_FILE)
-    start = "http://127.0.0.1:8080/#/experiments/7/runs"
-    assert page.links(8080) == {
-        "runs": f"{start}?workflowType=machine_learning&viewStateShareKey=comparison",
-        "last run": f"{start}/abc?workflowType=machine_learning",
-    }
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@host/mlflow/")
-    assert page.links(5000) == {"runs": "https://host/mlflow"}  # the run is in another store
-    write_json(kept | {"tracking_uri": "https://host/mlflow/"}, page.RUN_FILE)
-    assert page.links(5000)["last run"].startswith("https://host/mlflow/#/experiments/7/runs/abc")
+def test_links_lead_to_the_view_and_to_the_run_of_this_workspace(
+    workplace: Path, empty_store: Path, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = make_params({"track.experiment": "tests"})
+    monkeypatch.setenv("PORT", "8080")
+    assert page.links() == {"runs": "http://127.0.0.1:8080"} and list(workplace.iterdir()) == []  # no project
+    Path("params.yaml").write_text(yaml.safe_dump(changed_params({"track.experiment": "tests"})), encoding="utf-8")
+    assert page.links() == {"runs": "http://127.0.0.1:8080"} and not Path("mlflow.db").exists()
+    shutil.copy(empty_store, "mlflow.db")
+    assert page.links() == {"runs": "http://127.0.0.1:8080"}  # no experiment
+    experiment = stores.connect("tests")
+    start = f"http://127.0.0.1:8080/#/experiments/{experiment}/runs"
+    runs = f"{start}?workflowType=machine_learning&viewStateShareKey=comparison"
+    assert page.links() == {"runs": runs}  # nothing was evaluated
+    first = evaluated_run(params)
+    assert page.links() == {"runs": runs, "this run": f"{start}/{first}?workflowType=machine_learning"}
+    second = evaluated_run(params, 0.2)
+    assert page.links()["this run"].startswith(f"{start}/{second}?")
+    write_outputs()  # as `dvc exp apply` brings them back
+    assert page.links()["this run"].startswith(f"{start}/{first}?")
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", "null", '{"run_id": 3}'])
-def test_a_damaged_file_of_the_run_is_none(content: str) -> None:
-    page.RUN_FILE.parent.mkdir()
-    page.RUN_FILE.write_text(content)
-    assert page.read_run_file() == {} and list(page.links(5000)) == ["runs"]
+def test_links_of_a_server_that_is_not_there_are_its_address(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("params.yaml").write_text(yaml.safe_dump(changed_params({})), encoding="utf-8")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9/mlflow/")
+    assert page.links() == {"runs": "http://127.0.0.1:9/mlflow"}

@@ -1,10 +1,9 @@
-"""How far a colorized photo is from the true one, and how colorful it is: one photo at a time, and the interval of a
-mean over photos.
+"""`METRICS`, the table of what is measured on a colorized photo, and the functions that only this table needs.
 
-`METRICS` is the one table of them: evaluation, report, summary, model card and tables of experiments follow from it.
+Evaluation, report, summary, model card and tables of experiments follow from it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,24 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromascape.color import lab
-
-UInt8Image = NDArray[np.uint8]
-
-# Equal pictures have infinite PSNR, which no mean survives. Large pictures that differ in a single level would lie
-# above it (one level in one channel of 256 x 256 pixels: 101.07 dB), so it is the most that any pair gets.
-PSNR_CAP_DB = 100.0
-
-
-def psnr_db(truth: UInt8Image, picture: UInt8Image) -> float:
-    """Peak signal-to-noise ratio in dB, 10 log10(255² / MSE), over all pixels and channels of RGB.
-
-    Args:
-        truth, picture: uint8 (H, W, 3).
-    Returns:
-        dB; higher is closer; 100 for equal pictures, which is also the cap.
-    """
-    error = np.mean((truth.astype(np.float64) - picture.astype(np.float64)) ** 2)
-    return min(float(10 * np.log10(255**2 / error)), PSNR_CAP_DB) if error else PSNR_CAP_DB
+from chromascape.color.measures import UInt8Image, colorfulness, psnr_db
 
 
 def ssim(truth: UInt8Image, picture: UInt8Image) -> float:
@@ -57,20 +39,6 @@ def ciede2000(truth_lab: NDArray[np.floating], picture_lab: NDArray[np.floating]
     from skimage.color import deltaE_ciede2000
 
     return float(np.mean(deltaE_ciede2000(truth_lab, picture_lab)))
-
-
-def colorfulness(rgb: UInt8Image) -> float:
-    """Colorfulness M3 of Hasler and Süsstrunk 2003, on signed rg and yb (some codes take abs() first).
-
-    Args:
-        rgb: uint8 (H, W, 3).
-    Returns:
-        0 for gray; about 15 slightly, 45 averagely, 80 highly colorful.
-    """
-    red, green, blue = (rgb[..., channel].astype(np.float32) for channel in range(3))
-    rg = red - green
-    yb = (red + green) / 2 - blue
-    return float(np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean()))
 
 
 def loss_mse_l1(truth_lab: NDArray[np.floating], picture_lab: NDArray[np.floating]) -> float:
@@ -144,37 +112,3 @@ METRICS = {
         "MSE + L1 on ab scaled to 0..1",
     ),
 }  # fmt: skip
-
-
-def bootstrap_ci95(
-    values: NDArray[np.floating], groups: Sequence[object] | NDArray[np.generic], resamples: int, seed: int
-) -> tuple[float, float] | None:
-    """95 % percentile bootstrap interval of the mean over photos, resampling groups of photos (Efron 1979).
-
-    Photos of a group show the same scene and are not independent, so whole groups are drawn, and the statistic is
-    the mean over all photos of the drawn groups.
-
-    Args:
-        values: (N,), one a photo.
-        groups: (N,), name of each photo's group.
-    Returns:
-        low, high in the unit of `values`; None for fewer than two groups.
-    """
-    from scipy.stats import bootstrap
-
-    _, group_of = np.unique(np.asarray(groups), return_inverse=True)
-    sums, counts = np.bincount(group_of, weights=values), np.bincount(group_of)
-    if len(sums) < 2:
-        return None
-    interval = bootstrap(
-        (sums, counts),
-        lambda sums, counts, axis: sums.sum(axis=axis) / counts.sum(axis=axis),
-        paired=True,
-        vectorized=True,
-        method="percentile",
-        confidence_level=0.95,
-        n_resamples=resamples,
-        batch=max(1, 2**20 // len(sums)),  # resamples at a time: some 25 MB
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)

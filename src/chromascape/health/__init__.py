@@ -1,1 +1,15 @@
-"""What `chromascape doctor` looks at: this machine against what the params need, and what killed processes left."""
+"""What `chromascape doctor` checks: this machine against the params, and what killed processes left behind."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["ok", "note", "problem"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `chromascape doctor`: how serious it is, what was checked and found; problems say the remedy."""
+
+    level: Level
+    subject: str
+    text: str

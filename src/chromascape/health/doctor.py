@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from chromascape.errors import ChromascapeError, explain_os_error
-from chromascape.health.findings import Finding
-from chromascape.health.leftovers import checkpoints, locks, outputs, undelivered
-from chromascape.health.machine import data, device, disk, memory, versions
+from chromascape.health import Finding
+from chromascape.health.leftovers import checkpoints, locks, outputs
+from chromascape.health.machine import data, device, disk, temporary_disk, versions
 from chromascape.health.mlflow_store import store
 from chromascape.learning.checks import check_train
 from chromascape.params import Params, load_params
@@ -19,18 +19,17 @@ ALWAYS: dict[str, Callable[[Params | None], list[Finding]]] = {
     "locks": locks,
     "checkpoints": checkpoints,
     "outputs": outputs,
-    "outbox": undelivered,
 }
 WITH_PARAMS: dict[str, Callable[[Params], list[Finding]]] = {
     "data.dir": data,
     "disk": disk,
-    "memory": memory,
+    "temporary disk": temporary_disk,
     "MLflow": store,
 }
 
 
 def examine() -> list[Finding]:
-    """Every check in turn; what one stops at is a problem, and the others go on."""
+    """The findings of every check; an error in one is a problem, and the others still run."""
     found, params = _params()
     for subject, check in ALWAYS.items():
         found += _run(subject, check, params)
@@ -40,7 +39,7 @@ def examine() -> list[Finding]:
 
 
 def table(found: list[Finding]) -> str:
-    """The findings as lines of three columns, and a last one that counts."""
+    """The findings as lines of three columns, and a last line that counts them."""
     width = max(len(finding.subject) for finding in found)
     lines = [f"{finding.level:<7}  {finding.subject:<{width}}  {finding.text}" for finding in found]
     counts = {level: sum(finding.level == level for finding in found) for level in ("problem", "note")}

@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 
 from chromascape.errors import ChromascapeError
-from chromascape.health.findings import Finding
+from chromascape.health import Finding
 from chromascape.params import Params
-from chromascape.tracking.endings import lost_runs, running
+from chromascape.tracking.run import killed_runs
 from chromascape.tracking.server import check_server, without_credentials
 from chromascape.tracking.store import tracking_uri
 
@@ -86,22 +86,21 @@ def _who_has(file: Path) -> str:
 
 
 def _runs(params: Params) -> list[Finding]:
-    """Runs that MLflow calls running: at work, or of this machine and gone."""
+    """Runs that MLflow calls running: at work, or of this checkout and killed."""
     import mlflow
 
     client = mlflow.MlflowClient(tracking_uri())
     try:
         experiment = client.get_experiment_by_name(params.track.experiment)
         number = experiment.experiment_id if experiment else ""
-        open_runs = running(client, number) if number else []
-        lost = {run.info.run_id for run in lost_runs(client, number)} if number else set()
+        running = client.search_runs([number], "attributes.status = 'RUNNING'") if number else []
+        killed = killed_runs(client, number) if number else []
     except mlflow.MlflowException as error:
         return [Finding("problem", "runs", f"MLflow: {' '.join(str(error).split())[:150]}")]
     found = []
-    if lost:
-        names = ", ".join(str(run.info.run_name) for run in open_runs if run.info.run_id in lost)
-        end = "the next run marks them as killed, `dvc repro` goes on with one that it can"
-        found.append(Finding("note", "runs", f"{len(lost)} whose process is gone: {names}: {end}"))
-    if len(open_runs) > len(lost):
-        found.append(Finding("note", "runs", f"{len(open_runs) - len(lost)} at work, here or on other machines"))
+    if killed:
+        names = ", ".join(str(run.info.run_name) for run in killed)
+        found.append(Finding("note", "runs", f"{len(killed)} whose process was killed: {names}: `dvc repro` ends them"))
+    if len(running) > len(killed):
+        found.append(Finding("note", "runs", f"{len(running) - len(killed)} running, here or on other machines"))
     return found or [Finding("ok", "runs", "all have ended")]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import Colorizer
-from chromascape.colorizing.seen import Hashes, count_seen, hashes_of, read_seen
+from chromascape.colorizing.seen import count_seen, hashes_of, read_seen
 from chromascape.colorizing.torch_network import load_colorizer
 from chromascape.devices import pick_device
 from chromascape.errors import ChromascapeError
@@ -23,25 +23,18 @@ from chromascape.photos.shards import Shards
 LAB, MANIFEST, TABLE = Path("data/lab"), Path("data/manifest.csv"), Path("reports/per_photo.csv")
 
 
-def read_champion(folder: Path, params: Params) -> tuple[Colorizer, Hashes]:
-    """A colorizer from a folder with weights and configuration, and hashes of the photos that it has seen.
-
-    Raises:
-        ChromascapeError: they are missing, damaged, or of a network that this code does not know.
-    """
-    return load_colorizer(folder, pick_device(params.train.device, "train.device")), read_seen(folder)
-
-
-def against_champion(champion: Colorizer, seen: Hashes, params: Params) -> dict[str, Any]:
+def against_champion(folder: Path, params: Params) -> dict[str, Any]:
     """What `gate.compare` says of the evaluated model and the champion, both in the faithful rendering.
 
     Args:
-        seen: the photos that the champion has seen.
+        folder: weights and configuration of the champion.
     Returns:
-        Also n_seen: how many of the test photos are among them.
+        Also n_seen: how many of the test photos the champion has seen.
     Raises:
-        ChromascapeError: the model's figures are of other photos than the Lab cache.
+        ChromascapeError: the champion's files are missing, damaged, or of a network that this code does not know; or
+            the model's figures are of other photos than the Lab cache.
     """
+    champion = load_colorizer(folder, pick_device(params.train.device, "train.device"))
     photos, section = Shards(LAB, ("test",)), params.evaluate
     table = pd.read_csv(TABLE, encoding_errors="surrogateescape", dtype={"path": str, "group": str})
     if table["path"].tolist() != photos.paths:
@@ -52,7 +45,7 @@ def against_champion(champion: Colorizer, seen: Hashes, params: Params) -> dict[
     }
     found = compare(**psnr, groups=table["group"].to_numpy(), resamples=section.bootstrap, seed=section.seed)
     test = hashes_of(read_manifest(MANIFEST), ("test",))
-    return found | {"n_seen": count_seen(test, seen, params.validate_.near_duplicate_bits)}
+    return found | {"n_seen": count_seen(test, read_seen(folder), params.validate_.near_duplicate_bits)}
 
 
 def measure(champion: Colorizer, photos: Shards, jobs: int) -> pd.DataFrame:

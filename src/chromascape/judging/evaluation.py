@@ -1,6 +1,7 @@
 """Figures of a model on test photos, photo by photo, always beside those of gray and of a mean color."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,15 +9,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from chromascape.color import lab
-from chromascape.color.metrics import METRICS, Picture, bootstrap_ci95
-from chromascape.colorizing.colorizer import Colorizer
-from chromascape.colorizing.seen import Hashes, count_seen
+from chromascape.color.measures import bootstrap_ci95
+from chromascape.color.metrics import METRICS, Picture
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.received import CONFIG
+from chromascape.colorizing.seen import Hashes, count_seen, hashes_of, read_seen
+from chromascape.files import sha256_of_file
 from chromascape.judging.predictions import MODELS, PREDICTIONS
 from chromascape.parallel import ProgressBar, in_parallel
+from chromascape.params import Params
 from chromascape.photos.shards import Shards
+from chromascape.resume import Journal, photos_fingerprint
 
-# Of the bootstrap, where no params say otherwise: figures on val are compared, so all have the same.
-RESAMPLES, SEED = 10_000, 0
 DIGITS = 4  # behind the point, of figures in tables of experiments
 
 
@@ -35,9 +39,10 @@ def evaluate(
     colorizer: Colorizer,
     shipped: Colorizer,
     photos: Shards,
-    train_photos: Shards,
+    mean_color: NDArray[np.floating],
     manifest: pd.DataFrame,
     jobs: int,
+    journal: Journal | None = None,
 ) -> pd.DataFrame:
     """A row a photo: path, group, `prediction.metric` for every prediction and metric of METRICS, and `truth.metric`
     for those that describe a picture alone.
@@ -48,32 +53,80 @@ def evaluate(
         colorizer: the trained model: predictions `model`, its faithful rendering, and `vivid`.
         shipped: the model that comes with the package, in its faithful rendering.
         photos: to measure on.
-        train_photos: whose mean color is the prediction `mean_ab`.
+        mean_color: a* and b*, (2,): the prediction `mean_ab`.
         manifest: whose columns path and group tell which photos show the same scene.
         jobs: worker processes, 0 for one a core.
+        journal: rows that an interrupted evaluation has measured, by path; new ones are added.
     """
-    color = mean_ab(train_photos)
+    journal = journal or Journal(None, "evaluation")
+    todo = [row for row, path in enumerate(photos.paths) if path not in journal.entries]
 
     def tasks() -> Iterator[Any]:
-        for row in range(len(photos)):
-            # In the order in which a worker gets it too: sums over another one have other low bits.
+        for row in todo:
+            # Contiguous, as a worker receives it: sums in another order have other low bits.
             quantised = np.ascontiguousarray(photos.read(np.array([row]))[0].transpose(1, 2, 0))
-            photo = lab.dequantise(quantised)
-            picture, lightness = colorizer.network_lab(photo), photo[..., 0]
-            predictions = {
-                "model": colorizer.render(picture, "faithful"),
-                "vivid": colorizer.render(picture, "vivid"),
-                "shipped": shipped.render(shipped.network_lab(photo), "faithful"),
-                "gray": lab.join(lightness, np.zeros_like(photo[..., 1:])),
-                "mean_ab": lab.join(lightness, np.broadcast_to(color, photo[..., 1:].shape)),
-            }
-            yield quantised, predictions
+            yield quantised, _predictions(colorizer, shipped, lab.dequantise(quantised), mean_color)
 
-    table = pd.DataFrame(list(in_parallel(measure_photo, tasks(), jobs, len(photos), "evaluate")))
+    measured = dict(journal.entries)
+    for row, figures in zip(todo, in_parallel(measure_photo, tasks(), jobs, len(todo), "evaluate"), strict=True):
+        journal.add(photos.paths[row], figures)
+        measured[photos.paths[row]] = figures
+    table = pd.DataFrame([measured[path] for path in photos.paths])
     groups = dict(zip(manifest["path"], manifest["group"], strict=True))
     table.insert(0, "path", pd.Series(photos.paths, dtype=object))  # names may hold bytes that are not UTF-8
     table.insert(1, "group", pd.Series([groups[path] for path in photos.paths], dtype=object))
     return table
+
+
+def _predictions(
+    colorizer: Colorizer, shipped: Colorizer, photo: NDArray[np.float32], mean_color: NDArray[np.floating]
+) -> dict[str, NDArray[np.float32]]:
+    """The predictions for a photo, each Lab (H, W, 3), by name."""
+    picture, lightness = colorizer.network_lab(photo), photo[..., 0]
+    return {
+        "model": colorizer.render(picture, "faithful"),
+        "vivid": colorizer.render(picture, "vivid"),
+        "shipped": shipped.render(shipped.network_lab(photo), "faithful"),
+        "gray": lab.join(lightness, np.zeros_like(photo[..., 1:])),
+        "mean_ab": lab.join(lightness, np.broadcast_to(mean_color, photo[..., 1:].shape)),
+    }
+
+
+def evaluate_splits(
+    colorizer: Colorizer,
+    shipped: Colorizer,
+    lab_folder: Path,
+    manifest: pd.DataFrame,
+    splits: Iterable[str],
+    jobs: int,
+    kept: Path | None = None,
+) -> dict[str, pd.DataFrame]:
+    """What `evaluate` finds on the photos of each split.
+
+    Args:
+        lab_folder: the Lab shards.
+        kept: a folder for what an interrupted evaluation has measured; None keeps nothing.
+    """
+    mean_color = mean_ab(Shards(lab_folder, ("train",)))
+    tables = {}
+    for split in splits:
+        journal = Journal(kept and kept / f"{split}.jsonl", "evaluation")
+        try:
+            photos = Shards(lab_folder, (split,))
+            tables[split] = evaluate(colorizer, shipped, photos, mean_color, manifest, jobs, journal)
+        finally:
+            journal.close()
+    return tables
+
+
+def evaluation_fingerprint(model: Path, lab_folder: Path, manifest: Path) -> str:
+    """What the tables of `evaluate_splits` follow from, as 16 hex digits.
+
+    Args:
+        model, lab_folder, manifest: of the trained model, of the Lab shards, and of the manifest.
+    """
+    files = (model / CONFIG, SHIPPED / CONFIG, lab_folder / "index.json", manifest)
+    return photos_fingerprint(Path(__file__), files=[sha256_of_file(file) for file in files])
 
 
 def predicted_rgb(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -110,9 +163,7 @@ def seen_by(photos: Hashes, model: Hashes, shipped: Hashes, bits: int) -> dict[s
     return {"model": by_model, "vivid": by_model, "shipped": count_seen(photos, shipped, bits)}
 
 
-def summarize(
-    table: pd.DataFrame, n_seen: dict[str, int], resamples: int = RESAMPLES, seed: int = SEED
-) -> dict[str, Any]:
+def summarize(table: pd.DataFrame, n_seen: dict[str, int], resamples: int, seed: int) -> dict[str, Any]:
     """Means over photos for `metrics/evaluate.json`, and how much is gained over gray.
 
     Args:
@@ -136,12 +187,30 @@ def summarize(
     }
 
 
+def summarize_splits(
+    tables: dict[str, pd.DataFrame], split: str, manifest: pd.DataFrame, model: Path, params: Params
+) -> dict[str, Any]:
+    """What `metrics/evaluate.json` holds: the figures of one split, which `split` names, and those of `val` below.
+
+    Args:
+        tables: as `evaluate_splits` returns them.
+        model: the folder of the trained model, which names the photos that it has seen.
+    """
+    section, bits = params.evaluate, params.validate_.near_duplicate_bits
+    found = {}
+    for name, table in tables.items():
+        n_seen = seen_by(hashes_of(manifest, (name,)), read_seen(model), read_seen(SHIPPED), bits)
+        found[name] = summarize(table, n_seen, section.bootstrap, section.seed)
+    return {"split": split, **found[split], "val": found["val"]}
+
+
 def headline(figures: dict[str, Any]) -> dict[str, float]:
-    """The figures on the test photos that stand in tables of experiments; `figures` as `summarize` returns them.
+    """The figures that tables of experiments show; `figures` as in `metrics/evaluate.json`.
 
     Names are short, because DVC prints them as headings.
     """
     few = {
+        "val_gain_db": figures["val"]["gain_over_gray_db"],
         "gain_over_gray_db": figures["gain_over_gray_db"],
         "win_rate": figures["win_rate_over_gray"],
         "psnr_db": figures["model"]["psnr_db"],

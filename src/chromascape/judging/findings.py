@@ -1,11 +1,8 @@
 """What a table of figures says, in words: whether the model beats gray, and which baselines beat the model."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 from chromascape.color.metrics import METRICS
-from chromascape.errors import ChromascapeError
 from chromascape.judging.predictions import PREDICTIONS
 
 NAMES = {
@@ -14,18 +11,6 @@ NAMES = {
     "gray": "Gray, no color at all,",
     "mean_ab": "The mean training color",
 }
-
-
-def read_metrics(path: Path, stage: str) -> Any:
-    """The figures that an earlier stage left in `metrics/`.
-
-    Raises:
-        ChromascapeError: the file is damaged.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ChromascapeError(f"{path}: not JSON ({error}): run `dvc repro -f {stage}`") from None
 
 
 def number(value: float, form: str) -> str:
@@ -98,7 +83,7 @@ def _shown(figures: dict[str, Any], name: str, key: str) -> float:
 def _photos(figures: dict[str, Any]) -> str:
     """How many photos were measured, and how many of them the model has seen."""
     count, seen = figures["n_photos"], figures["n_seen"]["model"]
-    text = f"{count:,} test photo{'s' if count != 1 else ''}"
+    text = f"{count:,} {figures.get('split', 'test')} photo{'s' if count != 1 else ''}"
     return text + (f", {seen:,} of which it has seen in its training," if seen else "")
 
 

@@ -1,31 +1,16 @@
-"""Who becomes champion: a model that beats gray by the stated margin, and the champion before it, by an interval."""
+"""The promotion gate: a model becomes champion if it beats gray by the stated margin, and the champion before it."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromascape.color.metrics import bootstrap_ci95
+from chromascape.color.measures import bootstrap_ci95
 from chromascape.judging.findings import signed
+from chromascape.tracking.registry import Decision
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a model becomes champion, and why.
-
-    Attributes:
-        promoted: champion, else challenger.
-        reason: in a line.
-        against: what `compare` returns, where there was a champion to compare with.
-    """
-
-    promoted: bool
-    reason: str
-    against: dict[str, Any] | None = None
-
-
-def refusal(figures: dict[str, Any], min_gain: float) -> str:
+def short_of_gray(figures: dict[str, Any], min_gain: float) -> str:
     """Why the figures on the test photos do not show that a model beats gray; empty where they do.
 
     Args:
@@ -33,6 +18,8 @@ def refusal(figures: dict[str, Any], min_gain: float) -> str:
         min_gain: dB PSNR that the mean gain over gray must reach.
     """
     gain, interval, count = figures["gain_over_gray_db"], figures["gain_over_gray_ci95_db"], figures["n_photos"]
+    if figures.get("split", "test") != "test":
+        return "evaluate.split: the figures are not of the test photos"
     if seen := figures["n_seen"]["model"]:
         return f"the model has seen {seen} of the {count} test photos, so its figures are not held-out ones"
     if interval is None:
@@ -76,8 +63,8 @@ def compare(
     }
 
 
-def verdict(figures: dict[str, Any], against: dict[str, Any]) -> Verdict:
-    """The verdict on a model that beats gray, by its comparison with the champion.
+def decide(figures: dict[str, Any], against: dict[str, Any]) -> Decision:
+    """The decision on a model that beats gray, by its comparison with the champion.
 
     Args:
         against: what `compare` returns, with `version` and `n_seen` of the champion: how many of the test photos it
@@ -88,9 +75,9 @@ def verdict(figures: dict[str, Any], against: dict[str, Any]) -> Verdict:
     gain = f"{_db(against['gain_db'])}{_between(interval)}"
     if interval and interval[0] > 0:
         reason = f"{over_gray(figures)}{favor}; better than the champion, version {against['version']}, by {gain}"
-        return Verdict(True, reason, against)
+        return Decision(True, reason, against)
     beside = f"{gain} beside it on the same {figures['n_photos']} test photos{favor}"
-    return Verdict(False, f"not shown to be better than the champion, version {against['version']}: {beside}", against)
+    return Decision(False, f"not shown to be better than the champion, version {against['version']}: {beside}", against)
 
 
 def _db(value: float) -> str:

@@ -3,26 +3,8 @@
 from typing import Any
 
 from chromascape import __version__
-from chromascape.color.metrics import METRICS
 from chromascape.colorizing.networks import NETWORKS
-from chromascape.judging.predictions import PREDICTIONS
 from chromascape.params import Params, Train
-
-
-def figures_table(figures: dict[str, Any]) -> str:
-    """Markdown of all metrics of the model beside gray's, on the photos that chose its epoch.
-
-    Args:
-        figures: as `evaluation.summarize` returns them.
-    """
-    names = [name for name in PREDICTIONS if name != "shipped"]
-    lines = ["| " + " | ".join(["", *(metric.heading for metric in METRICS.values())]) + " |"]
-    lines.append("|---" * (len(METRICS) + 1) + "|")
-    for name in names:
-        values = [format(figures[name][key], metric.format) for key, metric in METRICS.items()]
-        lines.append("| " + " | ".join([PREDICTIONS[name], *values]) + " |")
-    said = f"Means over the {figures['n_photos']:,} validation photos, which chose the epoch:"
-    return "\n".join([said, "", *lines])
 
 
 def model_card(params: Params, summary: dict[str, Any]) -> str:
@@ -62,9 +44,9 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 | Factors on ab | {_factors(summary, train.calibrate)} |
 | Made with | Chromascape {__version__} |
 
-{figures_table(summary["val"])}
-
-Test figures beside gray's are in `metrics/evaluate.json` of the run that made these weights.{whole}
+Mean PSNR over the {summary["n_val"]:,} validation photos, which chose the epoch: {summary["val_psnr_db"]:.2f} dB;
+gray has {summary["gray_val_psnr_db"]:.2f} dB. All figures, also on the test photos, are in `metrics/evaluate.json` of
+the run that made these weights.{whole}
 
 The colors are plausible guesses, not a record of what was there. The licence of the photos that a model was trained
 on may limit its use.

@@ -1,44 +1,35 @@
-"""From figures to a place in the registry: the gate, asked of the champion that is there at that moment."""
+"""From figures to a decision: gray first, then the champion of that moment, if there is one."""
 
+from collections.abc import Callable
 from typing import Any
 
 from chromascape.errors import ChromascapeError
 from chromascape.judging import gate
-from chromascape.params import Params
-from chromascape.tracking.registry import Registry
+from chromascape.tracking.registry import Decision
 
 
-def settle(registry: Registry, version: Any, figures: dict[str, Any], params: Params) -> gate.Verdict:
-    """Make a version champion or challenger, as the gate says.
+def decide(
+    version: int, champion: Any, figures: dict[str, Any], min_gain: float, compare: Callable[[Any], dict[str, Any]]
+) -> Decision:
+    """Whether a version becomes champion.
 
     Args:
-        version: of the model that was evaluated, as `Registry.version_of` gives it.
-        figures: as `evaluation.summarize` returns them.
+        version: its number.
+        champion: the version that is champion now; None where there is none.
+        figures: as in `metrics/evaluate.json`.
+        min_gain: dB PSNR that the mean gain over gray must reach.
+        compare: measures the champion, as `comparison.against_champion`; asked only where it decides.
     """
-    while True:  # until the champion is still the one that the model was compared with
-        champion = registry.champion()
-        verdict = judge(registry, version, champion, figures, params)
-        if registry.settle(version, champion, verdict.promoted, verdict.reason):
-            return verdict
-
-
-def judge(registry: Registry, version: Any, champion: Any, figures: dict[str, Any], params: Params) -> gate.Verdict:
-    """The gate: gray first, then the champion, if there is one."""
-    if champion and int(champion.version) == int(version.version):
-        return gate.Verdict(True, champion.tags.get("chromascape.reason", "it has that alias already"))
-    if refusal := gate.refusal(figures, params.register_.min_gain_db):
-        return gate.Verdict(False, refusal)
+    if champion and int(champion.version) == version:
+        return Decision(True, champion.tags.get("chromascape.reason", "it is champion already"))
+    if problem := gate.short_of_gray(figures, min_gain):
+        return Decision(False, problem)
     if champion is None:
-        return gate.Verdict(True, f"{gate.over_gray(figures)}; there was no champion")
-    # It takes seconds to import, and a first run has no champion.
-    from chromascape.judging.comparison import against_champion, read_champion
-
+        return Decision(True, f"{gate.over_gray(figures)}; there was no champion")
     try:
-        colorizer, seen = read_champion(registry.weights(champion), params)
+        against = compare(champion)
     except ChromascapeError as error:
-        way_out = (
-            "put that right, or delete its alias in MLflow's page, then `dvc repro --force --single-item register`"
-        )
-        reason = f"the champion, version {champion.version}, can't be measured: {error}: {way_out}"
-        return gate.Verdict(False, reason)
-    return gate.verdict(figures, against_champion(colorizer, seen, params) | {"version": int(champion.version)})
+        remedy = "fix that, or delete its alias in MLflow's page, then `dvc repro --force --single-item register`"
+        reason = f"the champion, version {champion.version}, can't be measured: {error}: {remedy}"
+        return Decision(False, reason)
+    return gate.decide(figures, against | {"version": int(champion.version)})

@@ -11,15 +11,13 @@ from PIL import Image
 
 from chromascape.color.metrics import METRICS
 from chromascape.colorizing.colorizer import Colorizer
-from chromascape.defaults import DEFAULTS, changes
 from chromascape.errors import ChromascapeError
 from chromascape.judging import findings
 from chromascape.judging.charts import curves_svg, histogram_svg
 from chromascape.judging.evaluation import pick_rows
-from chromascape.judging.findings import read_metrics as read_metrics
 from chromascape.judging.predictions import caveats, labels
 from chromascape.judging.strips import four_ways
-from chromascape.params import Params, flatten
+from chromascape.params import Params, flatten, non_default
 from chromascape.photos.pages import data_uri, render_page
 from chromascape.photos.shards import Shards
 from chromascape.photos.source import shown_name
@@ -29,7 +27,7 @@ from chromascape.photos.source import shown_name
 SECTIONS = ("data", "validate", "preprocess", "train", "evaluate")
 LARGEST = 512  # pixels, side of a picture in the report: sixteen photos four ways in 2048 pixels open nowhere
 TITLES = {
-    "All": "All test photos, from the highest gain over gray to the lowest",
+    "All": "All photos, from the highest gain over gray to the lowest",
     "Random": "A random sample, the same for every model",
     "Best": "Highest gain over gray, of the others",
     "Median": "Middle gain over gray",
@@ -109,8 +107,8 @@ def render(
         caveats=caveats(figures),
         validation=validation,
         params=params,
-        changed=changes(params),
-        defaults=DEFAULTS,
+        changed=non_default(params),
+        defaults=flatten(Params()),
         sha256=sha256,
         curves_svg=curves_svg(curves),
         histogram_svg=histogram_svg(histogram),

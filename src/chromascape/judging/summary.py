@@ -21,8 +21,9 @@ def summary_lines(figures: dict[str, Any]) -> list[str]:
     ]
     interval = figures["gain_over_gray_ci95_db"]
     between = f" (95 % interval {interval[0]:+z.2f} to {interval[1]:+z.2f})" if interval else ""
+    photos = f"{figures['n_photos']} {figures.get('split', 'test')} photos"
     lines.append(
-        f"gain over gray {figures['gain_over_gray_db']:+z.2f} dB{between} on {figures['n_photos']} test photos, "
+        f"gain over gray {figures['gain_over_gray_db']:+z.2f} dB{between} on {photos}, "
         f"better than gray on {100 * figures['win_rate_over_gray']:.0f} %"
     )
     return lines + caveats(figures)

@@ -1,6 +1,5 @@
 """Batches of augmented photos; for a GPU other threads prepare them ahead, so that it need not wait."""
 
-import os
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from chromascape.learning.augment import Chances, augment, draw
 from chromascape.learning.damage import damage
+from chromascape.parallel import cores
 from chromascape.params import Train
 from chromascape.photos.shards import Shards
 
@@ -33,7 +33,7 @@ def prepared(
         for rows in batches:
             yield make(rows, draw(len(rows), generator)), generator.get_state()
         return
-    threads = min(THREADS, os.cpu_count() or 1)
+    threads = min(THREADS, cores())
     # Each thread would start as many of torch's own as there are cores.
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         waiting: deque[tuple[Future[Tensor], Tensor]] = deque()

@@ -1,4 +1,4 @@
-"""What a training works on and how far it has come: together, all that a checkpoint holds."""
+"""What a training works on and how far it has got: together, all that a checkpoint holds."""
 
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -10,14 +10,16 @@ from torch.optim.swa_utils import AveragedModel
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import predict
 from chromascape.learning.losses import Loss
+from chromascape.params import Train
 
 History = list[dict[str, float]]
 
 
 @dataclass
 class Learner:
-    """A network and what moves its weights; `averaged` holds their moving average, if one is kept."""
+    """A network and what changes its weights; `averaged` holds their moving average, if there is one."""
 
+    params: Train
     network: Network
     averaged: AveragedModel | None
     optimizer: torch.optim.Optimizer
@@ -40,20 +42,20 @@ class Learner:
 
 @dataclass
 class Progress:
-    """How far a training has come, between two of its steps.
+    """How far a training has got, between two of its steps.
 
     Attributes:
-        steps: batches of an epoch.
-        epochs: that there will be.
-        epoch: the one that is trained now, from 1; epochs + 1 after the last.
-        step: batches of it that are done.
-        losses: of these batches, each times its photos; scalars on the device.
-        lr: of the last step.
-        generator: the state of the epoch's random numbers after `step` batches; None before the first.
-        gray_loss: the gray photo's on the validation photos; None until it was taken.
-        history: a row an epoch that is done.
+        steps: batches per epoch.
+        epochs: number of epochs.
+        epoch: the current one, from 1; epochs + 1 after the last.
+        step: finished batches of this epoch.
+        losses: of these batches, each times its number of photos; scalars on the device.
+        lr: learning rate of the last step.
+        generator: state of the epoch's random numbers after `step` batches; None before the first.
+        gray_loss: loss of the gray photo on the validation photos; None until it is computed.
+        history: one row per finished epoch.
         best: the network's state after the epoch with the lowest val_loss so far, on the CPU.
-        seconds: spent on steps.
+        seconds: time spent on steps.
     """
 
     steps: int
@@ -70,7 +72,7 @@ class Progress:
 
     @property
     def done(self) -> int:
-        """Steps of the whole training that are done."""
+        """Finished steps of the whole training."""
         return (self.epoch - 1) * self.steps + self.step
 
     @property
@@ -79,60 +81,28 @@ class Progress:
         return self.epochs * self.steps
 
 
-def pack(learner: Learner, progress: Progress) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """All that decides how a training goes on: tensors by name, and what JSON can hold."""
-    optimizer = learner.optimizer.state_dict()
-    groups = {"network": learner.network.state_dict(), "best": progress.best, "random": _random_states(learner.device)}
-    if learner.averaged:
-        groups["averaged"] = learner.averaged.state_dict()
-    for number, state in optimizer["state"].items():
-        groups[f"optimizer/{number}"] = state
-    if progress.losses:
-        groups["epoch"] = {"losses": torch.stack(progress.losses)}
-    if progress.generator is not None:
-        groups["generator"] = {"state": progress.generator}
-    tensors = {f"{group}/{name}": value for group, state in groups.items() for name, value in state.items()}
-    values = {
-        "progress": {
-            name: getattr(progress, name)
-            for name in ("steps", "epochs", "epoch", "step", "lr", "gray_loss", "history", "seconds")
-        },
-        "param_groups": optimizer["param_groups"],
+def state_of(learner: Learner, progress: Progress) -> dict[str, Any]:
+    """All that decides how a training continues, as `torch.load(weights_only=True)` can read it."""
+    return {
+        "network": learner.network.state_dict(),
+        "averaged": learner.averaged.state_dict() if learner.averaged else None,
+        "optimizer": learner.optimizer.state_dict(),
         "schedule": learner.schedule.state_dict(),
+        "random": _random_states(learner.device),
+        # One tensor of losses: on a GPU each of its own would be a wait.
+        "progress": vars(progress) | {"losses": torch.stack(progress.losses) if progress.losses else torch.empty(0)},
     }
-    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}, values
 
 
-def unpack(learner: Learner, progress: Progress, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-    """The reverse of `pack`."""
-    groups: dict[str, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        group, _, rest = name.rpartition("/")
-        groups.setdefault(group, {})[rest] = value.clone()  # out of the file's buffer, where nothing is aligned
-    learner.network.load_state_dict(groups["network"])
+def load_state(learner: Learner, progress: Progress, state: dict[str, Any]) -> None:
+    """The reverse of `state_of`; the tensors of `state` lie on the CPU."""
+    learner.network.load_state_dict(state["network"])
     if learner.averaged:
-        learner.averaged.load_state_dict(groups["averaged"])
-    parameters = [parameter for group in learner.optimizer.param_groups for parameter in group["params"]]
-    state = {
-        number: {name: _laid_out_as(parameter, value) for name, value in groups[f"optimizer/{number}"].items()}
-        for number, parameter in enumerate(parameters)
-        if f"optimizer/{number}" in groups
-    }
-    learner.optimizer.load_state_dict({"state": state, "param_groups": values["param_groups"]})
-    learner.schedule.load_state_dict(values["schedule"])
-    for name, value in values["progress"].items():
-        setattr(progress, name, value)
-    progress.best = groups.get("best", {})
-    progress.losses = list(groups["epoch"]["losses"].to(learner.device)) if "epoch" in groups else []
-    progress.generator = groups["generator"]["state"] if "generator" in groups else None
-    _set_random_states(learner.device, groups["random"])
-
-
-def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
-    """The value in the memory format of its parameter: another order of summing would be other low bits."""
-    if value.ndim == 0 or value.shape != parameter.shape:  # a counter of steps, which stays on the CPU
-        return value
-    return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+        learner.averaged.load_state_dict(state["averaged"])
+    learner.optimizer.load_state_dict(state["optimizer"])
+    learner.schedule.load_state_dict(state["schedule"])
+    vars(progress).update(state["progress"], losses=list(state["progress"]["losses"].to(learner.device)))
+    _set_random_states(learner.device, state["random"])
 
 
 def _random_states(device: str) -> dict[str, Tensor]:

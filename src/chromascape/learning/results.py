@@ -1,20 +1,23 @@
-"""What a finished training leaves behind: the model, its figures on the validation photos, and what it has seen."""
+"""What a finished training leaves behind: the model, its card, and which photos it has seen."""
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.color import lab
+from chromascape.color.measures import psnr_db
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer, scale_chroma
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.seen import Hashes, hashes_of, read_seen, write_seen
-from chromascape.colorizing.torch_network import TorchNetwork, load_colorizer, save
+from chromascape.colorizing.torch_network import TorchNetwork, save
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder
-from chromascape.judging.evaluation import DIGITS, evaluate, seen_by, summarize
 from chromascape.judging.modelcard import model_card
 from chromascape.learning.calibration import MIN_PHOTOS, fit_renderings
 from chromascape.learning.training import Trained
+from chromascape.parallel import with_progress
 from chromascape.params import Params
 from chromascape.photos.shards import SPLITS, Shards
 
@@ -42,29 +45,30 @@ def seen_photos(params: Params, manifest: pd.DataFrame) -> Hashes:
     return own | read_seen(SHIPPED) if params.train.init == "shipped" else own
 
 
-def measure(
-    colorizer: Colorizer, val: Shards, train_photos: Shards, manifest: pd.DataFrame, params: Params
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The per-photo table of the validation photos, and its summary, as `evaluate` has them of the test photos.
-
-    Args:
-        train_photos: whose mean color is a baseline.
-    """
-    shipped = load_colorizer(SHIPPED, pick_device(params.train.device, "train.device"))
-    table = evaluate(colorizer, shipped, val, train_photos, manifest, params.jobs)
-    bits = params.validate_.near_duplicate_bits
-    n_seen = seen_by(hashes_of(manifest, ("val",)), seen_photos(params, manifest), read_seen(SHIPPED), bits)
-    return table, summarize(table, n_seen)
+def val_psnr(colorizer: Colorizer, val: Shards) -> dict[str, float]:
+    """Mean PSNR in dB over the validation photos: of the model's faithful rendering, and of the gray photo."""
+    total = {"psnr_db": 0.0, "gray_psnr_db": 0.0}
+    for row in with_progress(range(len(val)), len(val), "validation, PSNR"):
+        true_lab = lab.dequantise(np.ascontiguousarray(val.read(np.array([row]))[0].transpose(1, 2, 0)))
+        truth = lab.lab_to_rgb(true_lab)
+        pictures = {
+            "psnr_db": colorizer.render(colorizer.network_lab(true_lab), "faithful"),
+            "gray_psnr_db": scale_chroma(true_lab, 0),
+        }
+        for name, picture in pictures.items():
+            total[name] += psnr_db(truth, lab.lab_to_rgb(lab.fit_to_srgb(picture)))
+    return {name: value / len(val) for name, value in total.items()}
 
 
 def training_summary(
-    trained: Trained, colorizer: Colorizer, n_train: int, n_val: int, val: dict[str, Any]
+    trained: Trained, colorizer: Colorizer, n_train: int, n_val: int, psnr: dict[str, float], fingerprint: str
 ) -> dict[str, Any]:
     """What `metrics/train.json` holds.
 
     Args:
         n_train, n_val: photos.
-        val: figures on the validation photos.
+        psnr: as `val_psnr`.
+        fingerprint: of the training, by which its MLflow run is found.
     """
     best = trained.history[trained.best_epoch - 1]
     return {
@@ -76,20 +80,18 @@ def training_summary(
         "train_loss": best["train_loss"],
         "val_loss": best["val_loss"],
         "gray_val_loss": best["gray_val_loss"],
+        "val_psnr_db": psnr["psnr_db"],
+        "gray_val_psnr_db": psnr["gray_psnr_db"],
         "parameters": sum(value.numel() for value in build_network(colorizer.name).parameters()),
         "renderings": colorizer.renderings,
-        "val": val,
+        "training": fingerprint,
     }
 
 
 def headline(summary: dict[str, Any]) -> dict[str, float]:
-    """The figures on the validation photos that stand in tables of experiments; `summary` as `training_summary`."""
-    figures = {
-        "val_gain_db": summary["val"]["gain_over_gray_db"],
-        "val_loss": summary["val_loss"],
-        "gray_loss": summary["gray_val_loss"],
-    }
-    return {name: round(value, DIGITS) for name, value in figures.items()}
+    """The losses that tables of experiments show; `summary` as `training_summary`."""
+    figures = {"val_loss": summary["val_loss"], "gray_loss": summary["gray_val_loss"]}
+    return {name: round(value, 4) for name, value in figures.items()}
 
 
 def save_model(

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from chromascape.color import lab
@@ -35,13 +35,13 @@ from chromascape.photos.shards import Shards
 
 @dataclass
 class Trained:
-    """What training gives back.
+    """The result of a training.
 
     Attributes:
         weights: state of the network after its best epoch, on the CPU.
-        history: a row an epoch: epoch (from 1), train_loss, val_loss, gray_val_loss, lr (of the last step).
+        history: one row per epoch: epoch (from 1), train_loss, val_loss, gray_val_loss, lr (of the last step).
         best_epoch: the one with the lowest val_loss.
-        images_per_second: over all training steps; depends on the machine's mood, so it goes into no tracked file.
+        images_per_second: over all training steps; it varies with the machine's load, so no tracked file has it.
     """
 
     weights: dict[str, Tensor]
@@ -60,27 +60,26 @@ def train(
     """Train the network that `params` names; on a CPU the same input gives the same weights.
 
     Args:
-        on_epoch: called after each epoch with its row of the history; a training that goes on from a checkpoint
-            begins with the rows that it has.
-        checkpoints: where to go on from, and to write to; None: the training starts over and writes nothing.
+        on_epoch: called after each epoch with its row of the history; after a resume, first with the earlier rows.
+        checkpoints: to resume from and to write to; None: the training starts over and writes nothing.
     Raises:
-        ChromascapeError: the device is not there or runs out of memory, or the loss stops being a number.
+        ChromascapeError: the device is unavailable or runs out of memory, or the loss stops being a number.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint was written.
     """
     torch.manual_seed(params.seed)
-    device = pick_device(params.device, "train.device")
     progress = Progress(math.ceil(len(train_photos) / params.batch_size), params.epochs)
-    learner = _learner(params, device, progress.steps)
+    learner = _learner(params, progress.total)
     if checkpoints and checkpoints.restore(learner, progress) and on_epoch:
         for row in progress.history:
             on_epoch(row)
     # Batches have one size: the fastest convolution for it is worth finding.
-    with torch.backends.cudnn.flags(enabled=True, benchmark=True), _memory_errors_explained(params, device):
+    with torch.backends.cudnn.flags(enabled=True, benchmark=True), _memory_errors_explained(learner):
         try:
             if progress.gray_loss is None:
-                progress.gray_loss = _gray_loss(learner, val_photos, params)
+                progress.gray_loss = _val_loss(learner, val_photos, gray=True)
             while progress.epoch <= params.epochs:
-                row = _epoch(learner, train_photos, val_photos, params, progress, checkpoints)
+                _train_epoch(learner, train_photos, progress, checkpoints)
+                row = _end_epoch(learner, len(train_photos), val_photos, progress)
                 if checkpoints:
                     checkpoints.save(learner, progress)
                 if on_epoch:
@@ -109,63 +108,49 @@ def initial_network(params: Train) -> Network:
     return network
 
 
-def _learner(params: Train, device: str, steps: int) -> Learner:
-    """All that training needs, for epochs of `steps` batches."""
+def _learner(params: Train, steps: int) -> Learner:
+    """Network, optimizer and learning rate of a training of so many steps."""
+    device = pick_device(params.device, "train.device")
     network = initial_network(params).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _optimizer(network, params, device)
-    schedule = _schedule(optimizer, params, steps)
+    fused = True if device == "cuda" else None  # one kernel for all weights; on other devices torch decides
+    optimizer: torch.optim.Optimizer
+    if params.optimizer == "adamw":
+        optimizer = torch.optim.AdamW(network.parameters(), params.lr, weight_decay=params.weight_decay, fused=fused)
+    else:
+        optimizer = torch.optim.Adam(network.parameters(), params.lr, fused=fused)
     averaged = None
     if params.ema:
         averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(params.ema), use_buffers=True)
-    bf16 = pick_precision(params.precision, device) == "bf16"
-    return Learner(network, averaged, optimizer, schedule, build_loss(params.loss), device, bf16)
+    return Learner(
+        params,
+        network,
+        averaged,
+        optimizer,
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(params.schedule, step, steps)),
+        build_loss(params.loss),
+        device,
+        bf16=pick_precision(params.precision, device) == "bf16",
+    )
 
 
 @contextmanager
-def _memory_errors_explained(params: Train, device: str) -> Iterator[None]:
-    """Turn a lack of memory into a line with the way out; torch has a class of its own for it only on GPUs."""
+def _memory_errors_explained(learner: Learner) -> Iterator[None]:
+    """Turn a lack of memory into a line that says what to lower; torch has a class of its own for it only on GPUs."""
     try:
         yield
     except RuntimeError as error:
         lacking = ("out of memory", "can't allocate memory", "not enough memory")
         if not isinstance(error, torch.OutOfMemoryError) and not any(text in str(error) for text in lacking):
             raise
+        size = learner.params.batch_size
         raise ChromascapeError(
-            f"train.batch_size: {params.batch_size} photos don't fit into the memory of {device}: lower it"
+            f"train.batch_size: {size} photos don't fit into the memory of {learner.device}: lower it"
         ) from None
 
 
-def _epoch(
-    learner: Learner, train_photos: Shards, val_photos: Shards, params: Train, progress: Progress,
-    checkpoints: Checkpoints | None,
-) -> dict[str, float]:  # fmt: skip
-    """The epoch that `progress` stands at, or the rest of it; returns its row of the history."""
-    _train_epoch(learner, train_photos, params, progress, checkpoints)
-    start = time.perf_counter()
-    train_loss = float(torch.stack(progress.losses).sum()) / len(train_photos)  # waits for the device
-    waited = time.perf_counter() - start
-    row = {
-        "epoch": progress.epoch,
-        "train_loss": train_loss,
-        "val_loss": _val_loss(learner, val_photos, params),
-        "gray_val_loss": cast(float, progress.gray_loss),
-        "lr": progress.lr,
-    }
-    _check_finite(row)
-    with uninterrupted():
-        if all(row["val_loss"] < earlier["val_loss"] for earlier in progress.history):
-            progress.best = {name: value.cpu().clone() for name, value in learner.evaluated.state_dict().items()}
-        progress.history.append(row)
-        progress.epoch, progress.step, progress.losses, progress.generator = progress.epoch + 1, 0, [], None
-        progress.seconds += waited
-    return row
-
-
-def _train_epoch(
-    learner: Learner, photos: Shards, params: Train, progress: Progress, checkpoints: Checkpoints | None
-) -> None:
+def _train_epoch(learner: Learner, photos: Shards, progress: Progress, checkpoints: Checkpoints | None) -> None:
     """One pass over the photos, or the rest of one, in an order that seed and epoch decide."""
-    epoch = progress.epoch
+    params, epoch = learner.params, progress.epoch
     learner.network.train()
     generator = torch.Generator().manual_seed(params.seed * 100_003 + epoch)
     order = torch.randperm(len(photos), generator=generator).numpy()
@@ -178,7 +163,7 @@ def _train_epoch(
         start = time.perf_counter()
         for quantised, state in coming:
             with uninterrupted():
-                loss = _step(learner, *_tensors(quantised, params, learner))
+                loss = _step(learner, *_tensors(learner, quantised))
                 progress.losses.append(loss * len(quantised))
                 progress.lr = float(learner.schedule.get_last_lr()[0])
                 learner.schedule.step()
@@ -205,38 +190,61 @@ def _step(learner: Learner, lightness: Tensor, target: Tensor) -> Tensor:
     return loss.detach()
 
 
-@torch.no_grad()
-def _val_loss(learner: Learner, photos: Shards, params: Train) -> float:
-    """Mean loss over the whole photos, at the size at which the trained network will see them."""
-    network = learner.evaluated.eval()
-    total = 0.0
-    for quantised in _all_batches(photos, params, "validation"):
-        lightness, target = _tensors(quantised, params, learner)
-        total += float(learner.loss(learner.predict(network, lightness), target)) * len(quantised)
-    return total / len(photos)
+def _end_epoch(learner: Learner, n_photos: int, val_photos: Shards, progress: Progress) -> dict[str, float]:
+    """Validate after an epoch of `n_photos` and keep the weights if they are the best; returns the epoch's row."""
+    start = time.perf_counter()
+    train_loss = float(torch.stack(progress.losses).sum()) / n_photos  # waits for the device
+    waited = time.perf_counter() - start
+    row = {
+        "epoch": progress.epoch,
+        "train_loss": train_loss,
+        "val_loss": _val_loss(learner, val_photos),
+        "gray_val_loss": cast(float, progress.gray_loss),
+        "lr": progress.lr,
+    }
+    if not all(math.isfinite(value) for value in row.values()):
+        raise ChromascapeError(f"train.lr: the loss became infinite in epoch {progress.epoch}: lower train.lr")
+    with uninterrupted():
+        if all(row["val_loss"] < earlier["val_loss"] for earlier in progress.history):
+            progress.best = {name: value.cpu().clone() for name, value in learner.evaluated.state_dict().items()}
+        progress.history.append(row)
+        progress.epoch, progress.step, progress.losses, progress.generator = progress.epoch + 1, 0, [], None
+        progress.seconds += waited
+    return row
 
 
 @torch.no_grad()
-def _gray_loss(learner: Learner, photos: Shards, params: Train) -> float:
-    """The same loss for the gray photo itself: no val_loss may be read without it."""
-    total = 0.0
-    for quantised in _all_batches(photos, params, "validation, gray"):
-        gray = quantised.clone()
-        gray[:, 1:] = lab.NEUTRAL
-        (_, target), (_, true) = _tensors(gray, params, learner), _tensors(quantised, params, learner)
-        total += float(learner.loss(target, true)) * len(quantised)
+def _val_loss(learner: Learner, photos: Shards, gray: bool = False) -> float:
+    """Mean loss over the whole photos, at the size at which the trained network will see them.
+
+    Args:
+        gray: take the loss of the gray photo itself, beside which every val_loss is read.
+    """
+    network, side, total = learner.evaluated.eval(), learner.params.working_size or photos.side, 0.0
+    with ProgressBar(len(photos), "validation, gray" if gray else "validation") as bar:
+        for rows in _batches(np.arange(len(photos)), learner.params.batch_size):
+            quantised = torch.from_numpy(to_side(photos.read(rows), side))
+            lightness, target = _tensors(learner, quantised)
+            if gray:
+                quantised = quantised.clone()
+                quantised[:, 1:] = lab.NEUTRAL
+                colors = _tensors(learner, quantised)[1]
+            else:
+                colors = learner.predict(network, lightness)
+            total += float(learner.loss(colors, target)) * len(rows)
+            bar.add(len(rows))
     return total / len(photos)
 
 
-def _tensors(quantised: Tensor, params: Train, learner: Learner) -> tuple[Tensor, Tensor]:
+def _tensors(learner: Learner, quantised: Tensor) -> tuple[Tensor, Tensor]:
     """Scaled L* (N, 1, H, W) and what a network should predict, scaled ab (N, 2, H, W) or RGB (N, 3, H, W) in 0..1.
 
     Args:
-        quantised: Lab (N, 3, H, W) on the CPU; what is given back lies on the device.
+        quantised: Lab (N, 3, H, W) on the CPU; the results are on the device.
     """
-    there = quantised.to(learner.device, non_blocking=True)
-    lightness, target = there[:, :1].float() / lab.LEVELS, there[:, 1:].float() / lab.LEVELS
-    if params.input == "luma":
+    moved = quantised.to(learner.device, non_blocking=True)
+    lightness, target = moved[:, :1].float() / lab.LEVELS, moved[:, 1:].float() / lab.LEVELS
+    if learner.params.input == "luma":
         luma = lab.luma(lab.dequantise(quantised.numpy().transpose(0, 2, 3, 1)))
         lightness = torch.from_numpy(lab.scale_lightness(luma))[:, None].to(learner.device)
     if learner.network.predicts == "rgb":
@@ -245,32 +253,6 @@ def _tensors(quantised: Tensor, params: Train, learner: Learner) -> tuple[Tensor
     return lightness.contiguous(memory_format=torch.channels_last), target
 
 
-def _all_batches(photos: Shards, params: Train, title: str) -> Iterator[Tensor]:
-    """All photos in their order at the working size, (N, 3, H, W), while a progress bar tells how many are done."""
-    with ProgressBar(len(photos), title) as bar:
-        for rows in _batches(np.arange(len(photos)), params.batch_size):
-            yield torch.from_numpy(to_side(photos.read(rows), params.working_size or photos.side))
-            bar.add(len(rows))
-
-
 def _batches(rows: NDArray[np.integer], size: int) -> list[NDArray[np.integer]]:
-    """The rows cut into batches of at most `size`, all nearly equal: a small rest is no ground for batch norm."""
+    """The rows cut into batches of at most `size`, all nearly equal: a small last batch would spoil batch norm."""
     return np.array_split(rows, math.ceil(len(rows) / size))
-
-
-def _optimizer(network: nn.Module, params: Train, device: str) -> torch.optim.Optimizer:
-    fused = True if device == "cuda" else None  # one kernel for all weights; elsewhere torch's own choice
-    if params.optimizer == "adamw":
-        return torch.optim.AdamW(network.parameters(), lr=params.lr, weight_decay=params.weight_decay, fused=fused)
-    return torch.optim.Adam(network.parameters(), lr=params.lr, fused=fused)
-
-
-def _schedule(optimizer: torch.optim.Optimizer, params: Train, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
-    """The learning rate over all steps of all epochs, relative to its peak; one step a batch."""
-    total = steps * params.epochs
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(params.schedule, step, total))
-
-
-def _check_finite(row: dict[str, float]) -> None:
-    if not all(math.isfinite(value) for value in row.values()):
-        raise ChromascapeError(f"train.lr: the loss became infinite in epoch {int(row['epoch'])}: lower train.lr")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import ExifTags, Image
 
-from chromascape.color.metrics import colorfulness
+from chromascape.color.measures import colorfulness
 from chromascape.errors import ChromascapeError
 from chromascape.parallel import in_parallel
 from chromascape.params import Validate
@@ -173,7 +173,8 @@ def inspect_folder(folder: Path, validate: Validate, jobs: int, kept: Path | Non
 
 def fingerprint(folder: Path, validate: Validate) -> str:
     """What the rows of a folder follow from, other than the content of its files."""
-    return photos_fingerprint(folder=str(folder), max_pixels=validate.max_pixels, max_file_mb=validate.max_file_mb)
+    limits = {"max_pixels": validate.max_pixels, "max_file_mb": validate.max_file_mb}
+    return photos_fingerprint(Path(__file__), folder=str(folder), **limits)
 
 
 def _stamp(path: Path) -> list[int] | None:

@@ -96,7 +96,7 @@ def fingerprint(manifest: pd.DataFrame, side: int, fit: str, shard_mb: float) ->
     """What the shards of a manifest follow from, with the content of its photos."""
     used = ["path", "split", "sha256", "left", "top", "right", "bottom", "width", "height"]
     photos = _accepted(manifest)[used].astype(str).to_numpy().tolist()
-    return photos_fingerprint(photos=photos, side=side, fit=fit, shard_mb=shard_mb)
+    return photos_fingerprint(Path(__file__), photos=photos, side=side, fit=fit, shard_mb=shard_mb)
 
 
 def _accepted(manifest: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What a run holds beside numbers: datasets, and the model for other programs."""
+"""What a run holds beside params, metrics and tags: datasets, pictures, and the model for other programs."""
 
 import shutil
 import tempfile
@@ -10,65 +10,83 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from chromascape.files import sha256_of_file
+from chromascape.photos.reading import open_photo, to_rgb
+from chromascape.photos.source import read_bytes, shown_name
+
 PACKAGE = Path(__file__).parents[1]
+DIGEST = "chromascape.model_sha256"  # tag of logged models and of their versions in the registry
 
 
-def dataset_of(rows: pd.DataFrame, folder: str, split: str) -> dict[str, Any]:
-    """The photos of a split as MLflow describes a dataset: name, digest, source, source_type, schema and profile.
+def model_digest(folder: Path) -> str:
+    """Identifies a model by its configuration, which holds the checksum of its weights: SHA-256 in hex."""
+    return sha256_of_file(folder / "config.json")
+
+
+def dataset_of(manifest: pd.DataFrame, folder: str, split: str) -> dict[str, Any]:
+    """The accepted photos of a split as MLflow describes a dataset: name, digest, source, schema, profile.
 
     Args:
-        rows: a row a photo.
-        folder: that they come from.
+        folder: that the photos come from.
     """
     import mlflow
 
+    columns = ["path", "sha256", "width", "height", "colorfulness"]
+    rows = manifest.loc[(manifest["verdict"] == "accepted") & (manifest["split"] == split), columns]
+    rows = rows.assign(path=rows["path"].map(shown_name)).astype({"width": float, "height": float})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of two ways to read a local path that are the same
         data = mlflow.data.from_pandas(rows, source=folder, name=f"photos-{split}")  # type: ignore[attr-defined]
     return data.to_dict()
 
 
-def quilt(strip: Image.Image) -> Image.Image:
-    """Four pictures side by side as two above two; any picture that is less than three times as wide as high as it is.
+def log_pictures(client: Any, run_id: str, folder: Path) -> dict[str, str]:
+    """Log the pictures of a folder, which MLflow's page shows beside those of the same names in other runs.
 
-    MLflow's page shows pictures in squares, scaled to 256 pixels: a strip would be a thin line in a gray area.
+    Returns:
+        Tags that say which photo each shows.
     """
-    width, height = strip.width // 4, strip.height
-    if strip.width < 3 * height:
-        return strip
+    logged = {file.path for file in client.list_artifacts(run_id, "images")}
+    tags = {}
+    for number, file in enumerate(sorted(folder.glob("*.jpg")), start=1):
+        if not any(path.startswith(f"images/photos~photo-{number}+") for path in logged):
+            picture = two_by_two(to_rgb(open_photo(read_bytes(file))))
+            client.log_image(run_id, picture, key=f"photos/photo-{number}", step=0)
+        tags[f"chromascape.photo-{number}"] = file.stem
+    return tags
+
+
+def two_by_two(row: Image.Image) -> Image.Image:
+    """Four pictures side by side as two above two; a picture that is less than three times as wide as high is kept.
+
+    MLflow's page shows pictures in squares, scaled to 256 pixels: a row would be a thin line in a gray area.
+    """
+    width, height = row.width // 4, row.height
+    if row.width < 3 * height:
+        return row
     square = Image.new("RGB", (2 * width, 2 * height))
     for number in range(4):
-        tile = strip.crop((number * width, 0, (number + 1) * width, height))
+        tile = row.crop((number * width, 0, (number + 1) * width, height))
         square.paste(tile, (number % 2 * width, number // 2 * height))
     return square
 
 
-def lay_model(folder: Path, into: Path) -> None:
-    """What `log_model` needs, in an empty folder: the model, and the code without the weights that it ships."""
-    shutil.copytree(folder, into / "colorizer")
-    ignored = shutil.ignore_patterns("weights", "__pycache__")
-    shutil.copytree(PACKAGE, into / "code" / PACKAGE.name, ignore=ignored)
-
-
-def log_model(client: Any, run_id: str, laid: Path, entry: dict[str, Any], key: dict[str, str]) -> None:
-    """Log a model that `lay_model` has laid; one that was logged by this key is not logged again.
-
-    Args:
-        entry: name, description and requirements.
-        key: a tag that no other model has.
-    """
+def log_model(client: Any, run: Any, folder: Path, name: str, description: str) -> None:
+    """Log a model folder as a pyfunc with the code that it needs; a run that has this model is left as it is."""
     import mlflow
     from mlflow.models import Model
 
-    experiment = client.get_run(run_id).info.experiment_id
-    (tag, value), tags = *key.items(), {"mlflow.note.content": entry["description"], **key}
-    known = [model for model in _models(client, experiment, run_id) if model.tags.get(tag) == value]
+    experiment, run_id, digest = run.info.experiment_id, run.info.run_id, model_digest(folder)
+    found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+    known = [model for model in found if model.tags.get(DIGEST) == digest]
     if any(str(model.status) == "READY" for model in known):
         return
-    model = known[0] if known else client.create_logged_model(experiment, entry["name"], run_id, tags)
+    tags = {"mlflow.note.content": description, DIGEST: digest}
+    model = known[0] if known else client.create_logged_model(experiment, name, run_id, tags)
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
-        # MLflow writes __pycache__ into the code that it copies.
-        code = shutil.copytree(laid / "code" / PACKAGE.name, Path(place) / PACKAGE.name)
+        # Without the weights that the package ships: a run keeps its own alone. MLflow writes __pycache__ into it.
+        ignored = shutil.ignore_patterns("weights", "__pycache__")
+        code = shutil.copytree(PACKAGE, Path(place) / PACKAGE.name, ignore=ignored)
         # MLflow warns of a missing example, which would cost a load of the model at each run.
         warnings.simplefilter("ignore")
         Model.log(
@@ -77,9 +95,9 @@ def log_model(client: Any, run_id: str, laid: Path, entry: dict[str, Any], key: 
             model_id=model.model_id,
             run_id=run_id,
             python_model=str(code / "serving" / "mlflow_model.py"),
-            artifacts={"colorizer": str(laid / "colorizer")},
+            artifacts={"colorizer": str(folder)},
             code_paths=[str(code)],
-            pip_requirements=entry["requirements"],
+            pip_requirements=requirements(),
             signature=_signature(),
         )
 
@@ -97,7 +115,3 @@ def requirements() -> list[str]:
     """Exact versions of what `mlflow_model.py` imports; a local suffix such as +cpu is no version to ask for."""
     names = ["mlflow", "numpy", "pandas", "pillow", "safetensors", "torch"]
     return [f"{name}=={version(name).split('+')[0]}" for name in names]
-
-
-def _models(client: Any, experiment: str, run_id: str) -> list[Any]:
-    return list(client.search_logged_models([experiment], f"source_run_id = '{run_id}'"))

@@ -1,8 +1,8 @@
-"""Which figures MLflow's page shows where: headline ones on top, sections by slashes, constants as tags."""
+"""Where MLflow's page shows which figure: headlines on top, sections by slashes, constants as tags."""
 
 from typing import Any
 
-# Beside the four of each epoch: what stands on top, without a section, and is compared first.
+# Shown on top, without a section, beside the four metrics of each epoch.
 HEADLINES = (
     "gain_over_gray_db",
     "gain_over_gray_ci95_low_db",
@@ -16,11 +16,11 @@ HEADLINES = (
 
 
 def metrics_of(figures: dict[str, Any], split: str) -> dict[str, float]:
-    """The figures that are metrics of a run; all others are in the artifact `figures/{split}.json`.
+    """The figures that become metrics of a run; the artifact `figures/{split}.json` has all of them.
 
     Args:
         figures: as `judging.evaluation.summarize` returns them.
-        split: test, which has the headline ones, `test/…` and `gray/…`; or val, where all are `val/…`.
+        split: `test` gives the headlines, `test/…` and `gray/…`; `val` gives `val/…` alone.
     """
     model, gray = _numbers(figures["model"]), _numbers(figures["gray"])
     flat = {name: value for name, value in {**model, **_overall(figures)}.items() if name in HEADLINES}
@@ -32,7 +32,7 @@ def metrics_of(figures: dict[str, Any], split: str) -> dict[str, float]:
 
 
 def constants_of(figures: dict[str, Any], split: str) -> dict[str, str]:
-    """Counts and yes-or-no as tags such as `test.n_photos`: a chart of them says nothing."""
+    """Counts and booleans as tags such as `test.n_photos`: a chart of them would say nothing."""
     counts = {f"n_seen.{name}": value for name, value in (figures.get("n_seen") or {}).items()}
     return {
         f"{split}.{name}": str(value).lower()
@@ -42,7 +42,7 @@ def constants_of(figures: dict[str, Any], split: str) -> dict[str, str]:
 
 
 def result_in_words(figures: dict[str, Any], split: str) -> str:
-    """What a run's description says: the model's figures beside gray's, in Markdown."""
+    """The result as Markdown for a run's description: the model's figures beside gray's."""
     kind = {"test": "test", "val": "validation"}[split]
     interval = figures.get("gain_over_gray_ci95_db")
     between = f" (95 % interval {interval[0]:+z.2f} to {interval[1]:+z.2f})" if interval else ""
@@ -60,7 +60,7 @@ def result_in_words(figures: dict[str, Any], split: str) -> str:
 
 
 def _overall(figures: dict[str, Any]) -> dict[str, float]:
-    """Figures of the model against gray, with the interval as two of them."""
+    """Figures of the model against gray; the interval becomes two of them."""
     values = _numbers(figures)
     if figures.get("gain_over_gray_ci95_db"):
         low, high = figures["gain_over_gray_ci95_db"]
@@ -69,7 +69,7 @@ def _overall(figures: dict[str, Any]) -> dict[str, float]:
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:
-    """Those values that are numbers, neither tables nor yes-or-no."""
+    """The values that are numbers, not tables or booleans."""
     return {
         name: float(value)
         for name, value in values.items()

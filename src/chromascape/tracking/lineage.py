@@ -1,12 +1,17 @@
-"""What ties a run to code, data and DVC experiment."""
+"""Tags that tie a run to code, data and DVC experiment."""
 
+import hashlib
 import os
+import platform
 import subprocess
+import uuid
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import yaml
+from chromascape.errors import ChromascapeError
+from chromascape.params import locked_stages
+from chromascape.resume import repository_root
 
 # What a run's figures follow from, beside the photos and params that it logs itself.
 CODE = ["src", "stages", "experiments", "dvc.yaml", "pyproject.toml", "constraints.txt"]
@@ -14,7 +19,10 @@ CODE = ["src", "stages", "experiments", "dvc.yaml", "pyproject.toml", "constrain
 
 def lineage() -> dict[str, str]:
     """Tags that tie a run to code, data and DVC experiment."""
-    lock = _read_lock()
+    try:
+        lock = locked_stages()  # as far as this execution has come
+    except ChromascapeError:
+        lock = {}
     validate = lock.get("validate", {}).get("deps", [])
     photos = [dep for dep in validate if not str(dep.get("path", "")).startswith(("src/", "stages/"))]
     shards = lock.get("preprocess", {}).get("outs", [])
@@ -32,6 +40,22 @@ def lineage() -> dict[str, str]:
     return {name: value for name, value in tags.items() if value}
 
 
+def checkout() -> str:
+    """An id of this checkout, kept in `.checkpoints/`. Temporary copies share it; a clone has its own."""
+    file = repository_root() / ".checkpoints" / "checkout"
+    try:
+        if not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            own = file.with_name(f"checkout-{uuid.uuid4().hex}")
+            own.write_text(uuid.uuid4().hex[:16], encoding="ascii")
+            with suppress(FileExistsError):  # another process was quicker
+                os.link(own, file)
+            own.unlink()
+        return file.read_text(encoding="ascii")
+    except OSError:  # a disk that is read-only, or has no links
+        return hashlib.sha256(f"{platform.node()} {file}".encode()).hexdigest()[:16]
+
+
 def place() -> str:
     """Where DVC runs this: workspace, temporary (`dvc exp run --temp`) or queue."""
     root, here = Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve(), Path.cwd().resolve()
@@ -40,23 +64,14 @@ def place() -> str:
     return "temporary" if "standalone" in here.parts else "queue"
 
 
-def _read_lock() -> dict[str, Any]:
-    """The stages of dvc.lock as far as this execution has come: DVC writes it stage by stage."""
-    try:
-        lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))
-        return dict(lock["stages"])
-    except (OSError, yaml.YAMLError, TypeError, KeyError):
-        return {}
-
-
 def _code_changed() -> bool:
-    """Whether code differs from the commit; a new module counts, though git does not track it yet."""
+    """Whether code differs from the commit. A new module counts, although git does not track it yet."""
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", *CODE)
     return bool(changed or _git("ls-files", "--others", "--exclude-standard", "--", "src", "stages"))
 
 
 def _git(*arguments: str) -> str:
-    """What git says; nothing where there is no git or no repository."""
+    """The output of git; empty without git or without a repository."""
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -1,34 +1,33 @@
-"""What runs and models are called: by network, photos and what differs from the defaults."""
+"""Names of runs and models: network, photos, and what differs from the defaults."""
 
 import re
 from pathlib import Path
 from typing import Any
 
-from chromascape import defaults
-from chromascape.params import Params, flatten
+from chromascape.params import Params, flatten, non_default
 
-SHOWN = 4  # differences in a name; the tag chromascape.changed_params has all
-NAMED_ALREADY = ("data.dir", "train.network", "track.experiment", "jobs")  # or without any effect on figures
+SHOWN = 4  # differences in a name; the tag chromascape.changed_params lists all
+LEFT_OUT = ("data.dir", "train.network", "track.experiment", "jobs")  # named anyway, or without effect on figures
 
 
 def changes(params: Params) -> dict[str, Any]:
-    """The params that differ from the defaults, without what a name says anyway and what changes no figure.
+    """The params that differ from the defaults, except those that a name has anyway or that change no figure.
 
-    Keys are dotted and without `train.`; those of the recipe stand first, else the order is that of params.yaml.
+    Keys are dotted, without `train.`. Params of the training come first, otherwise in the order of params.yaml.
     """
-    differing = defaults.changes(flatten(params))
+    differing = non_default(flatten(params))
     order = sorted(differing, key=lambda key: not key.startswith("train."))
-    return {key.removeprefix("train."): differing[key] for key in order if key not in NAMED_ALREADY}
+    return {key.removeprefix("train."): differing[key] for key in order if key not in LEFT_OUT}
 
 
 def run_name(params: Params, changed: dict[str, Any], experiment: str = "") -> str:
-    """Such as `lr=0.001 [happy-owl, queue] efficientnet_lite2 sample`.
+    """A name such as `lr=0.001 [happy-owl, queue] efficientnet_lite2 sample`.
 
-    What differs comes first: MLflow's page cuts off the end of names, in charts after some twenty characters.
+    Differences come first, because MLflow's page cuts names off, in charts after some twenty characters.
 
     Args:
         changed: as `changes`.
-        experiment: the name of DVC's experiment, and where DVC runs it if that is not the workspace.
+        experiment: the name of the DVC experiment, and where DVC runs it unless in the workspace.
     """
     parts = [f"{key}={value}" for key, value in list(changed.items())[:SHOWN]]
     parts += [f"+{len(changed) - SHOWN} more"] * (len(changed) > SHOWN)
@@ -37,7 +36,7 @@ def run_name(params: Params, changed: dict[str, Any], experiment: str = "") -> s
 
 
 def model_name(params: Params) -> str:
-    """Such as `efficientnet_lite2-sample`, without the characters that MLflow refuses in a model's name."""
+    """A name such as `efficientnet_lite2-sample`, without characters that MLflow refuses."""
     return re.sub(r"[^\w-]+", "-", f"{params.train.network}-{_data_name(params)}")
 
 

@@ -1,10 +1,11 @@
-"""MLflow's model registry: a version for each trained model, and the aliases champion and challenger.
+"""MLflow's model registry: a version for each model, and the aliases champion and challenger.
 
-Which of them a version gets is decided by `judging`; here it is recorded.
+`judging` decides which of them a version gets; here it is recorded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,36 @@ from typing import Any
 from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
-from chromascape.tracking.page import EVALUATED, read_run_file
+from chromascape.tracking.artifacts import DIGEST
 from chromascape.tracking.resolve import download, explain, model_of_run, model_of_version
 from chromascape.tracking.server import without_credentials
 from chromascape.tracking.store import connect, tracking_uri
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-DIGEST = "chromascape.weights_sha256"  # tag of runs and of versions
 DESCRIPTION = (
-    "Colorizes gray photos. The alias `champion` is the version that beat gray by the stated margin and the champion "
-    "before it on the same test photos; `challenger` is the last one that did not. Each version's tags say why."
+    "Colorizes gray photos. `champion` is the version that beat gray by the required margin, and the previous champion "
+    "on the same test photos; `challenger` is the latest one that did not. The tags of each version say why."
 )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a version becomes champion.
+
+    Attributes:
+        promoted: champion, else challenger.
+        reason: in a line.
+        against: figures of the comparison with the champion, where there was one.
+    """
+
+    promoted: bool
+    reason: str
+    against: dict[str, Any] | None = None
+
+    @property
+    def alias(self) -> str:
+        """The alias that the version gets."""
+        return CHAMPION if self.promoted else CHALLENGER
 
 
 class Registry:
@@ -37,23 +57,20 @@ class Registry:
     def __init__(self, client: Any, name: str, experiment: str):
         self.client, self.name, self.experiment = client, name, experiment
 
-    def champion(self) -> Any:
-        """The version with that alias; None where there is none."""
-        return self._at(CHAMPION)
-
-    def version_of(self, digest: str) -> Any:
-        """The version of these weights, made where there is none yet; None where no evaluated run has logged them.
+    def version_of(self, digest: str, run: Any) -> Any:
+        """The version of a model, made from its run where there is none yet.
 
         Args:
-            digest: SHA-256 of weights.safetensors: equal weights are the same version, however often they are measured.
+            digest: see `artifacts.model_digest`: the same weights and configuration are one version, however often
+                they are measured.
+            run: a whole run that has logged this model.
         """
         known = self.client.search_model_versions(f"name = '{self.name}' and tags.`{DIGEST}` = '{digest}'")
         if known:
             return max(known, key=lambda version: int(version.version))
-        run = self._run_of(digest)
-        model = run and model_of_run(self.client, run)
-        if not model:
-            return None
+        model = model_of_run(self.client, run)
+        if model is None:
+            raise ChromascapeError(f"run {run.info.run_id} has no model: `dvc repro --force --single-item evaluate`")
         if not self.client.search_registered_models(f"name = '{self.name}'"):
             self.client.create_registered_model(self.name, description=DESCRIPTION)
         return self.client.create_model_version(
@@ -70,7 +87,7 @@ class Registry:
         """The folder with a version's weights and configuration.
 
         Raises:
-            ChromascapeError: it can't be read.
+            ChromascapeError: they can't be read.
         """
         shown = f"models:/{self.name}/{version.version}"
         model = model_of_version(self.client, version)
@@ -78,32 +95,32 @@ class Registry:
             raise ChromascapeError(f"{shown}: no model of Chromascape")
         return download(model, shown)
 
-    def settle(self, version: Any, before: Any, promoted: bool, reason: str) -> bool:
-        """Give a version its alias and say why, on it and on its run.
+    def assign(self, version: Any, decide: Callable[[Any], Decision]) -> Decision:
+        """Make a version champion or challenger, and say why, on it and on its run.
 
         Args:
-            before: the champion that it was compared with; None where there was none.
-            promoted: whether it becomes champion; else it is the challenger.
-        Returns:
-            False, with nothing done, where there is another champion by now: then it is to be compared with that one.
+            decide: the decision against a champion, None where there is none. It is asked again where another
+                process has made another version champion meanwhile.
         """
-        now = self.champion()
-        if _number(now) != _number(before):
-            return False
-        if promoted and _number(now) != _number(version):
+        while True:
+            champion = self._at(CHAMPION)
+            decision = decide(champion)
+            if _number(self._at(CHAMPION)) == _number(champion):
+                break
+        if decision.promoted and _number(champion) != _number(version):
             self.client.set_registered_model_alias(self.name, CHAMPION, version.version)
-            if now:
+            if champion:
                 when = datetime.now(UTC).isoformat(timespec="seconds")
-                self._tag(now, "chromascape.replaced", f"{when} by version {version.version}")
-        if not promoted:
+                self._tag(champion, "chromascape.replaced", f"{when} by version {version.version}")
+        if not decision.promoted:
             self.client.set_registered_model_alias(self.name, CHALLENGER, version.version)
         elif _number(self._at(CHALLENGER)) == _number(version):
             self.client.delete_registered_model_alias(self.name, CHALLENGER)
-        self._explain(version, CHAMPION if promoted else CHALLENGER, reason)
-        return True
+        self._explain(version, decision)
+        return decision
 
-    def _explain(self, version: Any, verdict: str, reason: str) -> None:
-        for name, value in {"verdict": verdict, "reason": reason}.items():
+    def _explain(self, version: Any, decision: Decision) -> None:
+        for name, value in {"alias": decision.alias, "reason": decision.reason}.items():
             self._tag(version, f"chromascape.{name}", value)
             if version.run_id:
                 self.client.set_tag(version.run_id, f"chromascape.{name}", value)
@@ -119,28 +136,18 @@ class Registry:
         try:
             return self.client.get_model_version_by_alias(self.name, alias)
         except MlflowException as error:
-            # An alias that is missing is called an invalid value.
+            # MLflow calls a missing alias an invalid value.
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-
-    def _run_of(self, digest: str) -> Any:
-        """The evaluated run of these weights: that of this working copy, else the last; None where there is none."""
-        found = self.client.search_runs(
-            [self.experiment],
-            f"tags.`{DIGEST}` = '{digest}' and tags.`chromascape.state` = '{EVALUATED}'",
-            order_by=["attributes.start_time DESC"],
-        )
-        own = read_run_file().get("run_id")
-        return next((run for run in found if run.info.run_id == own), found[0] if found else None)
 
 
 @contextmanager
 def open_registry(name: str, experiment: str) -> Iterator[Registry]:
     """The registry of a store, for one registration at a time.
 
-    In a store in a file others wait, so that of two models only one is compared with a champion and then takes its
-    place. A server has no lock to offer: there `Registry.settle` looks again right before it changes the alias.
+    A lock guards a store in a file, so that two models are not both compared with the same champion. A server offers
+    no lock: `Registry.assign` checks the champion again right before it changes the alias.
 
     Args:
         name: of the registered model.
@@ -154,16 +161,16 @@ def open_registry(name: str, experiment: str) -> Iterator[Registry]:
     uri = tracking_uri()
     file = uri.removeprefix("sqlite:///").split("?")[0]
     try:
-        # Not the lock of `connect`: who only starts a run need not wait for a comparison.
+        # Not the lock of `connect`: starting a run need not wait for a comparison.
         with FileLock(f"{file}.register.lock") if uri.startswith("sqlite:///") else nullcontext():
             yield Registry(MlflowClient(), name, identifier)
     except MlflowException as error:
         store = without_credentials(uri)
         raise ChromascapeError(
-            f"MLflow can't register the model in {store} ({explain(error)}): put that right, then `dvc repro` again"
+            f"MLflow can't register the model in {store} ({explain(error)}): fix that, then run `dvc repro` again"
         ) from None
 
 
 def _number(version: Any) -> int:
-    """Of a version; 0 for none."""
+    """The number of a version; 0 for none."""
     return int(version.version) if version else 0

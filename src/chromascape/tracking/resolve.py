@@ -1,10 +1,9 @@
-"""The folder with the weights of a model that MLflow keeps: `models:/NAME@ALIAS`, `models:/NAME/3`, `runs:/RUN_ID`.
+"""The folder of a model in MLflow: `models:/NAME@ALIAS`, `models:/NAME/3`, `runs:/RUN_ID`.
 
-Nothing heavy is imported before somebody names such a model.
+Heavy packages are imported only when such a model is named.
 """
 
 import atexit
-import logging
 import re
 import shutil
 import tempfile
@@ -12,21 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from chromascape.errors import ChromascapeError
-from chromascape.tracking.server import check_server, without_credentials
+from chromascape.tracking.server import without_credentials
 
-# Of weights and configuration, in a model as `artifacts.log_model` logs it: MLflow keeps the name models/colorizer had.
+# Weights and configuration inside a model that `artifacts.log_model` has logged.
 FOLDER = "artifacts/colorizer"
 ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))|runs:/(?P<run>\w+)")
 
 
 def resolve_model(text: str) -> Path:
-    """The folder that `Colorizer.load` reads: the path as it is, or that of the model that MLflow keeps there.
+    """The folder that `Colorizer.load` reads: a path as it is, or the files of a model in MLflow.
 
-    What lies on another machine is copied into a temporary folder, which goes when this process ends. Only weights and
-    configuration are read, never a pickle.
+    Files on another machine are copied into a temporary folder, which is removed when this process ends. Only weights
+    and configuration are read, never a pickle.
 
     Raises:
-        ChromascapeError: there is no such model, its files can't be read, or MLflow is not there.
+        ChromascapeError: there is no such model, its files can't be read, or MLflow is not available.
     """
     if not text.startswith(("models:/", "runs:/")):
         return Path(text)
@@ -34,25 +33,17 @@ def resolve_model(text: str) -> Path:
     if address is None:
         raise ChromascapeError(f"{text}: write models:/NAME@champion, models:/NAME/VERSION or runs:/RUN_ID")
     try:
-        from chromascape.tracking.store import tracking_uri  # first: it sets how MLflow behaves
+        from chromascape.tracking.store import existing_client, tracking_uri  # first: it sets how MLflow behaves
 
-        import mlflow  # isort: skip
+        from mlflow import MlflowException  # isort: skip
     except ModuleNotFoundError as error:
         raise ChromascapeError(f"{text}: needs {error.name}: pip install 'chromascape[pipeline]'") from None
-    check_server()
-    uri = tracking_uri()
-    store, file = without_credentials(uri), uri.removeprefix("sqlite:///").split("?")[0]
-    if uri.startswith("sqlite:///") and not Path(file).is_file():  # MLflow would make an empty one
-        raise ChromascapeError(
-            f"{text}: no MLflow store at {file}: run this in the project's folder, or name the store in "
-            "MLFLOW_TRACKING_URI"
-        )
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    mlflow.set_tracking_uri(uri)
+    store = without_credentials(tracking_uri())
     try:
-        model = _find(mlflow.MlflowClient(), address)
-    except mlflow.MlflowException as error:
+        model = _find(existing_client(), address)
+    except ChromascapeError as error:
+        raise ChromascapeError(f"{text}: {error}") from None
+    except MlflowException as error:
         raise ChromascapeError(f"{text}: not found in {store} ({explain(error)})") from None
     if model is None:
         raise ChromascapeError(f"{text}: no model of Chromascape in {store}")
@@ -60,7 +51,7 @@ def resolve_model(text: str) -> Path:
 
 
 def _find(client: Any, address: re.Match[str]) -> Any:
-    """The logged model at an address; None where a run has logged none, or a version is of another kind."""
+    """The logged model at an address; None if the run has none or the version is of another kind."""
     if address["run"]:
         return model_of_run(client, client.get_run(address["run"]))
     if address["alias"]:
@@ -71,16 +62,16 @@ def _find(client: Any, address: re.Match[str]) -> Any:
 
 
 def model_of_version(client: Any, version: Any) -> Any:
-    """The logged model that a version was made of; None where it was made of something else.
+    """The logged model behind a version; None if the version has another source.
 
-    A store in a database keeps a version's source, but not the id of its model.
+    A store in a database keeps the source of a version, but not the id of its model.
     """
     source = re.fullmatch(r"models:/(m-\w+)", version.source or "")
     return client.get_logged_model(source[1]) if source else None
 
 
 def model_of_run(client: Any, run: Any) -> Any:
-    """The model that a run has logged last, as a whole; None where there is none."""
+    """The last complete model of a run; None if there is none."""
     found = client.search_logged_models(
         [run.info.experiment_id],
         filter_string=f"source_run_id = '{run.info.run_id}'",
@@ -99,17 +90,17 @@ def download(model: Any, shown: str) -> Path:
 
     place = model.artifact_location
     target = None
-    if not place.startswith(("file:", "/")):  # what lies on this machine is read where it is
+    if not place.startswith(("file:", "/")):  # files on this machine are read in place
         target = tempfile.mkdtemp(prefix="chromascape-")
         atexit.register(shutil.rmtree, target, ignore_errors=True)
     try:
         return Path(download_artifacts(artifact_uri=f"{place}/{FOLDER}", dst_path=target))
-    except Exception as error:  # each kind of storage has errors of its own
+    except Exception as error:  # each kind of storage raises errors of its own
         raise ChromascapeError(
             f"{shown}: its weights can't be read from {without_credentials(place)} ({explain(error)})"
         ) from None
 
 
 def explain(error: Exception) -> str:
-    """An error of MLflow as a part of a line, without the secrets of an address."""
+    """The text of an MLflow error in one line, without the secrets of an address."""
     return without_credentials(" ".join(str(error).split()))[:200] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Is the MLflow server there? Asked before any work, because MLflow itself asks for minutes."""
+"""Checks before any work that the MLflow server answers: MLflow itself would retry for minutes."""
 
 import os
 import re
@@ -15,14 +15,14 @@ SECONDS = 4.0
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer too: following it would ask another server."""
+    """A redirect counts as an answer; following it would ask another server."""
 
     def redirect_request(self, *_: object) -> None:
         return None
 
 
 def without_credentials(text: str) -> str:
-    """The text with user and password taken out of every address in it."""
+    """The text without the user and password of any address in it."""
     return re.sub(r"://[^/\s]*@", "://", text)
 
 
@@ -30,14 +30,14 @@ def check_server() -> None:
     """Ask the server in MLFLOW_TRACKING_URI, if one is named, for any HTTP answer within 4 seconds in all.
 
     Raises:
-        ChromascapeError: nobody answers there; names the variable, the address and the way out.
+        ChromascapeError: no server answers; names the variable, the address and the remedy.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     if not uri.lower().startswith(("http://", "https://")):
         return
     address = without_credentials(uri)
     problems = [f"no answer within {SECONDS:g} seconds"]
-    # In a thread, since looking up a name has no timeout, nor has a server that sends a byte now and then.
+    # In a thread: a name lookup has no timeout, and a server may send one byte now and then.
     probe = threading.Thread(target=lambda: problems.__setitem__(0, _problem(address)), daemon=True)
     probe.start()
     probe.join(SECONDS)
@@ -49,7 +49,7 @@ def check_server() -> None:
 
 
 def _problem(address: str) -> str:
-    """Why there is no HTTP answer; nothing where there is one, whatever it says."""
+    """Why there is no HTTP answer; empty if there is one, whatever it says."""
     anyone = ssl.create_default_context()
     anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE  # nothing is sent; MLflow checks certificates
     try:

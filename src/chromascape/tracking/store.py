@@ -3,24 +3,27 @@
 import logging
 import os
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
 from chromascape.resume import repository_root
+from chromascape.tracking.server import check_server
 from chromascape.tracking.view import experiment_tags
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # A call of a server that hangs ends after 43 seconds; MLflow's own 120 seconds and 7 retries take many minutes. 20 is
-# what a server waits for a SQLite file that others write to; more retries are ours to make, in `tracking.delivery`.
+# what a server waits for a SQLite file that others write to.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, or a SQLite file in the repository's root, so that no run goes with a temporary copy."""
+    """MLFLOW_TRACKING_URI, or a SQLite file in the root of the repository, which outlives temporary copies."""
     named = os.environ.get("MLFLOW_TRACKING_URI")
     file = str(repository_root() / "mlflow.db")
     if not named and (unquote(file) != file or "?" in file):
@@ -31,19 +34,41 @@ def tracking_uri() -> str:
     return named or f"sqlite:///{file}"
 
 
-def connect(experiment: str) -> str:
-    """Point MLflow at the store and make the experiment if it is new; returns the experiment's id.
+def existing_client() -> Any:
+    """A client of a store that exists. (MLflow itself would create a missing one.)
 
-    A fresh SQLite store is set up under a lock: of several processes that try at once, all but one would crash.
+    Raises:
+        ChromascapeError: there is no store.
     """
+    uri = tracking_uri()
+    check_server()
+    file = uri.removeprefix("sqlite:///").split("?")[0]
+    if uri.startswith("sqlite:///") and not Path(file).is_file():
+        raise ChromascapeError(
+            f"no MLflow store at {file}: run this in the project's folder, or name the store in MLFLOW_TRACKING_URI"
+        )
+    return _mlflow(uri).MlflowClient()
+
+
+def _mlflow(uri: str) -> Any:
+    """The module `mlflow`, set to a store, with its logging switched off."""
     import mlflow
 
-    for name in ("mlflow", "alembic"):  # after the import, which sets them
+    for name in ("mlflow", "alembic"):  # after the import, which sets the levels
         logging.getLogger(name).setLevel(logging.ERROR)
-    uri = tracking_uri()
     mlflow.set_tracking_uri(uri)
+    return mlflow
+
+
+def connect(experiment: str) -> str:
+    """Set MLflow to the store, create the experiment if it is new, and return its id.
+
+    A lock guards a fresh SQLite store: if several processes set it up at once, all but one crash.
+    """
+    uri = tracking_uri()
+    mlflow = _mlflow(uri)
     local = uri.startswith("sqlite:///")
-    # Beside the database, where all that share it look.
+    # Beside the database, where every process that shares it looks.
     with FileLock(uri.removeprefix("sqlite:///").split("?")[0] + ".lock") if local else nullcontext():
         client = mlflow.MlflowClient()
         known = client.get_experiment_by_name(experiment)
@@ -55,6 +80,6 @@ def connect(experiment: str) -> str:
             place = (repository_root() / "mlartifacts").as_uri() if local else None
             return str(client.create_experiment(experiment, artifact_location=place, tags=experiment_tags()))
         for name, value in experiment_tags().items():
-            if name not in known.tags:  # of an older version; what somebody has changed in the page stays
+            if name not in known.tags:  # of an older version; changes made in MLflow's page stay
                 client.set_experiment_tag(known.experiment_id, name, value)
         return str(known.experiment_id)

@@ -1,10 +1,10 @@
-"""How MLflow's page shows an experiment: on its runs, in a view that compares them."""
+"""The view in which MLflow's page opens an experiment: its runs, compared."""
 
 import json
 import time
 
 VIEW = "comparison"
-# Width in pixels of each, which its heading needs: MLflow's own 100 cut off most of them.
+# Widths in pixels: MLflow's default of 100 cuts most headings off.
 COLUMNS = {
     "attributes.`Run Name`": 270,
     "metrics.`gain_over_gray_db`": 145,
@@ -16,10 +16,10 @@ COLUMNS = {
     "params.`train.init`": 85,
     "params.`train.epochs`": 105,
     "params.`data.dir`": 110,
-    "runDateAndNestInfo": 140,  # when it was started, and whether it finished, failed or was killed
+    "runDateAndNestInfo": 140,  # start time and status
 }
 ALWAYS_SHOWN = ("attributes.`Run Name`", "runDateAndNestInfo")
-# The page adds a chart for every other metric, section by section.
+# MLflow adds a chart for every other metric, section by section.
 CHARTS: list[dict[str, object]] = [
     {"type": "BAR", "metricKey": "gain_over_gray_db"},
     {"type": "BAR", "metricKey": "win_rate_over_gray"},
@@ -31,16 +31,16 @@ CHARTS: list[dict[str, object]] = [
         "useGlobalLineSmoothing": False,
     },
 ]
-PHOTOS = 4  # pictures that the view lays out: a row a photo, a column a run
+PHOTOS = 4  # pictures in the view: a row a photo, a column a run
 HEADLINES = "Which is better"
-# Of charts, in this order; metrics without a slash in their name are MLflow's "Model metrics".
+# Sections of charts in their order; MLflow calls metrics without a slash "Model metrics".
 SECTIONS = (HEADLINES, "photos", "Model metrics", "test", "gray", "val", "train", "System metrics")
 OPEN = (HEADLINES, "photos")
-GRID = {"columns": 1, "cardHeight": 900}  # of the section of photos; others have three columns of 360 pixels
+GRID = {"columns": 1, "cardHeight": 900}  # of the photos; other sections have three columns of 360 pixels
 
 
 def experiment_tags() -> dict[str, str]:
-    """Tags by which MLflow 3 opens an experiment on its runs, with the view in the form in which its page reads one."""
+    """Tags that make MLflow 3 open an experiment on its runs, in the view below (in the page's own format)."""
     sections = [
         {"uuid": name, "name": name, "display": name in OPEN, "isReordered": True, "isGenerated": True}
         | (GRID if name == "photos" else {})
@@ -66,10 +66,10 @@ def experiment_tags() -> dict[str, str]:
 
 
 def _charts() -> list[dict[str, object]]:
-    """The charts of figures, and one grid of all photos; without params, which the page writes over each picture."""
+    """Charts of figures, and one grid of all photos; without params, which the page would write over each picture."""
     keys = [f"photos/photo-{number}" for number in range(1, PHOTOS + 1)]
     picture = {"type": "IMAGE", "metricSectionId": "photos", "showRunParams": False, "step": 0}
-    # The page would add a chart for each picture by itself, were there none, if only a deleted one.
+    # Without these deleted charts, the page would add one for each picture.
     single = [picture | {"imageKeys": [key], "deleted": True} for key in keys]
     return [
         {"uuid": f"headline-{number}", "runsCountToCompare": 100, "metricSectionId": HEADLINES, "isGenerated": False}

@@ -1,0 +1,98 @@
+"""Which modules a file imports, read from its syntax: nothing is run.
+
+The modules that decide a result are listed in two places: `dvc.yaml` names them for each stage, and the fingerprint of
+resumable work holds their checksums. Both take them from `closure`.
+"""
+
+import ast
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+# Modules and packages that change no result. They are left out, and so is what only they import.
+DECIDES_NOTHING = {
+    "chromascape.cli": "parses a command line",
+    "chromascape.disk": "refuses work before it begins",
+    "chromascape.errors": "words messages",
+    "chromascape.health": "reports on this machine",
+    "chromascape.imports": "finds the modules that decide",
+    "chromascape.serving": "uses models that are finished",
+    "chromascape.tracking": "records results that are finished",
+    "_restore": "words messages",
+}
+
+
+def closure(source: Path, skip: Iterable[str] = DECIDES_NOTHING) -> set[Path]:
+    """The project's files that `source` imports, directly or through others, without itself.
+
+    Args:
+        skip: modules and packages that are neither listed nor followed.
+    """
+    source, skipped = source.resolve(), tuple(skip)
+    found, waiting = {source}, [source]
+    while waiting:
+        imported = {file for file in direct(waiting.pop()) if not _is_in(module_name(file), skipped)}
+        waiting += imported - found
+        found |= imported
+    return found - {source}
+
+
+def direct(source: Path) -> set[Path]:
+    """The project's files that `source` itself imports, also inside functions."""
+    return set().union(*(_files(name, source) for name in imported_names(source))) - {source}
+
+
+def imported_names(source: Path) -> set[str]:
+    """Dotted names of all that `source` imports, also inside functions; blocks under TYPE_CHECKING don't count.
+
+    `from a.b import c` gives both `a.b` and `a.b.c`, as `c` may be a module. Relative imports are made absolute.
+    """
+    names: set[str] = set()
+    for node in _walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = module_name(source).split(".")
+                cut = node.level - (source.name == "__init__.py")
+                base = ".".join([*package[: len(package) - cut], *filter(None, [base])])
+            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def module_name(source: Path) -> str:
+    """Dotted name by which a file is imported: `src/a/b.py` is `a.b`, `src/a/__init__.py` is `a`."""
+    parts = source.relative_to(_top(source)).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _files(name: str, importer: Path) -> set[Path]:
+    """The files that importing `name` runs, its packages' among them; none of other projects."""
+    top = _top(importer)
+    for root in (top, top.parent / "src"):  # a script in stages/ imports from its own folder and from src/
+        parts = name.split(".")
+        stems = [root.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
+        candidates = [file for stem in stems for file in (stem.with_suffix(".py"), stem / "__init__.py")]
+        if files := {file for file in candidates if file.is_file()}:
+            return files
+    return set()
+
+
+def _top(source: Path) -> Path:
+    """The folder from which a file is imported: the one that holds its topmost package."""
+    folder = source.parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
+
+
+def _is_in(module: str, names: tuple[str, ...]) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in names)
+
+
+def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(node, ast.If) and child in node.body and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield from _walk(child)

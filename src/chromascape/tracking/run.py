@@ -1,0 +1,215 @@
+"""The MLflow run of one execution of the pipeline, logged whole from the files that its stages wrote.
+
+There is one way to a complete run, whether its training ran just now, was resumed, or came from DVC's cache. Whatever a
+run has already is not logged again, so that an interrupted logging is simply repeated.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from chromascape.errors import ChromascapeError
+from chromascape.files import read_metrics, sha256_of_file
+from chromascape.params import Params, flatten
+from chromascape.photos.manifest import read_manifest
+from chromascape.resume import digest, repository_root
+from chromascape.tracking import artifacts, names
+from chromascape.tracking.figures import constants_of, metrics_of, result_in_words
+from chromascape.tracking.lineage import checkout, lineage, place
+from chromascape.tracking.server import without_credentials
+from chromascape.tracking.store import connect, tracking_uri
+
+MODEL = Path("models/colorizer")
+CURVES, TRAIN, EVALUATE = Path("metrics/curves.csv"), Path("metrics/train.json"), Path("metrics/evaluate.json")
+FILES = (Path("reports/index.html"), Path("reports/per_photo.csv"), Path("params.yaml"))
+PICTURES, MANIFEST = Path("reports/photos"), Path("data/manifest.csv")
+EPOCH = ("train_loss", "val_loss", "gray_val_loss", "lr")
+# Sections of params.yaml that the stage `evaluate` and those before it depend on.
+SECTIONS = ("data", "validate", "preprocess", "train", "evaluate")
+# Tags. A training's names this checkout, so that two checkouts that share a store have runs of their own.
+TRAINING, EXECUTION, STATE, ENDED = (f"chromascape.{name}" for name in ("training", "execution", "state", "ended"))
+EVALUATED = "evaluated"  # the state of a run that is whole
+NOTE = "mlflow.note.content"
+BATCH = 500  # metrics in a request; MLflow takes 1,000
+
+
+def log_run(params: Params) -> str:
+    """Complete the run of the training and evaluation in this workspace, or make it; returns its id.
+
+    Raises:
+        ChromascapeError: MLflow fails. What was logged stays, and the next call completes it.
+    """
+    try:
+        return _log_run(params)
+    except ChromascapeError:
+        raise
+    except Exception as error:  # each store has errors of its own
+        raise ChromascapeError(
+            f"MLflow failed in {without_credentials(tracking_uri())} ({reason(error)}): report and metrics are "
+            "written; `dvc repro` logs them once MLflow works"
+        ) from None
+
+
+def _log_run(params: Params) -> str:
+    import mlflow
+
+    experiment = connect(params.track.experiment)
+    client = mlflow.MlflowClient()
+    close_killed_runs(client, experiment)
+    figures = read_metrics(EVALUATE, "evaluate")
+    split = figures["split"]
+    note = f"{names.description(params)}\n\n{result_in_words(figures, split)}"
+    tags = run_tags(params) | {NOTE: note, TRAINING: _training_here(), EXECUTION: execution(params)}
+    run = _find_or_create(client, experiment, tags)
+    run_id = run.info.run_id
+    log_params(client, run, flatten(params))
+    values = metrics_of(figures["val"], "val") | (metrics_of(figures, split) if split == "test" else {})
+    _log_metrics(client, run, values)
+    _log_datasets(client, run_id, params.data.dir)
+    for name in {"val", split}:
+        client.log_dict(run_id, figures["val"] if name == "val" else figures, f"figures/{name}.json")
+        tags |= constants_of(figures["val"] if name == "val" else figures, name)
+    for file in FILES:
+        client.log_artifact(run_id, str(file))
+    tags |= artifacts.log_pictures(client, run_id, PICTURES)
+    artifacts.log_model(client, run, MODEL, names.model_name(params), note)
+    for name, value in (tags | {STATE: EVALUATED}).items():
+        client.set_tag(run_id, name, value)
+    if ENDED in client.get_run(run_id).data.tags:
+        client.delete_tag(run_id, ENDED)
+    client.set_terminated(run_id, "FINISHED")
+    return str(run_id)
+
+
+def _find_or_create(client: Any, experiment: str, tags: dict[str, str]) -> Any:
+    """The run that the training streamed to, else the one that an earlier logging has begun, else a new one.
+
+    The run of an experiment of DVC is never taken for that of another.
+    """
+    streamed = client.search_runs([experiment], f"tags.`{TRAINING}` = '{tags[TRAINING]}'")
+    begun = client.search_runs([experiment], f"tags.`{EXECUTION}` = '{tags[EXECUTION]}'")
+    same = [run for run in streamed if run.data.tags.get("dvc.experiment") == tags.get("dvc.experiment")]
+    for run in [*(run for run in same if EXECUTION not in run.data.tags), *begun]:
+        client.set_tag(run.info.run_id, EXECUTION, tags[EXECUTION])
+        return run
+    return client.create_run(experiment, tags=tags)
+
+
+def find_run(client: Any, experiment: str, params: Params) -> Any:
+    """The whole run of the training and evaluation in this workspace; None where the store has none.
+
+    Raises:
+        OSError: nothing was evaluated here yet.
+    """
+    wanted = f"tags.`{EXECUTION}` = '{execution(params)}' and tags.`{STATE}` = '{EVALUATED}'"
+    return next(iter(client.search_runs([experiment], wanted)), None)
+
+
+def execution(params: Params) -> str:
+    """What tells one execution of the pipeline from another: its params, training, model and figures, 32 hex digits.
+
+    The path of the photos is left out: what they are is in the figures.
+    """
+    values = {name: value for name, value in flatten(params).items() if name.split(".")[0] in SECTIONS}
+    values.pop("data.dir")
+    return digest([values, *(sha256_of_file(file) for file in (TRAIN, MODEL / "config.json", EVALUATE))])[:32]
+
+
+def training_tag(fingerprint: str) -> str:
+    """The tag of a training of this checkout."""
+    return f"{checkout()}/{fingerprint}"
+
+
+def _training_here() -> str:
+    return training_tag(read_metrics(TRAIN, "train")["training"])
+
+
+def run_tags(params: Params) -> dict[str, str]:
+    """Tags that name a run and tie it to code, data and DVC experiment, with MLflow's own, such as the user."""
+    from mlflow.tracking.context.registry import resolve_tags
+
+    changed = names.changes(params)
+    experiment = [os.environ.get("DVC_EXP_NAME", ""), place().replace("workspace", "")]
+    own = {
+        "mlflow.runName": names.run_name(params, changed, ", ".join(filter(None, experiment))),
+        "chromascape.changed_params": ", ".join(f"{key}={value}" for key, value in changed.items()) or "none",
+        NOTE: names.description(params),
+    }
+    return dict(resolve_tags(lineage() | own))
+
+
+def log_params(client: Any, run: Any, values: dict[str, Any]) -> None:
+    """Log those params that the run does not have yet."""
+    from mlflow.entities import Param
+
+    missing = [Param(name, str(value)) for name, value in values.items() if name not in run.data.params]
+    client.log_batch(run.info.run_id, params=missing)
+
+
+def _log_metrics(client: Any, run: Any, values: dict[str, float]) -> None:
+    """All epochs of the curves and the figures, as far as the run does not have them."""
+    from mlflow.entities import Metric
+
+    now, run_id = int(time.time() * 1000), run.info.run_id
+    logged = {
+        (name, point.step)
+        for name in EPOCH
+        if name in run.data.metrics
+        for point in client.get_metric_history(run_id, name)
+    }
+    curves = [(name, float(row[name]), int(row["epoch"])) for row in _rows(CURVES) for name in EPOCH]
+    missing = [Metric(name, value, now, step) for name, value, step in curves if (name, step) not in logged]
+    missing += [Metric(name, value, now, 0) for name, value in values.items() if name not in run.data.metrics]
+    for start in range(0, len(missing), BATCH):
+        client.log_batch(run_id, metrics=missing[start : start + BATCH])
+
+
+def _rows(file: Path) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in pd.read_csv(file).to_dict("records")]
+
+
+def _log_datasets(client: Any, run_id: str, folder: str) -> None:
+    """The accepted photos of each split; MLflow keeps equal ones once."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    manifest = read_manifest(MANIFEST)
+    for split, context in {"train": "training", "val": "validation", "test": "test"}.items():
+        data = Dataset(**artifacts.dataset_of(manifest, folder, split))
+        client.log_inputs(run_id, datasets=[DatasetInput(data, [InputTag("mlflow.data.context", context)])])
+
+
+def close_killed_runs(client: Any, experiment: str) -> None:
+    """Mark the runs of this checkout whose process was killed: MLflow calls them running for ever."""
+    for run in killed_runs(client, experiment):
+        client.set_tag(run.info.run_id, ENDED, "killed")
+        client.set_terminated(run.info.run_id, "KILLED")
+
+
+def killed_runs(client: Any, experiment: str) -> list[Any]:
+    """Runs that MLflow calls running, of trainings of this checkout that no process works on."""
+    found = client.search_runs(
+        [experiment], f"attributes.status = 'RUNNING' and tags.`{TRAINING}` LIKE '{checkout()}/%'"
+    )
+    return [run for run in found if not _is_at_work(run.data.tags[TRAINING].partition("/")[2])]
+
+
+def _is_at_work(fingerprint: str) -> bool:
+    """Whether a process holds the lock on the checkpoints of a training."""
+    lock = repository_root() / ".checkpoints" / f"train-{fingerprint}.lock"
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def reason(error: Exception) -> str:
+    """An error as a part of a line, without the secrets of the server's address."""
+    text = without_credentials(" ".join(str(error).split())) or "no reason given"
+    return f"{type(error).__name__}: {text[:200]}"
