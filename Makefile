@@ -19,7 +19,7 @@ run: .venv/run.stamp  ## environment, then the whole pipeline, then a short tabl
 	$(BIN)/chromascape summary
 
 test: .venv/test.stamp  ## all tests
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --durations=20 --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 lint: .venv/test.stamp  ## style and types
 	$(BIN)/ruff check .

@@ -34,9 +34,8 @@ def colorize(engine: str, folder: Path, repeats: int, started: float) -> dict[st
     """What one process measures: seconds to the first photo, photos a second after it, of the network in ms, MB."""
     if engine == "torch":
         from chromascape.colorizing.colorizer import SHIPPED
-        from chromascape.colorizing.torch_network import load_colorizer
 
-        colorizer = load_colorizer(SHIPPED, "cpu")
+        colorizer = Colorizer.load(SHIPPED, "cpu", by_torch=True)
     else:
         colorizer = Colorizer.load()
     photos = [Image.open(path) for path in sorted(folder.glob("*.jpg"))]

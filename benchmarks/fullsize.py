@@ -19,7 +19,7 @@ from PIL import Image
 from chromascape import Colorizer
 from chromascape.color import lab
 from chromascape.colorizing.fullsize import FullSize, resize
-from chromascape.photos.pixels import Pixels
+from chromascape.photos.pixels import Photo
 
 SIDE = 192
 Float = NDArray[np.floating]
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     colorizer = Colorizer.load(device="cpu")
-    photos = {path.stem: Pixels(Image.open(path)) for path in sorted(options.photos.glob("*.jpg"))}
+    photos = {path.stem: Photo(Image.open(path)) for path in sorted(options.photos.glob("*.jpg"))}
     truths = {name: lab.rgb_to_lab(photo.rows(slice(0, photo.height))[0]) for name, photo in photos.items()}
     found = {name: measure(truth, colorizer) for name, truth in truths.items()}
     found["drawn tower"] = {"true, on the grid": measure(tower(), colorizer)["true, on the grid"]}

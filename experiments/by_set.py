@@ -11,9 +11,8 @@ import pandas as pd
 
 from chromascape.color.measures import bootstrap_ci95
 from chromascape.color.metrics import METRICS
-from chromascape.colorizing.colorizer import SHIPPED
-from chromascape.colorizing.seen import count_seen, hashes_of, read_seen
-from chromascape.colorizing.torch_network import load_colorizer
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
 from chromascape.judging.evaluation import evaluate, gain_over_gray, mean_ab
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
@@ -32,7 +31,7 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, default=Path("data/manifest.csv"))
     parser.add_argument("--splits", nargs="+", choices=SPLITS, default=["test"])
     options = parser.parse_args()
-    colorizer, manifest = load_colorizer(SHIPPED, "cpu"), read_manifest(options.manifest)
+    colorizer, manifest = Colorizer.load(SHIPPED, "cpu", by_torch=True), read_manifest(options.manifest)
     seen = count_seen(hashes_of(manifest, options.splits), read_seen(SHIPPED), bits=4)
     photos = Shards(options.lab, options.splits)
     table = evaluate(colorizer, colorizer, photos, mean_ab(photos), manifest, jobs=0)

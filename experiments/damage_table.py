@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from chromascape.color import lab, measures
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
-from chromascape.colorizing.torch_network import load_colorizer
 from chromascape.learning.damage import FIXED, measured
 from chromascape.parallel import ProgressBar
 from chromascape.photos.shards import Shards
@@ -34,7 +33,7 @@ def main() -> None:
     shards = Shards(options.lab, ("val",))
     rows = np.random.default_rng(SEED).permutation(len(shards))[: options.photos or None]
     gains = {
-        "shipped" if model == SHIPPED else model.name: by_damage(load_colorizer(model, "cpu"), shards, np.sort(rows))
+        "shipped" if model == SHIPPED else model.name: by_damage(Colorizer.load(model, "cpu"), shards, np.sort(rows))
         for model in options.models
     }
     print(f"{len(rows)} validation photos; gray has a gain of 0.\n")

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from _stage import Params, run
 
-from chromascape.colorizing.colorizer import SHIPPED
-from chromascape.colorizing.torch_network import load_colorizer
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.devices import pick_device
 from chromascape.files import atomic_write, read_metrics, sha256_of_file, write_json, write_table
 from chromascape.judging import report
@@ -16,7 +15,7 @@ from chromascape.judging.evaluation import (
     headline,
     summarize_splits,
 )
-from chromascape.judging.strips import write_strips
+from chromascape.judging.photo_rows import write_photo_rows
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import Shards
 from chromascape.resume import open_folder, repository_root
@@ -29,7 +28,7 @@ def evaluate_stage(params: Params) -> None:
     """From weights and photos to figures, report and the whole MLflow run."""
     section, device = params.evaluate, pick_device(params.train.device, "train.device")
     manifest = read_manifest(MANIFEST)
-    colorizer, shipped = load_colorizer(MODEL, device), load_colorizer(SHIPPED, device)
+    colorizer, shipped = Colorizer.load(MODEL, device, by_torch=True), Colorizer.load(SHIPPED, device, by_torch=True)
     with open_folder(repository_root(), "evaluate", evaluation_fingerprint(MODEL, LAB, MANIFEST)) as kept:
         splits = sorted({"val", section.split})
         tables = evaluate_splits(colorizer, shipped, LAB, manifest, splits, params.jobs, kept)
@@ -41,7 +40,7 @@ def evaluate_stage(params: Params) -> None:
             read_metrics(Path("metrics/validate.json"), "validate"),
             curves,
             histogram,
-            report.strips(colorizer, photos, table, section.rows, section.seed),
+            report.photo_rows(colorizer, photos, table, section.rows, section.seed),
             report.shown_params(params),
             {path.as_posix(): sha256_of_file(path) for path in (MANIFEST, MODEL / "weights.safetensors")},
         )
@@ -50,7 +49,7 @@ def evaluate_stage(params: Params) -> None:
         write_table(table, Path("reports/per_photo.csv"))
         write_table(tables["val"], Path("reports/per_photo_val.csv"))
         write_table(histogram, Path("metrics/gains.csv"))
-        write_strips(Path("reports/photos"), colorizer, photos, manifest, section.rows)
+        write_photo_rows(Path("reports/photos"), colorizer, photos, manifest, section.rows)
         write_json(figures, Path("metrics/evaluate.json"))
         write_json(headline(figures), Path("metrics/headline/evaluate.json"))
         log_run(params)

@@ -217,19 +217,28 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """What `make` writes to the path that it is given: made by one worker for all of them."""
+    folder = factory.getbasetemp()
+    path = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / name
+    made = path.with_name(f"{name}.made")
+    with FileLock(f"{path}.lock"):
+        if not made.exists():
+            make(path)
+            made.touch()
+    return path
+
+
 @pytest.fixture(scope="session")
 def shipped_program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The model that ships as torch's exporter gives it, which takes half a minute: made by one worker for all."""
-    from chromascape.colorizing.colorizer import SHIPPED
-    from chromascape.colorizing.torch_network import load_colorizer
+    """The shipped model as torch's exporter gives it, which takes half a minute."""
+    from chromascape.colorizing.colorizer import SHIPPED, Colorizer
     from chromascape.serving import onnx_export
 
-    folder = tmp_path_factory.getbasetemp()
-    file = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "shipped-program.onnx"
-    with FileLock(f"{file}.lock"):
-        if not file.exists():
-            file.write_bytes(onnx_export.as_onnx(load_colorizer(SHIPPED, "cpu")).SerializeToString())
-    return file.read_bytes()
+    def export(file: Path) -> None:
+        file.write_bytes(onnx_export.as_onnx(Colorizer.load(SHIPPED, "cpu", by_torch=True)).SerializeToString())
+
+    return made_once(tmp_path_factory, "shipped-program.onnx", export).read_bytes()
 
 
 @pytest.fixture
@@ -302,13 +311,16 @@ def pytest_configure(config: pytest.Config) -> None:
             untraced(importlib.import_module)(package)
 
 
-# Files of tests that take some twenty seconds without being marked `scale`.
-LONG = {f"test_{name}" for name in ("inspection", "needs", "networks", "onnx_export", "splits", "validation")}
+# The files that take longest, longest first; where files run side by side, none of them may be the last. Those that
+# need the shipped model's export stand apart: one worker makes it for all.
+LONG = [
+    "pipeline", "kills", "docs", "outage", "training", "checkpoints", "run", "registry", "stages", "onnx_export",
+    "stream", "batch", "validation", "inspection", "page", "browser", "dvc_views", "splits", "networks", "cli", "fuzz",
+    "mlflow_model", "rerun", "web_export", "evaluation",
+]  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files whose tests start processes come first, then others that are long: where files run side by side, none of
-    them must be the last.
-    """
-    slow = {item.path for item in items if item.get_closest_marker("scale")}
-    items.sort(key=lambda item: (item.path not in slow, item.path.stem not in LONG))
+    """Long files come first. (Where tests run in one process, that changes nothing but their order.)"""
+    order = {f"test_{name}": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))

@@ -18,7 +18,6 @@ import yaml
 from conftest import REPOSITORY, Clock, changed_params, make_photo, without
 from PIL import Image
 from torch import nn
-from warm import run_python
 
 from chromascape import __version__
 from chromascape.cli import main
@@ -148,7 +147,7 @@ def test_notes_are_printed_and_are_no_failures(
     assert colorize("a.png", "-o", "c.jpg") == 0
     said = capsys.readouterr()
     assert "note: in/link: a link to a folder, which is not followed: give it as an input\n" in said.err
-    assert "note: a.png: JPEG holds no transparency: what is transparent becomes white\n" in said.err
+    assert "note: a.png: JPEG has no transparency: transparent parts become white\n" in said.err
     assert said.out == f"2 colorized into out{by}\n1 colorized into c.jpg{by}\n"
 
 
@@ -345,7 +344,7 @@ def test_a_missing_input_is_named_before_anything_is_done(
 
 
 @pytest.mark.parametrize(
-    ("flags", "hint"), [([], "; --recursive looks into its folders"), (["--recursive"], "")], ids=["flat", "recursive"]
+    ("flags", "hint"), [([], "; --recursive includes its subfolders"), (["--recursive"], "")], ids=["flat", "recursive"]
 )
 def test_a_folder_without_photos_is_named(
     colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], flags: list[str], hint: str
@@ -527,7 +526,8 @@ except SystemExit as end:
 
 
 def test_run_as_a_module_it_is_the_same_command(tmp_path: Path) -> None:
-    done = run_python(["-m", "chromascape.cli", "summary"], tmp_path)
+    command = [sys.executable, "-m", "chromascape.cli", "summary"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == "error: metrics/evaluate.json: no such file: run `dvc repro` first\n"
 

@@ -6,17 +6,18 @@ import shlex
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import onnx
 import pytest
 import yaml
-from conftest import REPOSITORY, changed_params, write_photos
-from test_dvc_views import EXPERIMENTS, dvc, lay
+from conftest import REPOSITORY, changed_params, made_once, write_photos
+from test_dvc_views import dvc, make_experiments
 from warm import run_python
 
 from chromascape.cli import main
-from chromascape.serving import onnx_export
+from chromascape.serving import onnx_export, web_export
 
 DOCS = {page.stem: page.read_text(encoding="utf-8") for page in sorted((REPOSITORY / "docs").glob("*.md"))}
 
@@ -50,7 +51,6 @@ def test_the_commands_of_reliability_run(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", 2)
     values = changed_params({"data.dir": "photos", "train.device": "cpu"})
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    (tmp_path / "experiments").symlink_to(REPOSITORY / "experiments")
     environment = {key: text for key, text in os.environ.items() if key not in ("MLFLOW_TRACKING_URI", "DVC_ROOT")}
     said = {}
     for command in commands("reliability"):
@@ -59,26 +59,20 @@ def test_the_commands_of_reliability_run(tmp_path: Path) -> None:
         done = run_python([*program, *words[1:]], tmp_path, environment)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         said[command] = done.stdout
-    assert {"chromascape doctor", "chromascape check", "python experiments/threads.py 2"} <= said.keys()
-    line = re.compile(r"^([\w ]+), \d threads against 1: ab at most (\S+) apart, RGB (\d) levels", re.M)
-    shown, ours = line.findall(DOCS["reliability"]), line.findall(said["python experiments/threads.py 2"])
-    assert [engine for engine, *_ in shown] == [engine for engine, *_ in ours] == ["ONNX Runtime", "torch"]
-    # Another processor sums in another order again: of the same size, whatever the digits are.
-    most = 30 * max(float(apart) for _, apart, _ in shown)
-    assert all(float(apart) < most and int(levels) <= 1 for _, apart, levels in ours)
+    assert {"chromascape doctor", "chromascape check"} <= said.keys()
 
 
 @pytest.mark.scale
-def test_the_commands_of_training_and_comparing_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_training_and_comparing_run(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On stages that write small files, as in test_dvc_views; `make compare` is shown there."""
     monkeypatch.setenv("BROWSER", "true")  # --open
-    repo, photos = tmp_path / "repo", write_photos(tmp_path / "photos", 2)
-    repo.mkdir()
-    lay(repo)
-    dvc(repo, "repro")
-    subprocess.run(["git", "add", "-A"], cwd=repo, check=True)
-    subprocess.run(["git", "commit", "-q", "-m", "start"], cwd=repo, check=True)
-    dvc(repo, "exp", "run", "-n", "structure", "-S", EXPERIMENTS["second"][1])
+    experiments, photos = (
+        made_once(tmp_path_factory, "experiments", make_experiments),
+        write_photos(tmp_path / "photos", 2),
+    )
+    repo = Path(shutil.copytree(experiments, tmp_path / "repo"))
     ran = 0
     for command in [*commands("training"), *commands("comparing")]:
         here = command.replace("/home/me/photos", str(tmp_path / "photos")).replace("old.jpg", str(photos[0]))
@@ -96,28 +90,29 @@ def test_the_commands_of_training_and_comparing_run(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.scale
-def test_the_commands_of_web_run(
-    shipped_program: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Servers until they answer; the page that needs none where npm can fetch its runtime."""
+def test_the_commands_of_web_run(shipped_program: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers until they answer; the page that needs none with a stand-in for the runtime that npm fetches."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(onnx_export, "as_onnx", lambda _: onnx.ModelProto.FromString(shipped_program))
+    runtime = dict.fromkeys(web_export.RUNTIME_FILES, b"runtime")
+    monkeypatch.setattr(web_export, "_runtime_files", lambda _: runtime)
     environment = os.environ | {"BROWSER": "true", "PYTHONPATH": str(REPOSITORY / "src")}
     ran = 0
     for command in commands("web"):
         words = [word.replace("8000", "0").replace("8001", "0") for word in shlex.split(command)]
         program = {"chromascape": ["-m", "chromascape.cli"], "python": []}[words[0]]
         call = [*program, *words[1:]]
-        if "page" in words and words[0] == "chromascape" and not shutil.which("npm"):
-            continue
         if "serve" in words or "http.server" in words:
             with subprocess.Popen(
                 [sys.executable, "-u", *call], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
             ) as server:
                 line = server.stdout.readline() if server.stdout else ""
+                address = re.search(r"http://127.0.0.1:[1-9]\d*", line)
+                assert address, line
+                with urllib.request.urlopen(address[0], timeout=60) as answer:
+                    assert b"Chromascape" in answer.read()
                 server.terminate()
-            assert "http://127.0.0.1:" in line
         else:
-            assert main(words[1:]) == 0 or "go online" in capsys.readouterr().err
+            assert main(words[1:]) == 0
         ran += 1
-    assert ran >= 3 and (tmp_path / "model.onnx").stat().st_size < 13_000_000
+    assert ran >= 4 and (tmp_path / "model.onnx").stat().st_size < 13_000_000

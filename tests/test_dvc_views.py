@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from conftest import REPOSITORY
+from conftest import REPOSITORY, made_once
 from dvc.repo import Repo
 from test_rerun import out_paths
 from warm import run_python, warm_path
@@ -29,7 +29,7 @@ from chromascape.photos import manifest
 DVC = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))
 # A run's width in a terminal: two experiments differ in a few params.
 COLUMNS = 160
-EXPERIMENTS = {"first": ["train.lr=0.0012"], "second": ["train.lr=0.0034", "train.loss.ssim=0.25"]}
+EXPERIMENTS = {"first": ["train.lr=0.0012"], "structure": ["train.lr=0.0034", "train.loss.ssim=0.25"]}
 RECORD = """
 import json, sys
 from pathlib import Path
@@ -96,7 +96,7 @@ def dvc(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def lay(folder: Path) -> None:
+def write_repository(folder: Path) -> None:
     """The repository's own dvc.yaml, params.yaml and .dvc, and a stand-in for all that the stages read and run."""
     subprocess.run(["git", "init", "-q", "-b", "main"], cwd=folder, check=True)
     for role in ("name", "email"):
@@ -119,17 +119,22 @@ def lay(folder: Path) -> None:
     (folder / "dvc.yaml").write_text(yaml.safe_dump(DVC | {"stages": stages}, sort_keys=False), encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A commit with its outputs, and two experiments on top of it; the second one lies in the workspace."""
-    folder = tmp_path_factory.mktemp("views")
-    lay(folder)
+def make_experiments(folder: Path) -> None:
+    """A commit with its outputs, and two experiments on top of it; the workspace is as the second one left it."""
+    folder.mkdir()
+    write_repository(folder)
     dvc(folder, "repro")
     subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
     subprocess.run(["git", "commit", "-q", "-m", "start"], cwd=folder, check=True)
     for name, changes in EXPERIMENTS.items():
         dvc(folder, "exp", "run", "-n", name, *(part for change in changes for part in ("-S", change)))
-    return folder
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository of `make_experiments`."""
+    made = made_once(tmp_path_factory, "experiments", make_experiments)
+    return Path(shutil.copytree(made, tmp_path_factory.mktemp("views") / "repo"))
 
 
 def header(shown: str) -> str:
@@ -167,7 +172,7 @@ def test_make_compare_fits_a_terminal_and_shows_what_differs(repo: Path) -> None
     columns = header(shown).split()
     assert {"train.lr", "train.loss.ssim", "gain_over_gray_db", "val_gain_db", "val_loss"} <= {*columns}
     assert not {"train.network", "accepted"} & {*columns} and not [name for name in columns if "/" in name]
-    assert "first" in shown and "second" in shown and "0.0034" in shown
+    assert "first" in shown and "structure" in shown and "0.0034" in shown
 
 
 @pytest.mark.scale
@@ -193,16 +198,19 @@ def test_metrics_diff_prints_at_most_twenty_rows(repo: Path) -> None:
 
 @pytest.mark.scale
 def test_plots_are_losses_gains_and_photos_and_nothing_else(repo: Path) -> None:
-    shown = json.loads(dvc(repo, "plots", "diff", "first", "second", "--json"))
+    shown = json.loads(dvc(repo, "plots", "diff", "first", "structure", "--json"))
     photos = {"reports/photos/0af1ad0a3e98.jpg", "reports/photos/34a99716b78d.jpg"}
     assert set(shown["data"]) == {"Loss by epoch", "Gain over gray", *photos} and not shown.get("errors")
     losses = shown["data"]["Loss by epoch"][0]["content"]
     fields = {(row["rev"], row["field"]) for row in losses["data"]["values"]}
     names = ("train_loss", "val_loss", "gray_val_loss")
-    assert fields == {(rev, name) for rev in ("first", "second") for name in names}
+    assert fields == {(rev, name) for rev in ("first", "structure") for name in names}
     for name in photos:  # one entry a revision, which DVC and VS Code lay side by side
         pictures = shown["data"][name]
-        assert [(entry["type"], *entry["revisions"]) for entry in pictures] == [("image", "first"), ("image", "second")]
+        assert [(entry["type"], *entry["revisions"]) for entry in pictures] == [
+            ("image", "first"),
+            ("image", "structure"),
+        ]
         first, second = (Path(entry["url"].removeprefix("file://")).read_bytes() for entry in pictures)
         assert first != second
 

@@ -1,12 +1,14 @@
-"""Files and folders appear whole or not at all, and errors of the disk are told in one line."""
+"""Files and folders appear complete or not at all, and errors of the disk are one line."""
 
 import errno
 import json
 import math
 import os
+import platform
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
+from chromascape import files
 from chromascape.errors import explain_os_error
 from chromascape.files import atomic_folder, atomic_write, clean_leftovers, write_json, write_table
 
@@ -96,18 +99,6 @@ def test_atomic_folder_that_fails_keeps_what_was_there(
         raise error
     assert [file.name for file in tmp_path.iterdir()] == (["lab"] if old else [])
     assert old is None or [(file.name, file.read_text()) for file in path.iterdir()] == [("kept", old)]
-
-
-def test_atomic_folder_starts_empty_even_after_a_killed_run(tmp_path: Path) -> None:
-    with atomic_folder(tmp_path / "lab") as beside:
-        leftover = beside
-        (beside / "a").write_text("1")
-    leftover.mkdir()
-    (leftover / "stale").write_text("from a killed run")
-    with atomic_folder(tmp_path / "lab") as beside:
-        assert beside == leftover
-        (beside / "b").write_text("2")
-    assert [file.name for file in (tmp_path / "lab").iterdir()] == ["b"]
 
 
 # Swapping folders
@@ -226,19 +217,54 @@ def test_after_a_kill_git_sees_nothing_and_the_next_write_starts_from_the_old_fo
     assert (path / "file").read_text() == "old"
 
 
+DEAD, OTHER = 999999999, "0123abcd"
+
+
+def part(name: str, process: int, kind: str = "new", place: str | None = None, run: str = "89ab4567") -> str:
+    """The name of a part that a process of this machine or of another writes."""
+    return f".{name}.{place or files._place()}-{process}-{run}.{kind}.part"
+
+
+def names_in(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir()}
+
+
 def test_parts_of_living_processes_and_files_of_others_stay(tmp_path: Path) -> None:
-    living = tmp_path / f".lab.{os.getppid()}.new.part"
-    others = tmp_path / ".film.999999999.part"
-    dead = tmp_path / ".lab.999999999.new.part"
-    for file in (living, others, dead):
-        file.touch()
-    folder_with(tmp_path / ".gone.999999999.old.part", "old")
-    folder_with(tmp_path / ".lab.999999999.old.part", "old")
+    staying = {part("lab", os.getppid()), part("lab", os.getpid(), run=files._RUN), ".film.999999999.part"}
+    for name in (*staying, part("lab", DEAD), part("lab", os.getpid())):  # the last by an earlier process, as ours is
+        (tmp_path / name).touch()
+    folder_with(tmp_path / part("gone", DEAD, "old"), "old")
+    folder_with(tmp_path / part("lab", DEAD, "old"), "old")
     folder_with(tmp_path / "lab", "new")
     clean_leftovers(tmp_path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([living.name, others.name, "gone", "lab"])
+    assert names_in(tmp_path) == staying | {"gone", "lab"}
     assert (tmp_path / "lab" / "file").read_text() == "new"
     assert (tmp_path / "gone" / "file").read_text() == "old"
+
+
+def test_parts_of_another_machine_stay_for_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process may live: the numbers of another container mean nothing here."""
+    ours = {part("lab", DEAD, place=OTHER), part("cards", DEAD, "old", OTHER)}
+    for name in ours:
+        os.utime(folder_with(tmp_path / name, "old"), (0, 0))  # a folder that is renamed keeps its time
+    now = time.time()
+    clean_leftovers(tmp_path)
+    assert names_in(tmp_path) == ours
+    monkeypatch.setattr(time, "time", lambda: now + 23 * 3600)
+    clean_leftovers(tmp_path)
+    assert names_in(tmp_path) == ours
+    monkeypatch.setattr(time, "time", lambda: now + 25 * 3600)
+    clean_leftovers(tmp_path)
+    assert names_in(tmp_path) == {"cards"} and (tmp_path / "cards" / "file").read_text() == "old"
+
+
+def test_a_container_of_the_same_name_is_another_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = {files._place.__wrapped__()}
+    monkeypatch.setattr(Path, "readlink", lambda path: Path("pid:[1]"))
+    places.add(files._place.__wrapped__())
+    monkeypatch.setattr(platform, "node", lambda: "another")
+    places.add(files._place.__wrapped__())
+    assert len(places) == 3
 
 
 def test_a_folder_and_files_beside_it_can_be_written_at_the_same_time(tmp_path: Path) -> None:
@@ -252,7 +278,7 @@ def test_a_folder_and_files_beside_it_can_be_written_at_the_same_time(tmp_path: 
 
 
 def test_a_folder_left_aside_by_an_earlier_process_with_our_number_comes_back(tmp_path: Path) -> None:
-    folder_with(tmp_path / f".lab.{os.getpid()}.old.part", "old")
+    folder_with(tmp_path / part("lab", os.getpid(), "old"), "old")
     with pytest.raises(RuntimeError), atomic_folder(tmp_path / "lab"):
         raise RuntimeError
     assert (tmp_path / "lab" / "file").read_text() == "old"
@@ -260,7 +286,7 @@ def test_a_folder_left_aside_by_an_earlier_process_with_our_number_comes_back(tm
 
 
 def test_a_file_cleans_up_what_a_killed_process_left_beside_it(tmp_path: Path) -> None:
-    (tmp_path / ".table.csv.999999999.new.part").touch()
+    (tmp_path / part("table.csv", DEAD)).touch()
     write_json({}, tmp_path / "table.json")
     assert [file.name for file in tmp_path.iterdir()] == ["table.json"]
 

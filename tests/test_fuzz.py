@@ -9,6 +9,9 @@ import pytest
 from chromascape.cli import main
 from chromascape.photos import source
 
+pytestmark = pytest.mark.usefixtures("quick_workers")
+RUN = 200  # of the files, which go through the readers here
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -18,14 +21,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def results(folder: Path) -> list[tuple[str, str, float]]:
-    return fuzz.run(folder, source.list_files(folder), jobs=2)
+def results(quick_workers: None, folder: Path) -> list[tuple[str, str, float]]:
+    return fuzz.run(folder, source.list_files(folder)[:RUN], jobs=2)
 
 
 def test_every_hostile_file_has_a_verdict_and_none_hangs_crashes_or_takes_much_memory(
     results: list[tuple[str, str, float]], folder: Path
 ) -> None:
-    assert [name for name, *_ in results] == source.list_files(folder)
+    assert [name for name, *_ in results] == source.list_files(folder)[:RUN]
     assert fuzz.breaches(results) == []
     verdicts = {verdict for _, verdict, _ in results}
     assert verdicts == {"photo", "damaged", "not_an_image", "too_many_pixels"}

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,15 @@ def test_a_wing_uses_only_what_stands_below_it(file: Path) -> None:
     own = wing(file)
     below = {*WINGS[WINGS.index(own) :]} if own in WINGS else set()
     assert not {shown(other) for other in direct(file) if wing(other) not in GROUND | below}
+
+
+def test_no_modules_import_each_other() -> None:
+    """Also inside functions: a circle would make two modules one."""
+    graph = {shown(file): [shown(other) for other in direct(file)] for file in PACKAGE.rglob("*.py")}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
 @pytest.mark.parametrize("file", sorted((PACKAGE / "tracking").glob("*.py")), ids=lambda file: file.stem)

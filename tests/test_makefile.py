@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ STUB = f"""#!/bin/sh
 '''exec' "{sys.executable}" "$0" "$@"
 ' '''
 import json, os, shutil, sys
-entry = [os.path.basename(sys.argv[0]), sys.argv[1:], os.getcwd(), shutil.which("python")]
+entry = [os.path.basename(sys.argv[0]), sys.argv[1:], os.getcwd(), shutil.which("python"), os.environ.get("PORT")]
 with open("log.jsonl", "a", encoding="utf-8") as log:
     log.write(json.dumps(entry) + "\\n")
 """
@@ -49,7 +48,7 @@ def make(folder: Path, *arguments: str, **variables: str) -> list[tuple[str, lis
     )
     assert done.returncode == 0, done.stdout + done.stderr
     calls = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
-    for _, _, place, python in calls:
+    for _, _, place, python, _ in calls:
         assert Path(place) == folder.resolve()
         assert Path(python) == folder / ".venv" / "bin" / "python"
     return [(name, given) for name, given, *_ in calls]
@@ -88,29 +87,22 @@ def test_ui_reads_the_runs_of_this_folder(
     folder: Path, arguments: list[str], port: str, variables: dict[str, str], store: str
 ) -> None:
     *_, printed, (name, given) = make(folder, "ui", *arguments, **variables)
-    assert printed == ("python", ["-m", "chromascape.tracking.page", "--port", port])  # the links, before it waits
+    assert printed == ("python", ["-m", "chromascape.tracking.page"])  # the links, before it waits
+    *_, links, _ = (json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines())
+    assert links[-1] == port
     assert name == "mlflow"
     assert given == ["ui", "--host", "127.0.0.1", "--port", port, "--backend-store-uri", store]
 
 
-@pytest.mark.parametrize("given", ["taken", "eighty"])
-def test_ui_stops_before_mlflow_where_the_port_is_taken_or_none(folder: Path, given: str) -> None:
-    """uvicorn said it in English for programmers, below MLflow's own lines, and the links stood above them."""
+def test_ui_says_which_port_to_try_where_mlflow_fails(folder: Path) -> None:
     (folder / ".venv" / "run.stamp").touch()
-    (folder / ".venv" / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (folder / ".venv" / "bin" / "mlflow").write_text("#!/bin/sh\necho 'address already in use' >&2\nexit 3\n")
     inherited = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    inherited |= {"PYTHONPATH": str(REPOSITORY / "src")}
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        port = server.getsockname()[1] if given == "taken" else given
-        done = subprocess.run(
-            ["make", f"PORT={port}", "ui"], cwd=folder, env=inherited, capture_output=True, text=True, check=False
-        )
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("make: ")]
-    assert done.stdout == "" and len(lines) == 1 and "Error 1" in done.stderr and done.returncode != 0
-    assert lines[0].startswith(f"error: port {port} is taken (by " if given == "taken" else "error: PORT: 'eighty' is ")
-    assert not (folder / "log.jsonl").exists()  # nothing else was started
+    command = ["make", f"PYTHON={sys.executable}", "PORT=5002", "ui"]
+    done = subprocess.run(command, cwd=folder, env=inherited, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "address already in use" in done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert line == "error: no page at port 5002, see above; where another program has it: make ui PORT=5001"
 
 
 def test_an_unfit_python_is_refused_in_one_line(folder: Path) -> None:

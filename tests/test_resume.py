@@ -1,4 +1,4 @@
-"""What a killed piece of work goes on from: never from what is damaged, and a bad disk costs no work."""
+"""How killed work resumes: never from what is damaged, and a bad disk costs no work."""
 
 import errno
 import json
@@ -51,7 +51,7 @@ def test_a_line_is_in_the_file_as_soon_as_it_is_added(journal: Path) -> None:
     assert read(journal) == ROWS
 
 
-def test_a_journal_cut_anywhere_keeps_its_whole_lines_and_is_written_on(
+def test_a_journal_cut_anywhere_keeps_its_complete_lines_and_grows(
     journal: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = journal.read_bytes()
@@ -65,7 +65,7 @@ def test_a_journal_cut_anywhere_keeps_its_whole_lines_and_is_written_on(
     assert capsys.readouterr().err == ""  # that is what a kill leaves
 
 
-def test_flipped_bits_are_told_and_cost_one_line(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flipped_bits_are_reported_and_cost_one_line(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = journal.read_bytes()
     ends = [at for at, byte in enumerate(data) if byte == 10]
     for at in range(0, ends[-1], 5):
@@ -76,7 +76,7 @@ def test_flipped_bits_are_told_and_cost_one_line(journal: Path, capsys: pytest.C
         assert capsys.readouterr().err.startswith(f"warning: {journal}: 1 of ")
 
 
-def test_the_last_word_on_a_key_counts(journal: Path) -> None:
+def test_the_last_line_of_a_key_counts(journal: Path) -> None:
     one = Journal(journal, "validation")
     one.add("d", False)
     one.close()
@@ -100,7 +100,7 @@ class FullDisk:
         return getattr(self.file, name)
 
 
-def test_a_disk_that_fills_is_told_once_and_what_was_written_counts(
+def test_a_disk_that_fills_is_reported_once_and_what_was_written_counts(
     journal: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = Journal(journal, "validation")
@@ -108,7 +108,7 @@ def test_a_disk_that_fills_is_told_once_and_what_was_written_counts(
     for key in range(9):
         one.add(str(key), "x" * 20)
     one.close()
-    said = "warning: no checkpoint could be written (No space left on device): validation goes on without\n"
+    said = "warning: no checkpoint could be written (No space left on device): validation continues without\n"
     assert capsys.readouterr().err == said
     assert read(journal) == ROWS | {"0": "x" * 20, "1": "x" * 20}
 
@@ -118,7 +118,7 @@ def test_a_journal_that_can_not_be_opened_keeps_nothing(tmp_path: Path, capsys: 
     one = Journal(tmp_path / "journal", "validation")
     one.add("a", 1)
     one.close()
-    assert one.entries == {} and "(Is a directory): validation goes on without" in capsys.readouterr().err
+    assert one.entries == {} and "(Is a directory): validation continues without" in capsys.readouterr().err
     nothing = Journal(None, "validation")
     nothing.add("a", 1)
     nothing.close()
@@ -169,7 +169,7 @@ def test_a_kept_file_comes_back(kept: Path, monkeypatch: pytest.MonkeyPatch, lin
 
 @pytest.mark.parametrize("name", ["shard.npy", "shard.npy.json"])
 @pytest.mark.parametrize("damage", [flip_a_bit, lambda file: os.truncate(file, 40)], ids=["flip", "cut"])
-def test_a_damaged_file_is_told_and_does_not_come_back(
+def test_a_damaged_file_is_reported_and_not_restored(
     kept: Path, name: str, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     damage(kept / name)
@@ -185,7 +185,7 @@ def test_one_of_the_two_files_alone_is_no_kept_file(kept: Path, name: str, capsy
     assert restored(kept)[0] is None and capsys.readouterr().err == ""
 
 
-def test_a_file_that_can_not_be_kept_is_told_once(
+def test_a_file_that_can_not_be_kept_is_reported_once(
     kept: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files, made = KeptFiles(kept, "preprocessing"), kept.parent / "made" / "other.npy"
@@ -193,7 +193,7 @@ def test_a_file_that_can_not_be_kept_is_told_once(
     monkeypatch.setattr(resume, "write_json", full)
     files.keep(made, sha256_of_file(made))
     files.keep(made, sha256_of_file(made))
-    said = "warning: no checkpoint could be written (No space left on device): preprocessing goes on without\n"
+    said = "warning: no checkpoint could be written (No space left on device): preprocessing continues without\n"
     assert capsys.readouterr().err == said
     assert files.restore(made) is None and made.exists()
 
@@ -201,7 +201,7 @@ def test_a_file_that_can_not_be_kept_is_told_once(
 # The folder
 
 
-def test_the_folder_goes_where_the_block_ends_well_and_stays_elsewhere(tmp_path: Path) -> None:
+def test_the_folder_is_removed_if_the_block_ends_well_and_stays_otherwise(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), open_folder(tmp_path, "validate", "abc") as folder:
         assert folder == tmp_path / ".checkpoints" / "validate-abc"
         (folder / "file").touch()
@@ -222,14 +222,14 @@ def test_a_folder_that_another_process_has_is_left_alone(
     assert capsys.readouterr().err == said
 
 
-def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_can_not_be_made_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / ".checkpoints").touch()
     with open_folder(tmp_path, "preprocess", "abc") as folder:
         assert folder is None
     assert "this preprocessing has no checkpoints" in capsys.readouterr().err
 
 
-def test_folders_of_any_kind_that_nobody_went_on_with_for_a_week_are_removed(tmp_path: Path) -> None:
+def test_folders_of_any_kind_that_nobody_resumed_for_a_week_are_removed(tmp_path: Path) -> None:
     home = tmp_path / ".checkpoints"
     for name, days in {"train-old": 8, "validate-old": 8, "preprocess-used": 8, "train-young": 6}.items():
         (home / name).mkdir(parents=True)

@@ -59,6 +59,7 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *parts: str) -> None
     ("changes", "parts"),
     [
         ({"data.dir": "nowhere"}, ["data.dir: nowhere does not exist", "write the path of your photos"]),
+        ({"data.dir": "/nowhere/at/all"}, ["data.dir: /nowhere/at/all does not exist: write the path of your photos"]),
         ({"data.dir": "~/photos"}, ["data.dir", "'~' is not expanded"]),
         ({"data.dir": "params.yaml"}, ["data.dir: params.yaml is a file"]),
         ({"train.network": "resnet"}, ["train.network", "'unet', 'efficientnet', 'efficientnet_lite1'", "'resnet'"]),

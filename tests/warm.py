@@ -27,6 +27,13 @@ PACKAGES = [
     "mlflow.tracing.processor.otel", "pandas", "pebble", "PIL.Image", "pydantic", "safetensors.torch", "scipy.stats",
     "skimage.color", "skimage.metrics._structural_similarity", "torch._dynamo", "torch.onnx", "yaml",
 ]  # fmt: skip
+# What DVC imports besides, once it runs an experiment or a queue.
+DVC_PACKAGES = [
+    "celery.app.base", "dulwich.porcelain", "dvc.data_cloud", "dvc.repo.artifacts", "dvc.repo.experiments.queue.celery",
+    "dvc.repo.experiments.queue.tasks", "dvc.repo.index", "dvc.repo.plots", "dvc.utils.hydra", "dvc_render.html",
+    "dvc_task.proc.manager", "hydra._internal.config_loader_impl", "hydra.core.override_parser.overrides_parser",
+    "fsspec.implementations.memory", "kombu.transport.filesystem", "networkx", "scmrepo.git.backend.pygit2",
+]  # fmt: skip
 TOOLS = Path(sys.executable).parent
 
 
@@ -46,7 +53,7 @@ class WarmPython:
             listening.bind(self.address)
             listening.listen()
             self.process = subprocess.Popen(
-                [sys.executable, str(HERE / "warm_server.py"), str(listening.fileno()), *PACKAGES],
+                [sys.executable, str(HERE / "warm_server.py"), str(listening.fileno()), *PACKAGES, *DVC_PACKAGES],
                 env=unmeasured() | {"OMP_NUM_THREADS": "1"}, stdin=subprocess.PIPE, pass_fds=[listening.fileno()],
             )  # fmt: skip
 

@@ -129,16 +129,16 @@ def _colorize(options: argparse.Namespace) -> int:
     plan = make_plan(options.inputs, options.output, options.recursive)
     todo = [pair for pair in plan.pairs if options.overwrite or not pair[1].exists()]
     skipped = len(plan.pairs) - len(todo)
-    from chromascape.colorizing.batch import Look, colorize_files
+    from chromascape.colorizing.batch import Options, colorize_files
     from chromascape.colorizing.colorizer import SHIPPED, Colorizer
     from chromascape.parallel import with_progress
 
     model = _model(options.model)
     colorizer = Colorizer.load(model, options.device)
-    look = Look("vivid" if options.vivid else options.style, options.saturation, options.compare)
+    style = Options("vivid" if options.vivid else options.style, options.saturation, options.compare)
     _report_left_out(plan.closed, plan.links)
     done, failed = 0, len(plan.closed)
-    outcomes = colorize_files(colorizer, todo, look, options.jobs)
+    outcomes = colorize_files(colorizer, todo, style, options.jobs)
     for outcome in with_progress(outcomes, len(todo), "colorize"):
         if outcome.error:
             tqdm.write(f"error: {outcome.source}: {outcome.error}", file=sys.stderr)
@@ -182,17 +182,17 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     """Write the model as an ONNX file, or as a page."""
-    from chromascape.colorizing.torch_network import load_colorizer
+    from chromascape.colorizing.colorizer import Colorizer
     from chromascape.serving import onnx_export, web_export
 
     output, model = options.output, _model(options.model)
     if output.exists() and not options.overwrite:
         raise ChromascapeError(f"{output} exists: --overwrite replaces it")
     if options.web:
-        web_export.export_page(load_colorizer(model, "cpu"), output, options.runtime)
+        web_export.export_page(Colorizer.load(model, "cpu", by_torch=True), output, options.runtime)
         print(f"{output}: from {model}; try it with `python -m http.server --directory {output} --bind 127.0.0.1`")
     else:
-        onnx_export.export(load_colorizer(model, "cpu"), output)
+        onnx_export.export(Colorizer.load(model, "cpu", by_torch=True), output)
         print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, from {model}")
     return 0
 

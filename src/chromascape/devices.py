@@ -10,33 +10,33 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
 def pick_device(wanted: str, key: str) -> str:
-    """cuda, mps or cpu. `auto` takes the first of these that is there.
+    """cuda, mps or cpu. `auto` takes the first of these that is available.
 
     Args:
-        key: what to name in the error: a key of params.yaml or a flag.
+        key: to name in the error: a key of params.yaml or a flag.
     Raises:
-        ChromascapeError: the wanted device is not there, or there is no such device.
+        ChromascapeError: the device is unavailable or unknown.
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
-        return next(name for name, present in there.items() if present)
-    if wanted not in there:
+        return next(name for name, present in available.items() if present)
+    if wanted not in available:
         raise ChromascapeError(f"{key}: no device {wanted!r}; choose one of {', '.join(DEVICES)}")
-    if not there[wanted]:
-        usable = ", ".join(name for name, present in there.items() if present)
+    if not available[wanted]:
+        usable = ", ".join(name for name, present in available.items() if present)
         raise ChromascapeError(f"{key}: {wanted} is not available here; choose auto or one of: {usable}")
     return wanted
 
 
 def pick_precision(wanted: str, device: str) -> Literal["bf16", "float32"]:
-    """bf16 (for autocast; the weights stay float32) or float32. `auto` takes bf16 where the hardware computes in it."""
+    """bf16 (for autocast; the weights stay float32) or float32. `auto` takes bf16 if the hardware computes in it."""
     if wanted == "bf16" or (wanted == "auto" and has_bf16(device)):
         return "bf16"
     return "float32"
 
 
 def has_bf16(device: str) -> bool:
-    """Does the device compute in bfloat16, and not only imitate it?"""
+    """Whether the device computes in bfloat16, and does not only emulate it."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device == "cpu":

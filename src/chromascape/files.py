@@ -1,11 +1,14 @@
-"""Writing files and folders whole or not at all, and their checksums."""
+"""Writing files and folders completely or not at all, and their checksums."""
 
 import csv
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -18,16 +21,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# What is being written (new), and what it is about to replace (old): `.NAME.PROCESS.new.part`. Git ignores both.
-_PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.(?P<kind>new|old)\.part", re.DOTALL)
+# What is being written (new), and what it will replace (old): `.NAME.PLACE-PROCESS-RUN.new.part`. Git ignores both.
+_PART = re.compile(r"\.(?P<name>.+)\.(?P<place>\w+)-(?P<process>\d+)-(?P<run>\w+)\.(?P<kind>new|old)\.part", re.DOTALL)
+_RUN = uuid.uuid4().hex[:8]  # distinguishes this process from an earlier one with its number
+STALE_SECONDS = 24 * 3600  # far longer than any writer pauses
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` when the block ends well, else it goes away.
+    """A path beside `path` to write to; it replaces `path` when the block ends without an error, else it is removed.
 
     Raises:
-        OSError: the file can't be written; the error names it, and `path` is as it was.
+        OSError: the file can't be written; the error names it, and `path` is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _clean_once(path.parent.absolute())
@@ -45,17 +50,17 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside `path` to fill; it takes the place of `path` when the block ends well.
+    """An empty folder beside `path` to fill; it replaces `path` when the block ends without an error.
 
-    No system swaps two folders in one step on every disk, so the old one is renamed aside, the new one renamed into
-    its place, and only then the old one removed. Where the second step fails the old one is renamed back; where the
-    process dies between the two, `clean_leftovers` does so.
+    Not every disk can swap two folders in one step. So the old folder is renamed, the new one takes its name, and only
+    then is the old one removed. If the second step fails, the old folder gets its name back; if the process dies
+    between the two, `clean_leftovers` does that.
 
     Raises:
-        OSError: the folder can't be written; the error names it, and `path` is as it was.
+        OSError: the folder can't be written; the error names it, and `path` is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    clean_leftovers(path.parent, path.name)
+    clean_leftovers(path.parent)
     temporary = _part(path, "new")
     temporary.mkdir()
     try:
@@ -70,7 +75,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _swap(new: Path, path: Path) -> None:
-    """Put the folder `new` in the place of `path`, which may be missing."""
+    """Replace the folder `path`, which may be missing, by `new`."""
     old = _part(path, "old")
     if path.exists():
         path.replace(old)
@@ -85,26 +90,45 @@ def _swap(new: Path, path: Path) -> None:
     _remove(old)
 
 
-def clean_leftovers(folder: Path, about_to_write: str = "") -> None:
-    """Put right what killed processes left in a folder: what they were replacing comes back, half-made things go.
-
-    Parts of living processes stay. Windows can't be asked who lives, so there nothing is touched. A part with this
-    process's own number comes from an earlier process where its name is the one that we are about to write.
-    """
+def clean_leftovers(folder: Path) -> None:
+    """Undo what killed processes left in a folder: restore what they were replacing, remove what is incomplete."""
     try:
         found = [(file, match) for file in folder.iterdir() if (match := _PART.fullmatch(file.name))]
     except OSError:
         return
     for file, match in found:
-        process = int(match["process"])
-        if is_alive(process) and not (process == os.getpid() and match["name"] == about_to_write):
-            continue
         path = folder / match["name"]
-        if match["kind"] == "old" and not path.exists():
-            with suppress(OSError):  # somebody else did, or may not write here
+        with suppress(OSError):  # another process did it, or this folder is read-only
+            if not _is_abandoned(file, match):
+                continue
+            if match["kind"] == "old" and not path.exists():
                 file.replace(path)
-        else:
-            _remove(file)
+            else:
+                _remove(file)
+
+
+def _is_abandoned(file: Path, match: re.Match[str]) -> bool:
+    """Whether the writer of a part is certainly gone: it is dead, or the part has not changed for a day.
+
+    Nobody can ask for processes of other containers and machines that share the disk, nor for any on Windows.
+    """
+    process = int(match["process"])
+    if match["place"] == _place():
+        if process == os.getpid():
+            return match["run"] != _RUN
+        if not is_alive(process):
+            return True
+    status = file.lstat()  # renaming a folder changes its ctime alone
+    return time.time() - max(status.st_mtime, status.st_ctime) > STALE_SECONDS
+
+
+@cache
+def _place() -> str:
+    """Where a process's number belongs to it alone, as 8 hex digits: this machine, or on Linux this container."""
+    space = ""
+    with suppress(OSError):
+        space = str(Path("/proc/self/ns/pid").readlink())
+    return hashlib.sha256(f"{platform.node()} {space}".encode()).hexdigest()[:8]
 
 
 @cache
@@ -115,13 +139,13 @@ def _clean_once(folder: Path) -> None:
 
 def _part(path: Path, kind: str) -> Path:
     name = path.name
-    if kind == "new" and len(os.fsencode(name)) > 200:  # a disk's names end at 255 bytes
+    if kind == "new" and len(os.fsencode(name)) > 200:  # names have at most 255 bytes
         name = f"{name[:40]}~{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
-    return path.with_name(f".{name}.{os.getpid()}.{kind}.part")
+    return path.with_name(f".{name}.{_place()}-{os.getpid()}-{_RUN}.{kind}.part")
 
 
 def is_alive(process: int) -> bool:
-    """Whether a process of this number runs on this machine; on Windows, which can't be asked, always True."""
+    """Whether a process with this number runs on this machine; always True on Windows, where this is unknown."""
     if os.name == "nt":
         return True
     try:
@@ -144,7 +168,7 @@ def _remove(path: Path) -> None:
 def write_table(frame: "pd.DataFrame", path: Path) -> None:
     """Write a table as CSV without its index; names of files that are not UTF-8 keep their bytes."""
     texts = frame.select_dtypes(exclude=["number", "bool"])
-    # Python before 3.13 does not see that a carriage return must be quoted.
+    # Python before 3.13 does not quote carriage returns.
     returns = any("\r" in value for name in texts for value in texts[name] if isinstance(value, str))
     quoting = csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
     with atomic_write(path) as temporary:
@@ -170,19 +194,19 @@ def read_metrics(path: Path, stage: str) -> Any:
 
 
 def sha256_of_file(file: Path) -> str:
-    """SHA-256 of what lies on the disk, in hex; the file is read in pieces."""
+    """SHA-256 of a file, in hex; it is read in pieces."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _named(error: OSError, path: Path) -> OSError:
-    """The error with the name of what could not be written; the system leaves it out for a full disk."""
+    """The error with the name of the file, which the system leaves out for a full disk."""
     error.filename = error.filename or str(path)
     return error
 
 
 def _sync(path: Path) -> None:
-    """Have the disk hold what was written, so that a power cut after the rename loses nothing."""
+    """Flush to the disk, so that a power cut after the rename loses nothing."""
     if os.name == "nt" and path.is_dir():
         return  # Windows opens no folders
     descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)

@@ -54,9 +54,9 @@ def in_parallel(
     if jobs == 1 and seconds is None:
         yield from with_progress((function(*values) for values in arguments), total, title)
         return
-    from chromascape.workers import Lost, count_workers, from_workers  # here: the base install lacks its packages
+    from chromascape.workers import Lost, from_workers  # here: the base install lacks its packages
 
-    workers = count_workers(jobs, total)
+    workers = min(jobs or cores(), max(total, 1))
     results = from_workers(function, arguments, workers, seconds)
     for values, result in with_progress(results, total, title):
         if not isinstance(result, Lost):

@@ -130,7 +130,6 @@ class Train(Section):
     side: Annotated[int, Field(ge=0, le=2048, multiple_of=32)] = 160
     crop: Annotated[float, Field(gt=0, le=1)] = 0.4
     working_size: Annotated[int, Field(ge=0, le=2048)] = 192
-    mirror_average: bool = False
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     calibrate: bool = True
     vivid: Weight = 0.9
@@ -238,16 +237,11 @@ def locked_stages() -> dict[str, dict[str, Any]]:
     return stages
 
 
-def flatten(params: BaseModel) -> dict[str, Any]:
-    """Params as one level of dotted keys, e.g. `{"train.lr": 0.002}`."""
-    return flatten_values(params.model_dump(by_alias=True))
-
-
-def flatten_values(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values as one level of dotted keys, each after the prefix."""
+def flatten(values: BaseModel | dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Params as one level of dotted keys, e.g. `{"train.lr": 0.002}`, each after the prefix."""
     flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= flatten_values(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    for key, value in (values if isinstance(values, dict) else values.model_dump(by_alias=True)).items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
 
 
@@ -270,19 +264,12 @@ def _missing_keys(values: dict[Any, Any], expected: dict[str, Any], prefix: str 
 
 def _explain(problem: Any) -> str:
     """One pydantic error as 'key: what is wrong (the value)'."""
-    parts = [str(part) for part in problem["loc"]]
-    key = ".".join(parts)
+    *sections, last = [str(part) for part in problem["loc"]]
+    key = ".".join([*sections, last])
     if problem["type"] == "extra_forbidden":
-        prefix = "".join(f"{part}." for part in parts[:-1])
-        return f"{key}: unknown key{did_you_mean(parts[-1], _sibling_keys(parts), prefix)}"
+        siblings = Params().model_dump(by_alias=True)
+        for section in sections:
+            siblings = siblings[section]
+        return f"{key}: unknown key{did_you_mean(last, siblings, key.removesuffix(last))}"
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{key}: {message}" + ("" if isinstance(problem["input"], dict) else f" (it is {problem['input']!r})")
-
-
-def _sibling_keys(parts: list[str]) -> list[str]:
-    """The keys that are allowed in place of the last of `parts`."""
-    model: Any = Params
-    for part in parts[:-1]:
-        fields = {field.alias or name: field for name, field in model.model_fields.items()}
-        model = fields[part].annotation
-    return [field.alias or name for name, field in model.model_fields.items()]

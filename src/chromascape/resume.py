@@ -1,8 +1,8 @@
-"""What work that was stopped or killed goes on from: a folder that outlives it, whole files, and a journal.
+"""How work that was stopped or killed resumes: a folder that survives, with complete files or a journal.
 
-The folder lies in `.checkpoints/` at the root of the repository, beyond what DVC removes before it runs a stage, and is
-named by the kind of work and a fingerprint of all that its result follows from. Whatever is read from it has a
-checksum; what is damaged is told in one line and done again. A disk that takes no checkpoints costs no work.
+The folder is in `.checkpoints/` at the root of the repository, which DVC never removes. Its name has the kind of work
+and a fingerprint of all that decides the result. All that is read from it has a checksum; what is damaged is reported
+in one line and done again. A disk that takes no checkpoints costs no work.
 """
 
 import hashlib
@@ -23,34 +23,34 @@ from tqdm import tqdm
 from chromascape.files import sha256_of_file, write_json
 from chromascape.imports import closure, module_name
 
-HOME = ".checkpoints"
-WORK = {  # by the kind of a folder
+FOLDER = ".checkpoints"
+WORK = {  # by kind of folder
     "validate": "validation",
     "preprocess": "preprocessing",
     "train": "training",
     "evaluate": "evaluation",
 }
 STALE_SECONDS = 7 * 24 * 3600
-SYNC_SECONDS = 10.0  # at most so much of a journal is lost where the power fails; a kill costs nothing of it
+SYNC_SECONDS = 10.0  # the most of a journal that a power cut loses; a kill loses nothing
 
 
 def repository_root() -> Path:
-    """Where checkpoints and runs are kept: DVC tells an experiment in a temporary copy where the repository is."""
+    """Where checkpoints and runs are kept, also for an experiment in a temporary copy: DVC names its repository."""
     return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
 
 
 @contextmanager
 def open_folder(root: Path, kind: str, fingerprint: str) -> Iterator[Path | None]:
-    """The folder of one piece of work, for this process alone; it goes where the block ends well, and stays elsewhere.
+    """The folder of one piece of work, for this process alone; it is removed if the block ends without an error.
 
-    None where another process has it, or it can't be made: that is told in one line.
+    None, with a warning, if another process uses it or it can't be made.
 
     Args:
         root: of the repository.
         kind: a key of `WORK`.
-        fingerprint: of all that the result follows from.
+        fingerprint: of all that decides the result.
     """
-    home = root / HOME
+    home = root / FOLDER
     folder = home / f"{kind}-{fingerprint}"
     with ExitStack() as stack:
         try:
@@ -71,15 +71,15 @@ def open_folder(root: Path, kind: str, fingerprint: str) -> Iterator[Path | None
 
 
 class Journal:
-    """What is known by key, a line each in a file: JSON behind its checksum, handed to the system at once.
+    """Values by key, one line each in a file: JSON after its checksum, written at once.
 
     Attributes:
-        entries: what the file held when it was opened. A last line that was cut short is dropped, as a kill leaves
-            it; lines that are damaged otherwise are told in one line, and their keys are missing.
+        entries: what the file held when it was opened. An incomplete last line, as a kill leaves it, is dropped; other
+            damaged lines are reported in one line, and their keys are missing.
     """
 
     def __init__(self, file: Path | None, work: str):
-        """`file` None keeps nothing; `work` is named where something is wrong."""
+        """`file` None keeps nothing; warnings name `work`."""
         self.file, self.work = file, work
         self.entries: dict[str, Any] = {}
         self._stream: BinaryIO | None = None
@@ -95,11 +95,11 @@ class Journal:
         found = [_parsed(line) for line in lines]
         self.entries = {pair[0]: pair[1] for pair in found if pair}
         if damaged := found.count(None):
-            tell(f"warning: {file}: {damaged} of {len(lines)} lines damaged: what they told is found out again")
+            tell(f"warning: {file}: {damaged} of {len(lines)} lines damaged: their work is done again")
         self._stream.truncate(self._stream.tell() - len(cut))
 
     def add(self, key: str, value: Any) -> None:
-        """Write a line; where that fails it is told, and nothing more is written."""
+        """Write a line. If that fails, there is one warning, and nothing more is written."""
         if self._stream is None:
             return
         text = json.dumps([key, value]).encode()
@@ -113,7 +113,7 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         if self._stream:
-            with suppress(OSError):  # what could not be written was told
+            with suppress(OSError):  # there was a warning
                 self._stream.close()
             self._stream = None
 
@@ -127,14 +127,14 @@ class Journal:
 
 
 class KeptFiles:
-    """Files that are done, under their names, each beside a small JSON with its checksum."""
+    """Finished files, each beside a small JSON with its checksum."""
 
     def __init__(self, folder: Path | None, work: str):
-        """`folder` None keeps nothing; `work` is named where something is wrong."""
+        """`folder` None keeps nothing; warnings name `work`."""
         self.folder, self.work = folder, work
 
     def restore(self, target: Path) -> str | None:
-        """Bring back the kept file of this name; returns its SHA-256, or None where there is none that is whole."""
+        """Restore the kept file of this name; returns its SHA-256, or None if there is none or it is damaged."""
         if not self.folder:
             return None
         file = self.folder / target.name
@@ -153,7 +153,7 @@ class KeptFiles:
         return None
 
     def keep(self, file: Path, digest: str) -> None:
-        """Keep a file with its SHA-256; where that fails it is told, and nothing more is kept."""
+        """Keep a file with its SHA-256. If that fails, there is one warning, and nothing more is kept."""
         if not self.folder:
             return
         kept = self.folder / file.name
@@ -167,7 +167,7 @@ class KeptFiles:
 
 
 def digest(values: Any) -> str:
-    """SHA-256 of values that JSON can hold."""
+    """SHA-256 of values, as JSON."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
@@ -188,22 +188,22 @@ def photos_fingerprint(source: Path, **parts: Any) -> str:
 
 
 def short(error: Exception) -> str:
-    """What went wrong in a few words."""
+    """An error in a few words."""
     return getattr(error, "strerror", None) or " ".join(str(error).split())[:150] or type(error).__name__
 
 
 def tell(line: str) -> None:
-    """A line for people, above progress bars."""
+    """Print a line above the progress bars."""
     tqdm.write(line, file=sys.stderr)
 
 
 def tell_unwritten(work: str, error: OSError) -> None:
-    """The warning where a checkpoint could not be written."""
-    tell(f"warning: no checkpoint could be written ({short(error)}): {work} goes on without")
+    """Warn that a checkpoint could not be written."""
+    tell(f"warning: no checkpoint could be written ({short(error)}): {work} continues without")
 
 
 def _parsed(line: bytes) -> tuple[str, Any] | None:
-    """Key and value of a line of a journal; None where it is not as it was written."""
+    """Key and value of a line of a journal; None if it is damaged."""
     checksum, _, text = line.partition(b" ")
     if hashlib.sha256(text).hexdigest().encode() != checksum:
         return None
@@ -212,12 +212,12 @@ def _parsed(line: bytes) -> tuple[str, Any] | None:
 
 
 def _note(file: Path) -> Path:
-    """Where the checksum of a kept file stands."""
+    """The file that holds the checksum of a kept file."""
     return file.with_name(f"{file.name}.json")
 
 
 def _link(file: Path, target: Path) -> None:
-    """The file under another name too; a copy where the disk has no links."""
+    """Give the file a second name; copy it if the disk has no links."""
     target.unlink(missing_ok=True)
     try:
         os.link(file, target)
@@ -228,7 +228,7 @@ def _link(file: Path, target: Path) -> None:
 
 
 def _clean_stale(home: Path, own: Path) -> None:
-    """Remove the folders of other work that nobody has gone on with for a week."""
+    """Remove the folders of other work that nobody has resumed for a week."""
     found = {path.with_suffix("") for kind in WORK for path in home.glob(f"{kind}-*")}
     for folder in found - {own}:
         with suppress(OSError):

@@ -14,16 +14,9 @@ from typing import Any
 from joblib.externals.loky.backend import get_context  # its workers do not import the running script
 from pebble import ProcessExpired, ProcessPool
 
-from chromascape.parallel import cores
-
 QUEUED = 8  # tasks per worker that are scheduled before the oldest is done
 
 Arguments = tuple[Any, ...]
-
-
-def count_workers(jobs: int, total: int) -> int:
-    """The number of workers for so many tasks: `jobs`, or one per core if that is 0."""
-    return min(jobs or cores(), max(total, 1))
 
 
 @dataclass(frozen=True)

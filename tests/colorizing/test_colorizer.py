@@ -27,7 +27,7 @@ from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import NETWORKS, build_network
 from chromascape.colorizing.onnx_network import OnnxNetwork
-from chromascape.colorizing.torch_network import TorchNetwork, load_colorizer, save
+from chromascape.colorizing.torch_network import TorchNetwork, save
 from chromascape.errors import ChromascapeError
 from chromascape.photos import reading, source
 
@@ -107,21 +107,19 @@ def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path, photo: np.ndarray
     assert config == {"chromascape": "0.1.0", "format": 2, "network": name, "input": "lightness"} | {
         "renderings": RENDERINGS,
         "size": SIZE,
-        "mirror_average": False,
         "weights_sha256": hashlib.sha256((tmp_path / "weights.safetensors").read_bytes()).hexdigest(),
     }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "weights.safetensors"]
 
 
-def test_a_model_that_averages_with_the_mirror_image_is_loaded_as_such(tmp_path: Path, photo: np.ndarray) -> None:
-    save(tmp_path, lively_network().state_dict(), "unet", 64, RENDERINGS, mirror_average=True)
-    averaged = Colorizer.load(tmp_path, "cpu")
-    lightness = gray_levels(photo)[:64, :128]  # needs no padding, which lies on one side only
-    colors = averaged.predict_ab(lightness)
-    assert np.abs(averaged.predict_ab(lightness[:, ::-1])[:, ::-1] - colors).max() < 0.01
-    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8")) | {"mirror_average": False}
-    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    assert np.abs(Colorizer.load(tmp_path, "cpu").predict_ab(lightness) - colors).max() > 1
+def test_a_config_of_an_older_version_is_read_unless_it_averages_with_the_mirror_image(model: Path) -> None:
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    (model / "config.json").write_text(json.dumps(config | {"mirror_average": False}), encoding="utf-8")
+    assert Colorizer.load(model, "cpu").size == SIZE
+    (model / "config.json").write_text(json.dumps(config | {"mirror_average": True}), encoding="utf-8")
+    with pytest.raises(ChromascapeError) as caught:
+        Colorizer.load(model, "cpu")
+    assert "mirror_average" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_the_same_weights_are_saved_as_the_same_bytes(tmp_path: Path) -> None:
@@ -178,7 +176,8 @@ def test_gray_and_color_arrays_of_both_shapes(lively: Colorizer, photo: np.ndarr
     gray = np.asarray(Image.fromarray(photo).convert("L"))
     from_gray, from_rgb = lively.colorize(gray), lively.colorize(np.stack([gray] * 3, axis=-1))
     assert from_gray.shape == (144, 160, 3) and from_gray.dtype == np.uint8
-    np.testing.assert_array_equal(from_gray, from_rgb)
+    # Three equal channels give L* by another sum: a level may be rounded the other way.
+    assert np.abs(from_gray.astype(int) - from_rgb).max() <= 1
     np.testing.assert_array_equal(from_gray, np.asarray(lively.colorize(Image.fromarray(gray))))
 
 
@@ -481,7 +480,7 @@ def test_weights_with_one_flipped_bit_are_refused_by_their_checksum(model: Path)
     file.write_bytes(data)
     with pytest.raises(ChromascapeError) as caught:
         Colorizer.load(model, "cpu")
-    said = f"{file}: its checksum is not the one in config.json, it was altered: train again by `dvc repro -f train`"
+    said = f"{file}: its checksum differs from the one in config.json, so it was altered: train again by `dvc repro"
     assert str(caught.value).startswith(said) and "\n" not in str(caught.value)
     config = json.loads((model / "config.json").read_text())
     del config["weights_sha256"]  # as older versions wrote it
@@ -568,13 +567,13 @@ def test_with_luma_the_network_sees_it_and_the_picture_is_made_of_it(photo: np.n
 
 
 def test_both_engines_agree_on_the_weights_that_ship(photo: np.ndarray) -> None:
-    by_torch, lightness = load_colorizer(module.SHIPPED, "cpu"), gray_levels(photo)
+    by_torch, lightness = Colorizer.load(module.SHIPPED, "cpu", by_torch=True), gray_levels(photo)
     quick = Colorizer.load(module.SHIPPED)
     assert isinstance(quick.network, OnnxNetwork) and isinstance(by_torch.network, TorchNetwork)
     assert (quick.name, quick.size, quick.renderings) == (by_torch.name, by_torch.size, by_torch.renderings)
     for sides in (photo.shape[:2], (100, 37)):
         expected = by_torch.predict_ab(lightness[: sides[0], : sides[1]])
-        assert np.abs(quick.predict_ab(lightness[: sides[0], : sides[1]]) - expected).max() < 0.5
+        assert np.abs(quick.predict_ab(lightness[: sides[0], : sides[1]]) - expected).max() < 0.01
         assert np.abs(expected).max() > 1
 
 
@@ -592,7 +591,7 @@ def test_altered_weights_beside_the_graph_are_refused(tmp_path: Path, monkeypatc
     data = bytearray(file.read_bytes())
     data[-3] ^= 1
     file.write_bytes(data)
-    with pytest.raises(ChromascapeError, match=r"its checksum is not the one in config\.json"):
+    with pytest.raises(ChromascapeError, match=r"its checksum differs from the one in config\.json"):
         Colorizer.load(file.parent)
     file.write_bytes(data[:-3])
     with pytest.raises(ChromascapeError, match=r"weights.safetensors: missing or damaged \(.*\): install Chromascape"):
@@ -617,8 +616,8 @@ def test_the_threads_of_onnx_runtime_move_no_color_that_can_be_seen(
 
 
 def test_the_threads_of_a_prediction_move_no_color_that_can_be_seen(photo: np.ndarray) -> None:
-    """The sums are in another order: docs/reliability.md says how far, experiments/threads.py measures it."""
-    colorizer, lightness = load_colorizer(module.SHIPPED, "cpu"), photo[..., 0].astype(np.float32) / 2.55
+    """The sums are in another order: docs/reliability.md says how far."""
+    colorizer, lightness = Colorizer.load(module.SHIPPED, "cpu", by_torch=True), photo[..., 0].astype(np.float32) / 2.55
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)

@@ -8,7 +8,7 @@ from PIL import Image
 from chromascape.color import lab
 from chromascape.colorizing import fullsize
 from chromascape.colorizing.fullsize import FullSize, resize, slopes, small_lightness, strips
-from chromascape.photos.pixels import Pixels
+from chromascape.photos.pixels import Photo
 
 
 def tower(side: int = 768) -> np.ndarray:
@@ -96,7 +96,7 @@ def test_the_small_lightness_is_the_photos(monkeypatch: pytest.MonkeyPatch, heig
     """Blocks, also cut ones, and strips move nothing."""
     rgb = make_photo(2, width, height)
     monkeypatch.setattr(fullsize, "STRIP_PIXELS", 7 * width)
-    small = small_lightness(Pixels(rgb), lab.lightness, 48, 64)
+    small = small_lightness(Photo(rgb), lab.lightness, 48, 64)
     expected = resize(lab.rgb_to_lab(rgb)[..., 0], 48, 64)
     assert np.abs(small - expected).max() < (0.8 if height > 150 else 1e-3)
     assert np.abs(small - expected).mean() < 0.1
@@ -105,7 +105,7 @@ def test_the_small_lightness_is_the_photos(monkeypatch: pytest.MonkeyPatch, heig
 def test_transparent_parts_are_seen_on_white() -> None:
     picture = Image.new("RGBA", (40, 40), (10, 20, 30, 0))
     picture.paste((10, 20, 30, 255), (0, 0, 20, 40))
-    small = small_lightness(Pixels(picture), lab.lightness, 40, 40)
+    small = small_lightness(Photo(picture), lab.lightness, 40, 40)
     assert small[:, 25:].min() > 99.9 and small[:, :15].max() < 10
 
 

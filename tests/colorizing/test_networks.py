@@ -1,21 +1,30 @@
 """The networks: shapes, ranges, sizes and costs."""
 
+import copy
+from functools import cache
+
 import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from chromascape.colorizing.colorizer import SHIPPED
-from chromascape.colorizing.layers import MirrorAverage, Network
-from chromascape.colorizing.networks import NETWORKS, build_network, pad_to_multiple, predict
-from chromascape.colorizing.received import CONFIG, read_config
+from chromascape.colorizing.layers import Network
+from chromascape.colorizing.model_files import read_config
+from chromascape.colorizing.networks import NETWORKS, build_network
+from chromascape.colorizing.padding import predict
 
 CHANNELS = {name: 3 if network.predicts == "rgb" else 2 for name, network in NETWORKS.items()}
 SIZES = [(64, 64), (67, 131), (131, 67), (1, 1), (1, 70), (33, 8)]
 
 
 def awake_network(name: str) -> Network:
-    """A network whose norms have seen photos and whose last layer is not zero, in eval mode."""
+    """A network whose norms have seen photos and whose last layer is not zero, in eval mode; a copy for each caller."""
+    return copy.deepcopy(_awake_network(name))
+
+
+@cache
+def _awake_network(name: str) -> Network:
     torch.manual_seed(0)
     network = build_network(name)
     if hasattr(network, "head"):
@@ -46,19 +55,6 @@ def test_ours_are_clamped_to_0_to_1_however_large_their_heads_get(name: str) -> 
     assert float(colors.min()) == 0 and float(colors.max()) == 1
 
 
-@torch.no_grad()
-@pytest.mark.parametrize("name", NETWORKS)
-def test_averaged_with_the_mirror_image_a_photo_and_its_mirror_image_have_mirrored_colors(name: str) -> None:
-    network, photos = awake_network(name), torch.rand(2, 1, 64, 96)
-    averaged = MirrorAverage(network)
-    colors = predict(averaged, photos)
-    expected = (predict(network, photos) + predict(network, photos.flip(3)).flip(3)) / 2
-    torch.testing.assert_close(colors, expected, rtol=0, atol=1e-6)
-    torch.testing.assert_close(predict(averaged, photos.flip(3)).flip(3), colors, rtol=0, atol=1e-6)
-    assert (averaged.predicts, averaged.cell, averaged.multiple) == (network.predicts, network.cell, network.multiple)
-    assert float((colors - network(photos)).abs().max()) > 1e-3
-
-
 def test_only_one_network_predicts_rgb() -> None:
     assert [name for name, network in NETWORKS.items() if network.predicts == "rgb"] == ["assignment_rgb"]
 
@@ -68,17 +64,6 @@ def test_only_one_network_predicts_rgb() -> None:
 def test_forward_takes_the_smallest_side_that_its_multiple_allows(name: str) -> None:
     multiple = NETWORKS[name].multiple
     assert build_network(name).eval()(torch.rand(1, 1, multiple, 3 * multiple)).shape[2:] == (multiple, 3 * multiple)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_networks_export_with_free_height_and_width(name: str) -> None:
-    """With the padding inside of `forward` the traced sides would be fixed."""
-    network, multiple = awake_network(name), NETWORKS[name].multiple
-    sides = {2: multiple * torch.export.Dim("rows", min=2, max=64), 3: multiple * torch.export.Dim("columns", max=64)}
-    exported = torch.export.export(network, (torch.rand(1, 1, 3 * multiple, 2 * multiple),), dynamic_shapes=(sides,))
-    photo = torch.rand(1, 1, 2 * multiple, 5 * multiple)
-    with torch.no_grad():
-        torch.testing.assert_close(exported.module()(photo), network(photo), rtol=0, atol=1e-5)
 
 
 @torch.no_grad()
@@ -115,8 +100,8 @@ def test_ours_cost_less_than_6_gflop() -> None:
     assert 1 < costs["unet"] < costs["assignment"] < 6
     assert 1 < costs["efficientnet"] < costs["assignment"] < costs["efficientnet_lite2"] < 6
     # As the model that ships sees a photo: its card says 2.5.
-    config = read_config(SHIPPED / CONFIG)
-    assert gflop(config["network"], config["size"]) * (1 + config["mirror_average"]) == pytest.approx(2.5, abs=0.05)
+    config = read_config(SHIPPED)
+    assert gflop(config["network"], config["size"]) == pytest.approx(2.5, abs=0.05)
 
 
 @pytest.mark.parametrize("name", CHANNELS)
@@ -151,37 +136,3 @@ def test_predicting_changes_no_weights(name: str) -> None:
     before = {key: value.clone() for key, value in network.state_dict().items()}
     network(torch.rand(2, 1, 64, 64))
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
-
-
-@pytest.mark.parametrize(("size", "padded"), [((64, 64), (64, 64)), ((65, 31), (96, 32)), ((1, 1), (32, 32))])
-def test_padding_repeats_the_last_row_and_column(size: tuple[int, int], padded: tuple[int, int]) -> None:
-    x = torch.rand(1, 1, *size)
-    wide = pad_to_multiple(x, 32)
-    assert wide.shape[2:] == padded
-    torch.testing.assert_close(wide[:, :, : size[0], : size[1]], x, rtol=0, atol=0)
-    assert torch.equal(wide[..., -1, -1], x[..., -1, -1])
-    assert torch.equal(wide[..., 0, -1], x[..., 0, -1])
-
-
-class Watching(Network):
-    """Gives back L* as it came, twice, and keeps it."""
-
-    multiple = 32
-
-    def forward(self, lightness: torch.Tensor) -> torch.Tensor:
-        self.seen = lightness
-        return lightness.repeat(1, 2, 1, 1)
-
-
-@pytest.mark.parametrize("size", [(65, 31), (33, 32), (32, 33), (64, 96)])
-def test_photos_are_padded_on_the_right_and_below_and_cut_there(size: tuple[int, int]) -> None:
-    network, x = Watching(), torch.rand(2, 1, *size)
-    colors = predict(network, x)
-    torch.testing.assert_close(colors, x.repeat(1, 2, 1, 1), rtol=0, atol=0)
-    seen = network.seen
-    assert all(side % 32 == 0 for side in seen.shape[2:])
-    assert torch.equal(seen[:, :, : size[0], : size[1]], x)  # the photo stays in the top left corner
-    assert torch.equal(seen[:, :, size[0] :, : size[1]], x[:, :, -1:].expand(-1, -1, seen.shape[2] - size[0], -1))
-    assert torch.equal(
-        seen[..., size[1] :], seen[..., size[1] - 1 : size[1]].expand(-1, -1, -1, seen.shape[3] - size[1])
-    )

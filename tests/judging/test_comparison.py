@@ -8,7 +8,7 @@ import pytest
 from conftest import table_of, write_photos
 from registered import write_model
 
-from chromascape.colorizing import seen
+from chromascape.colorizing import training_photos as seen
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.errors import ChromascapeError
 from chromascape.files import sha256_of_file, write_table

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from chromascape.color import lab
 from chromascape.color.metrics import METRICS, Metric
 from chromascape.colorizing.colorizer import SHIPPED, scale_chroma
-from chromascape.colorizing.seen import Hashes, hashes_of, read_seen, write_seen
+from chromascape.colorizing.training_photos import Hashes, hashes_of, read_seen, write_seen
 from chromascape.judging import evaluation, report
 from chromascape.judging.evaluation import (
     fixed_rows,
@@ -168,6 +168,7 @@ def test_names_of_photos_that_are_not_utf8_are_kept(shards: tuple[Shards, Shards
 
 
 @pytest.mark.scale
+@pytest.mark.usefixtures("quick_workers")
 def test_worker_processes_change_no_figure(shards: tuple[Shards, Shards]) -> None:
     train, test = shards
     alone = evaluate(Perfect(), Gray(), test, train, jobs=1)
@@ -344,6 +345,7 @@ def test_of_many_photos_each_group_has_its_own_by_gain_computed_by_hand() -> Non
     assert rows["Best"] == left[:2] and rows["Median"] == left[2:4] and rows["Worst"] == [left[6], left[5]]
 
 
+@settings(max_examples=40, deadline=None)
 @given(count=st.integers(1, 6), gains=st.lists(st.floats(-10, 10), min_size=1, max_size=40))
 def test_no_photo_is_shown_twice_and_all_slots_are_filled(count: int, gains: list[float]) -> None:
     shown = [row for rows in pick_rows(table_of(gains), count, seed=3).values() for row in rows]

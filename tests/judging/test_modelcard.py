@@ -37,7 +37,6 @@ def test_card_states_what_the_weights_come_from(make_params: Callable[..., Param
         "train.side": 96,
         "train.working_size": 0,
         "train.flip": True,
-        "train.mirror_average": True,
         "train.ema": 0.99,
         "data.train_only": ["more", "odd ones"],
         "train.lr": 0.003,
@@ -52,10 +51,7 @@ def test_card_states_what_the_weights_come_from(make_params: Callable[..., Param
         if line.startswith("| "):
             name, _, value = line.strip("| ").partition(" | ")
             rows[name] = value
-    assert rows["Network"] == (
-        "`assignment`, 3,240,834 parameters, sees photos at 128 pixels, and takes the "
-        "mean of a photo's colors and those of its mirror image"
-    )
+    assert rows["Network"] == "`assignment`, 3,240,834 parameters, sees photos at 128 pixels"
     assert rows["Photos"] == (
         "1,647 for training, 200 for choosing the epoch, from `my/photos` (only trained on: `more`, `odd ones`)"
     )
@@ -85,8 +81,8 @@ def test_the_card_of_a_network_that_predicts_rgb_says_so(make_params: Callable[.
 def test_card_says_where_factors_were_not_fitted(make_params: Callable[..., Params]) -> None:
     card = model_card(make_params(), SUMMARY | {"n_val": 5, "n_calibration": 0})
     assert (
-        "| Factors on ab | faithful 0.95, vivid 1.4; 5 validation photos are too few to fit them on, so those of the "
-        "model that comes with Chromascape were kept |"
+        "| Factors on ab | faithful 0.95, vivid 1.4; 5 validation photos are too few to fit them on, so the "
+        "shipped model's factors were kept |"
     ) in card
     card = model_card(make_params({"train.calibrate": False}), SUMMARY)
     assert "vivid 1.4 (faithful: as the network gives it); fitted on 200 validation photos |" in card

@@ -14,8 +14,8 @@ from conftest import write_photos
 
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.networks import build_network
-from chromascape.colorizing.seen import count_seen, hashes_of, read_seen
 from chromascape.colorizing.torch_network import TorchNetwork
+from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
 from chromascape.judging.evaluation import evaluate, mean_ab
 from chromascape.learning import results
 from chromascape.learning.calibration import MIN_PHOTOS
@@ -72,27 +72,6 @@ def test_the_summary_has_losses_and_psnr_beside_grays(
     assert summary["best_epoch"] == 2 and summary["epochs"] == 2 and summary["val_loss"] == 0.5
     assert summary["parameters"] == sum(value.numel() for value in build_network("efficientnet_lite2").parameters())
     assert summary["training"] == "abc"
-
-
-@pytest.mark.parametrize("mirror", [True, False])
-def test_the_colorizer_and_the_saved_model_take_the_mean_with_the_mirrored_photo_if_asked(
-    trained: Trained,
-    photos: tuple[Path, pd.DataFrame],
-    make_params: Callable[..., Params],
-    tmp_path: Path,
-    mirror: bool,
-) -> None:
-    """Else the figures would be those of another rendering than the model has."""
-    network = build_network("efficientnet_lite2")
-    torch.nn.init.normal_(network.head.weight, std=0.1)
-    lively = replace(trained, weights=network.state_dict())
-    params = make_params(SMALL | {"train.mirror_average": mirror})
-    colorizer, summary = finish(lively, photos, params)
-    results.save_model(tmp_path / "model", lively, colorizer, params, photos[1], summary)
-    gray = np.random.default_rng(0).uniform(0, 100, (SIDE, SIDE)).astype(np.float32)
-    for one in (colorizer, Colorizer.load(tmp_path / "model", "cpu")):
-        ab, mirrored = one.predict_ab(gray), one.predict_ab(gray[:, ::-1].copy())[:, ::-1]
-        assert np.allclose(ab, mirrored, atol=1e-3) == mirror
 
 
 def test_few_validation_photos_keep_the_shipped_factors_and_the_card_says_so(

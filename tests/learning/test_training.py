@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.layers import Network
-from chromascape.colorizing.networks import NETWORKS, build_network, predict
+from chromascape.colorizing.networks import NETWORKS, UNet, build_network
+from chromascape.colorizing.padding import predict
 from chromascape.colorizing.torch_network import load_network, save
 from chromascape.errors import ChromascapeError
 from chromascape.learning import training
@@ -31,6 +32,18 @@ from chromascape.photos.shards import Shards, write_shards
 SIZE = 64
 N_TRAIN, N_VAL = 12, 3
 MakeParams = Callable[..., Params]
+
+
+class NarrowUNet(UNet):
+    """The same network with a twentieth of its weights: most of a step on photos this small is the optimizer."""
+
+    def __init__(self) -> None:
+        super().__init__((16, 24, 40, 56))
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORKS, "unet", NarrowUNet)
 
 
 @pytest.fixture(scope="module")

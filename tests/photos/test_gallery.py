@@ -21,7 +21,9 @@ from chromascape.photos.manifest import COLUMNS, TYPES
 pytestmark = pytest.mark.usefixtures("quick_workers")
 HOSTILE = "<script>alert(1)<script>.png"
 PARAMS = Params.model_validate(
-    changed_params({"validate.min_accepted": 3, "validate.max_rejected_share": 1.0, "data.split.seed": 1})
+    changed_params(
+        {"validate.seconds": 0, "validate.min_accepted": 3, "validate.max_rejected_share": 1.0, "data.split.seed": 1}
+    )
 )
 
 
@@ -88,7 +90,9 @@ def html(manifest: pd.DataFrame, folder: Path) -> str:
 
 def test_the_page_counts_and_tells_what_each_reason_asks_for(html: str) -> None:
     text = Page(html).text
-    assert re.search(r"14 of 20 files accepted: train \d+, val \d+, test \d+\. 5 rejected, 1 left out because", text)
+    assert re.search(
+        r"14 of 20 files accepted: train \d+, val \d+, test \d+\. 5 rejected, 1 left out as duplicates", text
+    )
     assert "too_small The shorter side, without the black bars that are trimmed, reaches validate.min_side 1" in text
 
 
@@ -114,7 +118,7 @@ def test_copies_stand_side_by_side(html: str) -> None:
     kept, copy = (next(n for n, text in enumerate(page.figures) if name in text) for name in ("photo-003", "z-copy"))
     assert copy == kept + 1
     assert re.search(r"used: (train|val|test)", page.figures[kept]) and "exact_duplicate" in page.figures[copy]
-    assert "1 scene is shown by several photos" in page.text
+    assert "1 scene has several photos" in page.text
 
 
 def test_hostile_names_are_text_and_the_page_is_one_file_that_loads_nothing(html: str) -> None:
@@ -156,9 +160,9 @@ def test_the_page_is_bounded_and_says_how_much_more_there_is(tmp_path: Path) -> 
         for n in range(70) for m in range(30)
     ]  # fmt: skip
     page = Page(render(made_up([*many, *scenes]), tmp_path))
-    assert 250 < len(page.figures) <= gallery.IN_ALL
+    assert 250 < len(page.figures) <= gallery.IN_TOTAL
     assert "… and 476 more" in page.text and "… and 22 more" in page.text
-    assert re.search(r"… and \d+ more scenes", page.text) and "Without pictures here: " in page.text
+    assert re.search(r"… and \d+ more scenes", page.text) and "Not shown: " in page.text
 
 
 def test_names_that_are_not_utf8_are_shown(tmp_path: Path) -> None:

@@ -354,9 +354,13 @@ def test_one_transparent_color_of_an_rgb_png_is_shown_white() -> None:
     assert rgb.getpixel((15, 5)) == (9, 9, 9)
 
 
-def test_a_mode_without_a_way_to_rgb_is_told() -> None:
-    with pytest.raises(PhotoError, match="La") as caught:
-        reading.to_rgb(Image.new("La", (16, 16)))
+def test_a_mode_that_can_not_be_converted_is_a_photo_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("no conversion\nfrom here")
+
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(PhotoError, match=r"^no conversion from here$") as caught:
+        reading.to_rgb(Image.new("CMYK", (16, 16)))
     assert caught.value.reason == "mode"
 
 

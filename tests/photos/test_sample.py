@@ -12,12 +12,13 @@ from conftest import REPOSITORY, Clock, changed_params
 from PIL import Image
 
 from chromascape.colorizing.colorizer import SHIPPED
-from chromascape.colorizing.seen import count_seen, hashes_of, read_seen
+from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params
 from chromascape.photos import reading, sample, source, validation
 
-MAX_SIDE = 400
+PARAMS = Params.model_validate(changed_params({"validate.seconds": 0}))  # one job inspects in this process
+MAX_SIDE = PARAMS.sample.max_side
 LANDSCAPES = REPOSITORY / "data" / "landscapes"
 FREE = {"CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0", "GPL-2.0-or-later", "LGPL-3.0"}
 
@@ -161,7 +162,7 @@ def test_laying_it_on_a_slow_machine_is_not_silent_in_a_log(
 ) -> None:
     few = {"scikit-image": ("skimage", "data", ["astronaut.png", "rocket.jpg", "camera.png"], "its team", "BSD")}
     monkeypatch.setattr(sample, "PACKAGES", few)
-    monkeypatch.setattr(sample, "_lay", clock.slow(sample._lay, 20))
+    monkeypatch.setattr(sample, "_copy", clock.slow(sample._copy, 20))
     sample.write_sample(tmp_path / "photos", tmp_path / "provenance.csv", 200, few_landscapes)
     assert clock.lines == [(40, "sample, scikit-image: 3 of 3 photos")]
 
@@ -211,12 +212,10 @@ def test_a_file_that_is_no_photo_is_copied_as_it_is(
 
 
 @pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+def manifest(laid: tuple[Path, list[dict[str, str]], int], tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """The manifest of the sample as params.yaml has it laid, by path."""
-    pytest.importorskip("mvtbdata")
-    folder, params = tmp_path_factory.mktemp("as-in-params"), Params.model_validate(changed_params({}))
-    sample.write_sample(folder / "photos", folder / "provenance.csv", params.sample.max_side, LANDSCAPES)
-    table, _ = validation.validate_folder(folder / "photos", params.data, params.validate_, folder / "docs", 1)
+    docs = tmp_path_factory.mktemp("docs")
+    table, _ = validation.validate_folder(laid[0], PARAMS.data, PARAMS.validate_, docs, 1)
     return table.set_index("path")
 
 

@@ -43,7 +43,8 @@ def colors_of(photo: np.ndarray) -> np.ndarray:
 
 def manifest_of(folder: Path, splits: list[str] = SPLITS) -> pd.DataFrame:
     """The manifest of a folder of photos, all accepted but the last, with the given splits."""
-    table = inspect_folder(folder, Params.model_validate(changed_params({})).validate_, 1)
+    params = Params.model_validate(changed_params({"validate.seconds": 0}))  # so that one job reads in this process
+    table = inspect_folder(folder, params.validate_, 1)
     table["verdict"] = ["accepted"] * len(splits) + ["rejected"] * (len(table) - len(splits))
     table["split"] = splits + [None] * (len(table) - len(splits))
     return table
@@ -127,13 +128,20 @@ def test_the_crop_is_the_centre_of_the_box_not_of_the_photo(tmp_path: Path) -> N
     assert np.abs(colors_of(photo)[:, 5:-5].astype(int) - (0, 150, 200)).max() <= 5
 
 
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one large photo as x.jpg and as x.png."""
+    folder = tmp_path_factory.mktemp("large")
+    picture = Image.fromarray(make_photo(3, 160, 120)).resize((1600, 1200), Image.Resampling.BICUBIC)
+    picture.save(folder / "x.jpg", quality=95)
+    picture.save(folder / "x.png", compress_level=1)
+    return folder
+
+
 @pytest.mark.parametrize("box", [(0, 0, 1600, 1200), (0, 500, 1600, 700), (300, 100, 500, 1100)])
 def test_a_jpeg_decoded_at_a_fraction_has_enough_pixels_and_looks_the_same(
-    tmp_path: Path, box: tuple[int, int, int, int], monkeypatch: pytest.MonkeyPatch
+    large: Path, box: tuple[int, int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picture = Image.fromarray(make_photo(3, 160, 120)).resize((1600, 1200), Image.Resampling.BICUBIC)
-    picture.save(tmp_path / "x.jpg", quality=95)
-    picture.save(tmp_path / "x.png")
     sizes = []
     to_rgb = reading.to_rgb
 
@@ -143,8 +151,8 @@ def test_a_jpeg_decoded_at_a_fraction_has_enough_pixels_and_looks_the_same(
         return rgb
 
     monkeypatch.setattr(reading, "to_rgb", watched)
-    small = photo_to_lab((tmp_path / "x.jpg").read_bytes(), box, (1600, 1200), SIZE, "crop")
-    full = photo_to_lab((tmp_path / "x.png").read_bytes(), box, (1600, 1200), SIZE, "crop")
+    small = photo_to_lab((large / "x.jpg").read_bytes(), box, (1600, 1200), SIZE, "crop")
+    full = photo_to_lab((large / "x.png").read_bytes(), box, (1600, 1200), SIZE, "crop")
     (width, height), whole = sizes
     assert whole == (1600, 1200)
     assert width < 1600  # the point of it
@@ -238,7 +246,7 @@ def test_a_photo_that_vanished_is_named_and_leaves_no_folder(tmp_path: Path, pho
     (photos_dir / "photo-003.png").unlink()
     with pytest.raises(ChromascapeError) as caught:
         write(tmp_path / "lab", photos_dir, manifest)
-    expected = f"{photos_dir / 'photo-003.png'}: No such file or directory, though it was accepted before: "
+    expected = f"{photos_dir / 'photo-003.png'}: No such file or directory, but it was accepted earlier: "
     assert str(caught.value) == expected + "run `dvc repro` to validate again"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photos"]
 
@@ -250,7 +258,7 @@ def test_a_photo_that_was_cut_short_is_named_and_the_old_cache_stays(tmp_path: P
     path = photos_dir / "photo-006.png"
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(
-        ChromascapeError, match=r"photo-006\.png: changed since it was validated, though it was accepted before"
+        ChromascapeError, match=r"photo-006\.png: changed since it was validated, but it was accepted earlier"
     ):
         write(tmp_path / "lab", photos_dir, manifest)
     assert (tmp_path / "lab" / "index.json").read_bytes() == before
@@ -336,7 +344,7 @@ def test_an_altered_shard_is_named(lab_dir: Path) -> None:
     (lab_dir / "train-00001.npy").write_bytes(data)
     with pytest.raises(ChromascapeError) as caught:
         Shards(lab_dir, ["train"])
-    expected = f"{lab_dir / 'train-00001.npy'}: its checksum is not the one in index.json, it was altered: "
+    expected = f"{lab_dir / 'train-00001.npy'}: its checksum differs from index.json, so it was altered: "
     assert str(caught.value) == expected + "run `dvc repro -f preprocess`"
     assert len(Shards(lab_dir, ["val"])) == 2  # the others are still good
     assert len(Shards(lab_dir, ["train"], verify=False)) == 5
@@ -368,7 +376,7 @@ def test_a_shard_of_another_shape_or_type_is_named(lab_dir: Path, array: np.ndar
     np.save(lab_dir / "val-00000.npy", array)
     with pytest.raises(ChromascapeError) as caught:
         Shards(lab_dir, ["val"], verify=False)
-    expected = f"{lab_dir / 'val-00000.npy'}: holds {array.dtype} {array.shape}, not what index.json says: "
+    expected = f"{lab_dir / 'val-00000.npy'}: contains {array.dtype} {array.shape}, which differs from index.json: "
     assert str(caught.value) == expected + "run `dvc repro -f preprocess`"
 
 
@@ -440,7 +448,7 @@ def test_a_preprocessing_goes_on_from_its_last_whole_shard(
     assert sorted(file.name for file in kept.glob("*.npy")) == ["train-00000.npy", "train-00001.npy"]
     write_pairs(tmp_path / "lab", tmp_path / "ten", kept)
     assert converted == [f"photo-{number:03}.png" for number in range(4, 10)]
-    assert capsys.readouterr().err == "preprocessing goes on from photo 4 of 10\n"
+    assert capsys.readouterr().err == "preprocessing resumes at photo 4 of 10\n"
     write_pairs(tmp_path / "alone", tmp_path / "ten", None)
     assert_same_folders(tmp_path / "lab", tmp_path / "alone")
     assert Shards(tmp_path / "lab", SPLITS_OF_ALL).paths == [f"photo-{number:03}.png" for number in range(10)]
@@ -456,7 +464,7 @@ def test_a_kept_shard_with_flipped_bits_is_told_and_made_again(
     assert converted[:3] == ["photo-000.png", "photo-001.png", "photo-004.png"]
     said = capsys.readouterr().err.splitlines()
     reason = "damaged (its checksum is not the recorded one): it is made again"
-    assert said == [f"warning: {kept / 'train-00000.npy'}: {reason}", "preprocessing goes on from photo 2 of 10"]
+    assert said == [f"warning: {kept / 'train-00000.npy'}: {reason}", "preprocessing resumes at photo 2 of 10"]
     write_pairs(tmp_path / "alone", tmp_path / "ten", None)
     assert_same_folders(tmp_path / "lab", tmp_path / "alone")
 

@@ -24,15 +24,15 @@ from chromascape.photos.splits import (
     add_groups,
     add_splits,
     check_named_folders,
+    connected,
     empty_split,
-    near_groups,
     near_links,
     only_note,
     scenes,
     split_of,
 )
 
-SETTINGS = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+SETTINGS = settings(max_examples=30, deadline=None, derandomize=True, database=None)
 UNMEASURED = pytest.mark.no_cover  # many tables, on lines that other tests measure too
 SPLIT = Split(train=0.4, val=0.3, test=0.3, seed=1)
 USUAL = Split(train=0.8, val=0.1, test=0.1, seed=4)
@@ -50,7 +50,7 @@ def group_up(table: pd.DataFrame, bits: int = 4, split: Split = SPLIT) -> None:
 
 @pytest.fixture
 def validate(make_params: Callable[..., Params]) -> Any:
-    return make_params().validate_
+    return make_params({"validate.seconds": 0}).validate_  # so that one job reads in this process
 
 
 def brute_groups(hashes: list[str | None], bits: int) -> list[int]:
@@ -62,6 +62,10 @@ def brute_groups(hashes: list[str | None], bits: int) -> list[int]:
                 old, new = sorted((groups[first], groups[second]), reverse=True)
                 groups = [new if group == old else group for group in groups]
     return groups
+
+
+def near_groups(hashes: pd.Series, bits: int) -> np.ndarray:
+    return connected(near_links(hashes, bits), len(hashes))
 
 
 def numbered_by_first(groups: np.ndarray) -> list[int]:
@@ -451,8 +455,8 @@ def test_a_scene_that_is_to_be_trained_on_and_measured_is_one_line_that_names_bo
     with pytest.raises(ChromascapeError) as caught:
         add_splits(table, pd.Series(True, index=table.index), data_of(SPLIT, [trained], ["seen"]))
     assert str(caught.value) == (
-        f"data.test_only: {line}, and no scene is both trained on and measured (1 such photos): "
-        "take such photos out of one of the two"
+        f"data.test_only: {line}, and no scene may be both trained on and measured (1 such photos): "
+        "remove such photos from one of the two"
     )
 
 
@@ -474,10 +478,10 @@ def test_a_missing_data_dir_is_told_as_such(tmp_path: Path) -> None:
         ("extra/\0", "does not exist"),
         ("../extra", "has a '..' in it"),
         ("extra/..", "has a '..' in it"),
-        ("photo.jpg", "is no folder"),
-        ("photo.jpg/extra", "is no folder"),
-        ("link", "is or lies behind a link, and links are not followed"),
-        ("link/in", "is or lies behind a link, and links are not followed"),
+        ("photo.jpg", "is not a folder"),
+        ("photo.jpg/extra", "is not a folder"),
+        ("link", "is a link or behind one, and links are not followed"),
+        ("link/in", "is a link or behind one, and links are not followed"),
         ("", "is data.dir itself"),
         ("./", "is data.dir itself"),
         ("/extra", "is an absolute path"),
@@ -501,7 +505,7 @@ def test_the_sample_s_own_folder_may_be_missing_from_the_measured_ones_alone(tmp
     with pytest.raises(ChromascapeError, match="'sample-landscapes' does not exist"):
         check_named_folders(tmp_path, data_of(SPLIT, train_only=["sample-landscapes"]))
     (tmp_path / "sample-landscapes").touch()
-    with pytest.raises(ChromascapeError, match="'sample-landscapes' is no folder"):
+    with pytest.raises(ChromascapeError, match="'sample-landscapes' is not a folder"):
         check_named_folders(tmp_path, data_of(SPLIT, test_only=["sample-landscapes"]))
 
 
@@ -529,7 +533,7 @@ def test_adding_real_photos_moves_only_those_whose_copies_came(tmp_path: Path, v
         assert pair["split"].isna().sum() == (set(pair["split"].dropna()) != {"train"})
 
 
-def test_an_empty_split_is_told_with_the_ways_out() -> None:
+def test_an_empty_split_is_reported_with_the_remedies() -> None:
     data = data_of(SPLIT)
     table = table_of([("a", "a" * 64, None), ("b", "b" * 64, None)])
     table["split"] = ["train", "train"]
@@ -537,7 +541,7 @@ def test_an_empty_split_is_told_with_the_ways_out() -> None:
     assert empty_split(table, data) == expected + "or try another data.split.seed"
     # Where the reason is that all photos lie in a folder that is only measured, the line says so.
     table["path"], table["split"] = ["own/a", "own/b"], ["test", "test"]
-    line = "another data.split.seed; note: 2 photos are only measured, for they lie in own (data.test_only)"
+    line = "another data.split.seed; note: 2 photos are only measured, because they are in own (data.test_only)"
     assert (empty_split(table, data_of(SPLIT, test_only=["own"])) or "").endswith(line)
     table.loc[2] = table.loc[0]
     table["split"] = ["train", "val", "test"]
@@ -549,8 +553,8 @@ def test_photos_that_are_only_trained_on_or_measured_are_counted_in_a_line_of_th
     table["split"] = ["train", "train", "test", None, "val"]
     assert only_note(table, data_of(SPLIT)) == only_note(table, data_of(SPLIT, test_only=["sample-landscapes"])) == ""
     assert only_note(table, data_of(SPLIT, ["own"], ["seen", "other"])) == (
-        "note: 2 photos are only trained on, for they lie in own (data.train_only)\n"
-        "note: 1 photos are only measured, for they lie in seen, other (data.test_only)\n"
+        "note: 2 photos are only trained on, because they are in own (data.train_only)\n"
+        "note: 1 photos are only measured, because they are in seen, other (data.test_only)\n"
     )
 
 

@@ -116,7 +116,7 @@ def test_what_is_too_long_for_a_jpegs_header_is_left_out(tmp_path: Path) -> None
 @pytest.mark.parametrize(("name", "side"), [("WEBP", 16_383), ("JPEG", 65_500), ("AVIF", 65_535)])
 def test_sides_that_are_too_long_are_refused(name: str, side: int) -> None:
     check_size(name, side, 1)
-    with pytest.raises(PhotoError, match=f"^1 × {side + 1}, but {name} holds at most .* pixels a side: write PNG"):
+    with pytest.raises(PhotoError, match=f"^1 × {side + 1}, but {name} has at most .* pixels per side: write PNG"):
         check_size(name, 1, side + 1)
 
 

@@ -14,7 +14,6 @@ from conftest import make_photo
 from PIL import Image
 
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
-from chromascape.colorizing.torch_network import load_colorizer
 from chromascape.errors import ChromascapeError
 from chromascape.serving import onnx_export, web, web_export
 
@@ -53,7 +52,7 @@ def static(shipped_program: bytes, tmp_path_factory: pytest.TempPathFactory) -> 
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(onnx_export, "as_onnx", lambda _: onnx.ModelProto.FromString(shipped_program))
-            web_export.export_page(load_colorizer(SHIPPED, "cpu"), folder)
+            web_export.export_page(Colorizer.load(SHIPPED, "cpu", by_torch=True), folder)
     except ChromascapeError as error:
         pytest.skip(str(error))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Files, directory=folder)) as server:

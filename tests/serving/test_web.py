@@ -131,15 +131,37 @@ def test_another_pages_form_can_not_send_photos(address: str, kind: str) -> None
     assert ask(address, "/colorize", file(), {"Content-Type": kind})[0] == 415
 
 
-def test_another_name_than_this_machines_is_refused(address: str) -> None:
-    assert ask(address, "/", headers={"Host": "evil.example"})[0] == 400
+def assert_guarded(headers: http.client.HTTPMessage) -> None:
+    """No other site frames the page, nothing is loaded from elsewhere, and no content is guessed to be a script."""
+    policy = {part.split()[0]: part.split()[1:] for part in headers["Content-Security-Policy"].split(";")}
+    assert policy["default-src"] == ["'self'"] and policy["frame-ancestors"] == ["'none'"]
+    assert policy["img-src"] == ["'self'", "blob:", "data:"]
+    assert headers["X-Content-Type-Options"] == "nosniff" and headers["Referrer-Policy"] == "no-referrer"
+    assert headers.get_all("Cache-Control") == ["no-store"]
+
+
+def test_another_host_name_is_refused(address: str) -> None:
+    status, headers, _ = ask(address, "/", headers={"Host": "evil.example"})
+    assert status == 400
+    assert_guarded(headers)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [("/colorize", file(), 200), ("/colorize", b"", 422), ("/colorize?style=bold", file(), 400), ("/none", None, 404),
+     ("/colorize", None, 405)],
+)  # fmt: skip
+def test_every_answer_has_the_headers(address: str, path: str, body: bytes | None, expected: int) -> None:
+    status, headers, _ = ask(address, path, body)
+    assert status == expected
+    assert_guarded(headers)
 
 
 @pytest.mark.parametrize("path", list(web.FILES))
 def test_the_pages_files_are_sent(address: str, path: str) -> None:
     status, headers, content = ask(address, path)
     assert (status, content) == (200, web.FILES[path].read_bytes())
-    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert_guarded(headers)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -13,11 +14,14 @@ import onnx
 import pytest
 import torch
 
+from chromascape.colorizing import fullsize
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
+from chromascape.colorizing.onnx_network import INPUT, OUTPUT
 from chromascape.colorizing.torch_network import TorchNetwork
 from chromascape.errors import ChromascapeError
 from chromascape.serving import onnx_export, web_export
+from chromascape.serving.onnx_export import OPSET
 from chromascape.serving.web_export import RUNTIME_FILES, export_page
 
 CONTENTS = {name: f"content of {name}".encode() for name in RUNTIME_FILES}
@@ -29,11 +33,14 @@ def model(name: str = "unet") -> Colorizer:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_export() -> Iterator[None]:
-    """torch's exporter, which takes most of the time, gets the same model once."""
-    made = onnx_export.as_onnx(model()).SerializeToString()
+def any_graph() -> Iterator[None]:
+    """A graph of one node in place of torch's exporter, which takes long: the page is what is looked at here."""
+    sides = ["photos", 1, "height", "width"]
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sides) for name in (INPUT, OUTPUT)]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Sigmoid", [INPUT], [OUTPUT])], "any", ends[:1], ends[1:])
+    made = onnx.helper.make_model(graph, ir_version=10, opset_imports=[onnx.helper.make_opsetid("", OPSET)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnx_export, "as_onnx", lambda _: onnx.ModelProto.FromString(made))
+        patch.setattr(onnx_export, "as_onnx", lambda _: onnx.ModelProto.FromString(made.SerializeToString()))
         yield
 
 
@@ -43,6 +50,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}
     monkeypatch.setattr(web_export, "RUNTIME_FILES", digests)
     return pack(tmp_path / "runtime.tgz", CONTENTS)
+
+
+def test_the_page_enlarges_colors_with_the_numbers_of_the_library() -> None:
+    script = (web_export.PAGE / "fullsize.js").read_text(encoding="utf-8")
+    numbers = {name: float(value) for name, value in re.findall(r"^const (\w+) = ([\d.]+);", script, re.M)}
+    assert numbers == {name: getattr(fullsize, name) for name in ("NOISE", "REDUCING_GAP")}
 
 
 def pack(file: Path, contents: dict[str, bytes]) -> Path:
@@ -77,7 +90,7 @@ def test_a_folder_of_ours_is_replaced_and_another_one_stays(package: Path, tmp_p
     assert not (ours / "old").exists()
     other.mkdir()
     (other / "thesis.txt").touch()
-    with pytest.raises(ChromascapeError, match="other: no folder that an export has written"):
+    with pytest.raises(ChromascapeError, match="other: not written by an export"):
         export_page(model(), other, package)
     assert (other / "thesis.txt").exists()
 
@@ -100,7 +113,7 @@ def test_another_runtime_is_refused(package: Path, tmp_path: Path) -> None:
     none = tmp_path / "none.tgz"
     none.write_bytes(b"no archive")
     for file in (changed, partial, none, tmp_path):
-        with pytest.raises(ChromascapeError, match="is missing or not the one of onnxruntime-web@"):
+        with pytest.raises(ChromascapeError, match="is missing or differs from onnxruntime-web@"):
             export_page(model(), tmp_path / "page", file)
         assert not (tmp_path / "page").exists()
 

@@ -304,8 +304,7 @@ def test_a_run_of_another_experiment_of_dvc_or_another_checkout_is_not_completed
     monkeypatch.delenv("DVC_EXP_NAME")
     ours = evaluated_run(params)
     assert ours != theirs
-    (store / ".checkpoints/checkout").write_text("another")
-    (Path("metrics/train.json")).write_text('{"training": "another"}')
+    Path("metrics/train.json").write_text('{"training": "another"}')
     assert tracking.log_run(params) not in (ours, theirs)
 
 
@@ -397,6 +396,7 @@ def test_a_run_of_a_killed_process_is_closed_by_the_next_one_of_this_checkout_al
     }
     ids = {name: client.create_run(experiment, tags={tracking.TRAINING: tag}).info.run_id for name, tag in tags.items()}
     ids["other program"] = client.create_run(experiment).info.run_id
+    (store / ".checkpoints").mkdir()
     with FileLock(store / ".checkpoints" / f"train-{'b' * 16}.lock"):
         assert [run.info.run_id for run in tracking.killed_runs(client, experiment)] == [ids["killed"]]
         evaluated_run(params)
@@ -406,18 +406,20 @@ def test_a_run_of_a_killed_process_is_closed_by_the_next_one_of_this_checkout_al
 
 
 def test_a_checkout_keeps_its_name_and_another_has_another(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lineage.checkout() == lineage.checkout() and not (store / ".dvc").exists()
+    (store / ".dvc").mkdir()
     first = lineage.checkout()
     assert first == lineage.checkout() and len(first) == 16
     monkeypatch.setenv("DVC_ROOT", str(store))
     copy = store / "copy"
-    copy.mkdir()
+    (copy / ".dvc").mkdir(parents=True)
     monkeypatch.chdir(copy)
     assert lineage.checkout() == first  # a temporary copy that DVC makes
     monkeypatch.delenv("DVC_ROOT")
     assert lineage.checkout() != first
-    assert [file.name for file in (copy / ".checkpoints").iterdir()] == ["checkout"]
-    (copy / ".checkpoints").rename(copy / "gone")
-    (copy / ".checkpoints").write_text("in the way")
+    assert [file.name for file in (copy / ".dvc/tmp").iterdir()] == ["checkout"]
+    (copy / ".dvc").rename(copy / "gone")
+    (copy / ".dvc").write_text("in the way")
     assert lineage.checkout() == lineage.checkout() != first
 
 

@@ -1,8 +1,8 @@
-"""sRGB ↔ CIE L*a*b* (D65, 2°), its scaling and its quantising: nothing else knows the numbers 100, 128 and 255.
+"""sRGB ↔ CIE L*a*b* (D65, 2°), scaled and quantised: the only module that knows the numbers 100, 128 and 255.
 
-Three forms of a photo occur:
+A photo has one of three forms:
 
-- Lab: float, L* in 0..100, a* and b* in -128..127, as `skimage.color.rgb2lab` gives it;
+- Lab: float, L* in 0..100, a* and b* in -128..127, as `skimage.color.rgb2lab` returns it;
 - scaled, for networks and losses: L*/100 and (ab + 128)/255, both in 0..1;
 - quantised, for the cache: uint8, round(L* · 255/100) and round(ab + 128), so that quantised/255 is scaled.
 
@@ -35,8 +35,7 @@ _TO_LINEAR = (RGB_FROM_XYZ * WHITE).astype(np.float32)
 
 def rgb_to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """uint8 sRGB (..., 3) to Lab float32 (..., 3)."""
-    xyz = _LINEAR[rgb] @ _FROM_LINEAR.T
-    f = np.where(xyz > 0.008856, np.cbrt(xyz), xyz * np.float32(7.787) + np.float32(16 / 116))
+    f = _cube_root(_LINEAR[rgb] @ _FROM_LINEAR.T)
     lab = np.empty_like(f)
     lab[..., 0] = 116 * f[..., 1] - 16
     lab[..., 1] = 500 * (f[..., 0] - f[..., 1])
@@ -45,12 +44,12 @@ def rgb_to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def lab_to_rgb(lab: Float) -> NDArray[np.uint8]:
-    """Lab (..., 3) to uint8 sRGB (..., 3); what sRGB can't show is clipped (see `fit_to_srgb`)."""
+    """Lab (..., 3) to uint8 sRGB (..., 3); colors outside sRGB are clipped (see `fit_to_srgb`)."""
     return np.rint(lab_to_levels(lab) * 255).astype(np.uint8)
 
 
 def lab_to_levels(lab: Float) -> NDArray[np.float32]:
-    """Lab (..., 3) to sRGB (..., 3) as floats in 0..1; what sRGB can't show is clipped (see `fit_to_srgb`)."""
+    """Lab (..., 3) to sRGB (..., 3) as floats in 0..1; colors outside sRGB are clipped (see `fit_to_srgb`)."""
     linear = np.clip(_lab_to_linear(lab), 0, 1)
     encoded = np.where(linear > 0.0031308, 1.055 * linear ** np.float32(1 / 2.4) - 0.055, 12.92 * linear)
     return encoded.astype(np.float32)
@@ -59,9 +58,9 @@ def lab_to_levels(lab: Float) -> NDArray[np.float32]:
 def lightness(values: NDArray[Any]) -> NDArray[np.float32]:
     """L* in 0..100, (H, W), of sRGB: gray (H, W) or color (H, W, 3), as uint8, uint16, or floats in 0..1."""
     if values.ndim == 2 and values.dtype in (np.uint8, np.uint16):
-        return _l_star(_linear_levels(values.dtype.itemsize))[values]
+        return (116 * _cube_root(_linear_levels(values.dtype.itemsize)) - 16)[values]
     linear = _linearise(values) if values.dtype.kind == "f" else _linear_levels(values.dtype.itemsize)[values]
-    return _l_star(linear if values.ndim == 2 else linear @ _FROM_LINEAR[1])
+    return 116 * _cube_root(linear if values.ndim == 2 else linear @ _FROM_LINEAR[1]) - 16
 
 
 def film_lightness(lab: Float, response: Float) -> NDArray[np.float32]:
@@ -70,20 +69,19 @@ def film_lightness(lab: Float, response: Float) -> NDArray[np.float32]:
     Args:
         response: (3,), the film's sensitivity to linear R, G and B of sRGB, with a sum of 1: gray stays as it is.
     """
-    return _l_star(np.clip(_lab_to_linear(lab) @ response.astype(np.float32), 0, 1))
+    return 116 * _cube_root(np.clip(_lab_to_linear(lab) @ response.astype(np.float32), 0, 1)) - 16
 
 
 def luma_of_levels(values: NDArray[Any]) -> NDArray[np.float32]:
-    """`luma` of the same arrays that `lightness` takes: (H, W) in 0..100."""
+    """`luma` of the arrays that `lightness` takes: (H, W) in 0..100."""
     scaled = values.astype(np.float32) / np.float32(1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max)
     return np.asarray(100 * (scaled if values.ndim == 2 else scaled @ _LUMA), np.float32)
 
 
 def fit_to_srgb(lab: Float) -> NDArray[np.float32]:
-    """Lab (..., 3) with the chroma of colors outside sRGB lowered until they fit, keeping L* and hue.
+    """Lab (..., 3) with the chroma of colors outside sRGB reduced until they fit, keeping L* and hue.
 
-    The largest scale of (a, b) that fits is bisected to 1/4096, only for pixels that don't fit as they are. Gray
-    of any L* in 0..100 fits.
+    The largest factor of (a, b) that fits is found by bisection to 1/4096. Gray of any L* in 0..100 fits.
     """
     fitted = np.array(lab, dtype=np.float32)
     fitted[..., 0] = np.clip(fitted[..., 0], 0, 100)
@@ -100,10 +98,9 @@ def fit_to_srgb(lab: Float) -> NDArray[np.float32]:
 
 
 def luma(lab: Float) -> NDArray[np.float32]:
-    """What `skimage.color.rgb2gray` gives for Lab (..., 3), times 100: (...) in 0..100.
+    """Luma (ITU-R BT.709, as `skimage.color.rgb2gray`) of Lab (..., 3), times 100: (...) in 0..100.
 
-    It is no L*: a weighted sum of sRGB's levels (ITU-R BT.709), which lies up to 15 away. Only the network that the
-    project grew from takes it for one.
+    It differs from L* by up to 15. Only the baseline network uses it in place of L*.
     """
     return (lab_to_rgb(lab) @ _LUMA) * np.float32(100 / 255)
 
@@ -142,10 +139,9 @@ def join(lightness: Float, ab: Float) -> NDArray[np.float32]:
     return np.concatenate([lightness[..., None], ab], axis=-1).astype(np.float32)
 
 
-def _l_star(y: Float) -> NDArray[np.float32]:
-    """L* of Y relative to white."""
-    f = np.where(y > 0.008856, np.cbrt(y), y * np.float32(7.787) + np.float32(16 / 116))
-    return 116 * f - 16
+def _cube_root(xyz: Float) -> NDArray[np.float32]:
+    """CIE's f of X, Y or Z relative to white: the cube root, linear near black."""
+    return np.where(xyz > 0.008856, np.cbrt(xyz), xyz * np.float32(7.787) + np.float32(16 / 116))
 
 
 def _linearise(levels: Float) -> NDArray[np.float32]:
@@ -170,7 +166,7 @@ def _lab_to_linear(lab: Float) -> NDArray[np.float32]:
 
 
 def _fits(lab: Float) -> NDArray[np.bool_]:
-    """Is Lab (..., 3) within sRGB, but for less than half a level of 8 bits?"""
+    """Whether Lab (..., 3) is within sRGB, to less than half an 8-bit level."""
     linear = _lab_to_linear(lab)
     # Half a level is 0.00015 of linear light at black, where the encoding is steepest, and 0.0045 at white.
     return np.all((linear >= -1e-4) & (linear <= 1 + 2e-3), axis=-1)

@@ -1,4 +1,4 @@
-"""Many photos, file by file: a bad one is told of and the rest go on."""
+"""Colorize many files: a photo that fails is reported, and the rest continue."""
 
 import warnings
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from chromascape.files import atomic_write
 from chromascape.parallel import in_threads
 from chromascape.photos import reading
 from chromascape.photos.metadata import metadata
-from chromascape.photos.pixels import Pixels, Strip, assemble
+from chromascape.photos.pixels import WITH_ALPHA, Photo, Strip, assemble
 from chromascape.photos.source import PhotoError, read_bytes
 from chromascape.photos.writing import FORMATS, SUFFIXES, check_size, write_picture
 
 
 @dataclass(frozen=True)
-class Look:
-    """How photos are colorized: see `Colorizer.colorize`. With `compare`, gray and color stand side by side."""
+class Options:
+    """How to colorize: see `Colorizer.colorize`. With `compare`, gray is written to the left of color."""
 
     rendering: Rendering = "faithful"
     saturation: float = 1.0
@@ -32,40 +32,41 @@ class Look:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one photo: `error` where it failed, else `notes` on what its file does not show."""
+    """The result for one photo: `error` if it failed, else `notes` on what its file lacks."""
 
     source: Path
     error: str = ""
     notes: tuple[str, ...] = ()
 
 
-def colorize_files(colorizer: Colorizer, pairs: list[tuple[Path, Path]], look: Look, jobs: int) -> Iterator[Outcome]:
-    """Colorize each photo into its file, `jobs` at a time; outcomes come in the order of the photos."""
+def colorize_files(
+    colorizer: Colorizer, pairs: list[tuple[Path, Path]], options: Options, jobs: int
+) -> Iterator[Outcome]:
+    """Colorize each photo into its file, `jobs` at a time; outcomes are in the order of the photos."""
     if jobs > 1:
         colorizer.network.share(jobs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of decoders on odd files, about which an outcome tells
-        yield from in_threads(lambda pair: _outcome(colorizer, *pair, look), pairs, jobs)
+    with warnings.catch_warnings(action="ignore"):  # by decoders of odd files, which an outcome reports
+        yield from in_threads(lambda pair: _outcome(colorizer, *pair, options), pairs, jobs)
 
 
-def _outcome(colorizer: Colorizer, source: Path, target: Path, look: Look) -> Outcome:
+def _outcome(colorizer: Colorizer, source: Path, target: Path, options: Options) -> Outcome:
     try:
-        return Outcome(source, notes=tuple(colorize_file(colorizer, source, target, look)))
+        return Outcome(source, notes=tuple(colorize_file(colorizer, source, target, options)))
     except OSError as error:
         return Outcome(source, explain_os_error(error))
     except MemoryError:
         return Outcome(source, "not enough memory for a photo of this size: colorize a smaller copy, or use --jobs 1")
-    except (PhotoError, ValueError, RuntimeError) as error:  # what a format's writer may raise
+    except (PhotoError, ValueError, RuntimeError) as error:  # writers of formats raise any of these
         return Outcome(source, " ".join(str(error).split()))
 
 
-def colorize_file(colorizer: Colorizer, source: Path, target: Path, look: Look = Look()) -> list[str]:
+def colorize_file(colorizer: Colorizer, source: Path, target: Path, options: Options = Options()) -> list[str]:
     """Colorize one photo into a file, whole or not at all, in the format that the file's suffix names.
 
-    Resolution, EXIF and other metadata of the photo are written along, as far as the format holds them.
+    Resolution, EXIF and other metadata are kept as far as the format can hold them.
 
     Returns:
-        Notes on what the written file does not hold of the photo.
+        Notes on what the written file lacks of the photo.
     Raises:
         PhotoError: the photo can't be read, or the format can't hold it.
         OSError: the file can't be written.
@@ -73,15 +74,15 @@ def colorize_file(colorizer: Colorizer, source: Path, target: Path, look: Look =
     name = SUFFIXES[target.suffix.lower()]
     image = reading.open_photo(read_bytes(source))
     check_size(name, *image.size)
-    notes, wide = _notes(image, name), 2 if look.compare else 1
+    notes, wide = _notes(image, name), 2 if options.compare else 1
     shape = image.size
-    photo = Pixels(image)
+    photo = Photo(upright := reading.upright(image))
     check_size(name, wide * photo.width, photo.height)
-    about = metadata(image, turned=(photo.width, photo.height) != shape)
-    if photo.image is not image:
-        image.close()  # a turned copy has taken its place
-    strips: Iterator[Strip] = colorizer.strips(photo, look.rendering, look.saturation)
-    if look.compare:
+    about = metadata(image, turned=upright.size != shape)
+    if upright is not image:
+        image.close()  # frees its pixels
+    strips: Iterator[Strip] = colorizer.strips(photo, options.rendering, options.saturation)
+    if options.compare:
         strips = map(_beside_gray, strips)
     deep = FORMATS[name].deep and photo.dtype != np.uint8
     picture = _sixteen_bits(photo, strips, wide) if deep else assemble(photo, strips, wide)
@@ -93,23 +94,23 @@ def colorize_file(colorizer: Colorizer, source: Path, target: Path, look: Look =
 def _notes(image: Image.Image, name: str) -> list[str]:
     notes = []
     if reading.frames(image) > 1:
-        notes.append("holds several pictures: only the first is colorized")
-    if (image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info) and not FORMATS[name].alpha:
-        notes.append(f"{name} holds no transparency: what is transparent becomes white")
+        notes.append("has several pictures: only the first is colorized")
+    if (image.mode in WITH_ALPHA or "transparency" in image.info) and not FORMATS[name].alpha:
+        notes.append(f"{name} has no transparency: transparent parts become white")
     if reading.bit_depth(image) > 8 and not FORMATS[name].deep:
-        notes.append(f"{name} holds 8 bits a channel, of {reading.bit_depth(image)}")
+        notes.append(f"{name} has 8 bits per channel, the photo {reading.bit_depth(image)}")
     return notes
 
 
 def _beside_gray(strip: Strip) -> Strip:
-    """The strip with its own gray on its left."""
+    """The strip with a gray copy on its left."""
     rows, colors, alpha = strip
     lightness = lab.lightness(colors)
     gray = as_levels(lab.join(lightness, np.zeros((*lightness.shape, 2), np.float32)), colors.dtype)
     return rows, np.concatenate([gray, colors], axis=1), None if alpha is None else np.concatenate([alpha] * 2, axis=1)
 
 
-def _sixteen_bits(photo: Pixels, strips: Iterator[Strip], wide: int) -> NDArray[np.uint16]:
+def _sixteen_bits(photo: Photo, strips: Iterator[Strip], wide: int) -> NDArray[np.uint16]:
     picture = np.empty((photo.height, wide * photo.width, 3), np.uint16)
     for rows, colors, _ in strips:
         picture[rows] = colors if colors.dtype == np.uint16 else np.rint(colors * 65535)

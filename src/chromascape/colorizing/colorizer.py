@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chromascape.color import lab
-from chromascape.colorizing import received
+from chromascape.colorizing import model_files
 from chromascape.colorizing.fullsize import FullSize, resize, small_lightness, strips
 from chromascape.colorizing.onnx_network import OnnxNetwork, shipped_network
+from chromascape.colorizing.padding import predict
 from chromascape.errors import ChromascapeError
-from chromascape.photos.pixels import Pixels, Strip, assemble
+from chromascape.photos.pixels import Photo, Strip, assemble
+from chromascape.photos.reading import upright
 
 SHIPPED = Path(__file__).parent / "weights"  # the model that comes with the package
 Rendering = Literal["faithful", "vivid"]
@@ -22,7 +24,7 @@ Picture = Image.Image | NDArray[Any]
 
 
 class Network(Protocol):
-    """What gives a colorizer its colors: `OnnxNetwork`, or `torch_network.TorchNetwork`.
+    """What a colorizer calls: an `OnnxNetwork` or a `torch_network.TorchNetwork`.
 
     Attributes:
         predicts, cell, multiple: as in `layers.Network`.
@@ -36,17 +38,16 @@ class Network(Protocol):
         """Scaled color (N, C, H, W) in 0..1 for scaled L* (N, 1, H, W) in 0..1; H and W are multiples of `multiple`."""
 
     def share(self, jobs: int) -> None:
-        """So many threads are going to call it at a time."""
+        """Prepare for calls from `jobs` threads at a time."""
 
 
 class Colorizer:
     """A trained network and how to use it.
 
-    The network sees a photo's L* at its working size (shorter side `size` pixels); the ab that it predicts is
-    enlarged along the photo's own L* (see `fullsize`) and joined to it, so that all detail stays and the output has
-    the input's size. Where a network is measured (`network_lab`), its ab is enlarged by interpolation alone.
-    `renderings` are factors on the predicted ab, see `calibration`. With `luma` the network takes luma for L*, and so
-    does the picture that is made of its ab.
+    The network sees a photo's L* at its working size (shorter side `size` pixels). Its ab is enlarged along the
+    photo's own L* (see `fullsize`) and joined to it, so that all detail stays and the output has the input's size.
+    To measure a network (`network_lab`), its ab is enlarged by interpolation alone. `renderings` are factors on the
+    predicted ab, see `calibration`. With `luma`, luma takes the place of L* in the network's input and in the picture.
     """
 
     def __init__(
@@ -61,42 +62,43 @@ class Colorizer:
         self.renderings = renderings or {"faithful": 1.0, "vivid": 1.0}
 
     @classmethod
-    def load(cls, path: Path | str = SHIPPED, device: str = "auto") -> "Colorizer":
+    def load(cls, path: Path | str = SHIPPED, device: str = "auto", by_torch: bool = False) -> "Colorizer":
         """Read a model: weights and configuration from a folder, or a file that `chromascape export` wrote.
 
-        ONNX Runtime computes such a file, and the model that comes with Chromascape, on the CPU; torch computes a model
-        that you have trained, and any on a GPU. The base install has no torch, and importing it takes seconds.
+        ONNX Runtime computes such a file, and the model that comes with Chromascape, on the CPU. Torch computes models
+        that you have trained, and any model on a GPU. Torch is not in the base install, and takes seconds to import.
 
         Args:
-            path: a folder that `torch_network.save` wrote, or a file .onnx; without it, the model that comes with
+            path: a folder that `torch_network.save` wrote, or an .onnx file; by default, the model that comes with
                 Chromascape.
-            device: "cuda", "mps" or "cpu"; "auto" is the CPU for ONNX Runtime, else the first of these that is there.
+            device: "cuda", "mps" or "cpu"; "auto" is the CPU for ONNX Runtime, else the first that is available.
+            by_torch: let torch compute the model that comes with Chromascape, too.
         Raises:
             ChromascapeError: files are missing, damaged, or of another version; there is no such device; or torch is
                 needed and not installed.
         """
         path, on_cpu = Path(path), device in ("auto", "cpu")
-        if path.suffix.lower() == ".onnx" and not path.is_dir():
+        if path.suffix.lower() == ".onnx" and not path.is_dir() and not by_torch:
             if not on_cpu:
                 raise ChromascapeError(f"device: {path} is computed on the CPU alone: choose auto or cpu")
             exported = OnnxNetwork(path)
-            return cls.configured(exported, exported.config)
-        received.refuse_pickles(path, received.WEIGHTS)
-        config = received.read_config(path / received.CONFIG)
-        if on_cpu and os.path.realpath(path) == os.path.realpath(SHIPPED):
-            return cls.configured(shipped_network(path, config), config)
+            return cls._configured(exported, exported.config)
+        config = model_files.read_config(path)
+        if on_cpu and not by_torch and os.path.realpath(path) == os.path.realpath(SHIPPED):
+            return cls._configured(shipped_network(path, config), config)
         try:
-            from chromascape.colorizing.torch_network import load_colorizer
+            from chromascape.colorizing import torch_network
+            from chromascape.devices import pick_device
         except ModuleNotFoundError as error:
             why = "a model that was trained" if on_cpu else f"device {device}"
             raise ChromascapeError(
                 f"{path}: {why} needs the package {error.name}: pip install 'chromascape[torch]'"
             ) from None
-        return load_colorizer(path, device)
+        config, module = torch_network.load_network(path)
+        return cls._configured(torch_network.TorchNetwork(module, pick_device(device, "device")), config)
 
     @classmethod
-    def configured(cls, network: Network, config: dict[str, Any]) -> "Colorizer":
-        """A network used as a checked configuration says, see `received.check_config`."""
+    def _configured(cls, network: Network, config: dict[str, Any]) -> "Colorizer":
         return cls(network, config["network"], config["size"], config["renderings"], config["input"] == "luma")
 
     def colorize(self, image: Picture, rendering: Rendering = "faithful", saturation: float = 1.0) -> Any:
@@ -109,8 +111,8 @@ class Colorizer:
             rendering: "faithful", closest to the truth on average, or "vivid", as colorful as photos are.
             saturation: a further factor on the colors' strength, 0 (gray) to 10.
         Returns:
-            Of a Pillow image an image of the upright input's size, 8-bit RGB, or RGBA where it has transparency. Of
-            an array an array (H, W, 3) of its type (floats: float32).
+            For a Pillow image, an image of the upright input's size, 8-bit RGB, or RGBA if it has transparency. For
+            an array, an array (H, W, 3) of its type (floats: float32).
         Raises:
             ChromascapeError: an array of another shape, type or range; an unknown rendering or saturation.
             source.PhotoError: the image can't be decoded.
@@ -133,13 +135,13 @@ class Colorizer:
         >>> [picture.shape for picture in Colorizer.load().colorize_batch([gray, gray.T])]
         [(30, 40, 3), (40, 30, 3)]
         """
-        photos = [Pixels(image) for image in images]
+        photos = [Photo(upright(image) if isinstance(image, Image.Image) else image) for image in images]
         return [_assembled(photo, self.strips(photo, rendering, saturation)) for photo in photos]
 
-    def strips(self, photo: Pixels, rendering: Rendering, saturation: float = 1.0) -> Iterator[Strip]:
+    def strips(self, photo: Photo, rendering: Rendering, saturation: float = 1.0) -> Iterator[Strip]:
         """A photo's colors from top to bottom: rows, sRGB (h, W, 3) of the photo's dtype, and alpha (h, W) if any.
 
-        The full-size picture is never held in one piece, so that a photo of 100 megapixels takes little memory.
+        The full-size picture is never held as a whole, so that a photo of 100 megapixels takes little memory.
         """
         if rendering not in self.renderings:
             raise ChromascapeError(f"rendering: {rendering!r} is none of {', '.join(sorted(self.renderings))}")
@@ -156,19 +158,15 @@ class Colorizer:
             yield rows, as_levels(picture, photo.dtype), alpha
 
     def network_lab(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:
-        """The network's own picture of a photo, Lab (H, W, 3), made from its lightness: to be measured.
+        """The network's own picture of a photo, Lab (H, W, 3) for Lab (H, W, 3), for measuring.
 
-        A network that predicts RGB gives all of the picture; elsewhere its ab is joined to what it took for L*.
+        It is the network's whole output if that is RGB; else its ab joined to its input.
         """
-        lightness = self._lightness(photo)
+        lightness = lab.luma(photo) if self.luma else photo[..., 0].astype(np.float32)
         if self.network.predicts == "rgb":
             picture = lab.rgb_to_lab(_levels(self._output(self._input(lightness))))
             return resize(picture, *lightness.shape)
         return lab.join(lightness, self.network_ab(lightness))
-
-    def _lightness(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:
-        """What the network takes for the L* of Lab (H, W, 3): (H, W) in 0..100."""
-        return lab.luma(photo) if self.luma else photo[..., 0].astype(np.float32)
 
     def predict_ab(self, lightness: NDArray[np.floating], rendering: Rendering = "faithful") -> NDArray[np.float32]:
         """Colors for L* (H, W) in 0..100: a* and b*, (H, W, 2), clamped to -128..127."""
@@ -176,7 +174,7 @@ class Colorizer:
         return self.render(picture, rendering)[..., 1:]
 
     def render(self, picture: NDArray[np.floating], rendering: Rendering) -> NDArray[np.float32]:
-        """What `network_lab` gave (H, W, 3), with its colors as strong as the rendering wants them."""
+        """A picture of `network_lab` (H, W, 3) with its colors multiplied by the rendering's factor."""
         return scale_chroma(picture, self.renderings[rendering])
 
     def network_ab(self, lightness: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -200,15 +198,9 @@ class Colorizer:
         return lab.scale_lightness(resize(lightness, *self.working_size(*lightness.shape)))
 
     def _output(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The network's scaled colors (H, W, C) in 0..1 for scaled L* (H, W).
-
-        The photo is padded on the right and below up to the network's multiple, by its last column and row, and what
-        was predicted there is cut off.
-        """
-        height, width = scaled.shape
-        multiple = self.network.multiple
-        padded = np.pad(scaled, ((0, -height % multiple), (0, -width % multiple)), mode="edge")
-        return self.network(padded[None, None])[0, :, :height, :width].transpose(1, 2, 0)
+        """The network's scaled colors (H, W, C) in 0..1 for scaled L* (H, W)."""
+        colors: NDArray[np.float32] = predict(self.network, scaled[None, None])[0].transpose(1, 2, 0)
+        return colors
 
 
 def scale_chroma(picture: NDArray[np.floating], factor: float) -> NDArray[np.float32]:
@@ -229,8 +221,8 @@ def as_levels(picture: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[An
     return np.rint(levels * 65535).astype(np.uint16) if dtype == np.uint16 else levels.astype(np.float32)
 
 
-def _assembled(photo: Pixels, colors: Iterator[Strip]) -> Any:
-    """An image of a Pillow image's strips, an array of an array's."""
+def _assembled(photo: Photo, colors: Iterator[Strip]) -> Any:
+    """An image if the photo is a Pillow image, an array if it is an array."""
     if photo.image is None:
         return np.concatenate([rgb for _, rgb, _ in colors])
     return assemble(photo, colors)

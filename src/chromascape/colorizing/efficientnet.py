@@ -1,6 +1,6 @@
-"""`efficientnet` and its larger kin: U-Nets whose encoder can start from weights that know photos.
+"""U-Nets whose encoder, an EfficientNet-Lite, can start from ImageNet weights.
 
-The numbers beside the layers are channels and the side relative to the photo's.
+Comments beside layers give the number of channels and the side relative to the photo's.
 """
 
 from typing import ClassVar
@@ -14,15 +14,15 @@ from chromascape.colorizing.layers import GlobalMix, Network, conv_norm_relu, do
 
 
 class EfficientNetUNet(Network):
-    """A U-Net whose encoder is an EfficientNet-Lite, so that it can start from weights that know photos.
+    """A U-Net with EfficientNet-Lite0 as its encoder.
 
-    The encoder (Tan and Le 2019, in its Lite variant: ReLU6, no squeeze-and-excitation) sees L* where it was trained
-    on RGB; the decoder ends at a quarter of the side, as in `UNet`, and starts at gray.
+    The encoder (Tan and Le 2019, in its Lite variant: ReLU6, no squeeze-and-excitation) takes L*, though ImageNet's
+    weights were trained on RGB. The decoder ends at a quarter of the side, as in `UNet`, and starts at gray.
     """
 
     inits: ClassVar[tuple[str, ...]] = ("scratch", "imagenet")
     multiple = 32
-    lite = 0  # which of the encoders
+    lite = 0  # number of the encoder's variant
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class EfficientNetLite2UNet(EfficientNetUNet):
 class EfficientNetLite(nn.Module):
     """The convolutions of EfficientNet-Lite0, 1 or 2 without the classifier, for one channel.
 
-    The padding is TensorFlow's "same", as the published weights expect: strided convolutions on even sides pad one
+    It pads as TensorFlow's "same" does, as the published weights expect: strided convolutions on even sides pad one
     pixel more on the right and below.
     """
 

@@ -1,15 +1,15 @@
-"""From colors at the network's working size to colors of the photo's own pixels, which stop where its L* does.
+"""Enlarge colors from the network's working size to the photo's own pixels, with the edges of its L*.
 
-Enlarged by interpolation alone, colors run over edges: they are known only on a grid of cells, each some pixels of the
-working size wide and many pixels of the photo. But within a few cells color mostly follows lightness, so that the
-difference of a pixel's L* from what the grid shows of it tells the difference of its color:
+Enlarged by interpolation alone, colors run over edges: the network gives one color per cell, and a cell is many pixels
+of the photo wide. But within a few cells color mostly follows lightness, so the difference between a pixel's L* and the
+grid's L* gives the difference in color:
 
     ab = enlarged(ab) + enlarged(slope) · (L* − enlarged(L* of the grid))
 
 `slope` is the least-squares slope of ab over L* in the 3 × 3 cells around, as in the guided filter (He, Sun and Tang
-2010), computed on the small grid and enlarged, as in its fast form (He and Sun 2015, arXiv:1505.00996). The colors
-that the network gave stay what they are on the scale of its grid; only what lies below that scale is added.
-`benchmarks/fullsize.py` measures it against interpolation alone.
+2010), computed on the small grid and enlarged, as in its fast form (He and Sun 2015, arXiv:1505.00996). The network's
+colors stay unchanged on the scale of its grid; only finer detail is added. `benchmarks/fullsize.py` compares it
+with interpolation alone.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,24 +19,28 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chromascape.photos.pixels import Pixels
+from chromascape.photos.pixels import Photo
 
 Float = NDArray[np.floating]
 
-STRIP_PIXELS = 500_000  # a photo is worked on in strips of about this many pixels, to bound the memory
-# Added to the variance of L* in the 3 × 3 cells: where L* varies less than by about 5, it tells nothing of color.
+STRIP_PIXELS = 500_000  # pixels per strip, which bounds the memory
+# Added to the variance of L* in the 3 × 3 cells: variation below about 5 says nothing about color.
 NOISE = 25.0
-GAP = 3  # L* is averaged in whole blocks down to this many times the size that is wanted, and only then resampled
+REDUCING_GAP = 3  # L* is averaged in whole blocks down to this multiple of the wanted size, then resampled
 
 
 def strips(height: int, width: int, multiple: int = 1) -> Iterator[slice]:
-    """Rows of a photo in strips of about STRIP_PIXELS, each but the last a multiple of rows."""
+    """Slices of a photo's rows, of about STRIP_PIXELS each; all but the last have a multiple of `multiple` rows."""
     rows = max(1, STRIP_PIXELS // width // multiple) * multiple
     yield from (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
 def resize(values: Float, height: int, width: int) -> NDArray[np.float32]:
-    """(H, W) or (H, W, C) to (height, width), smoothed when it gets smaller, bilinear when it gets larger."""
+    """(H, W) or (H, W, C) to (height, width), smoothed when it gets smaller, bilinear when it gets larger.
+
+    Training resizes by torch (`augment.to_side`), which gives other bytes: one in place of the other would change
+    weights, or the colors of the model that ships.
+    """
     if values.ndim == 3:
         return np.stack([resize(values[..., n], height, width) for n in range(values.shape[2])], axis=-1)
     if values.shape == (height, width):
@@ -46,14 +50,14 @@ def resize(values: Float, height: int, width: int) -> NDArray[np.float32]:
 
 
 def small_lightness(
-    photo: Pixels, measure: Callable[[NDArray[Any]], NDArray[np.float32]], height: int, width: int
+    photo: Photo, measure: Callable[[NDArray[Any]], NDArray[np.float32]], height: int, width: int
 ) -> NDArray[np.float32]:
-    """L* of a photo at the size (height, width), 0..100; transparent parts are seen on white.
+    """L* of a photo at the size (height, width), 0..100; transparent parts are composed on white.
 
     Args:
-        measure: gives L* of gray (H, W) or sRGB (H, W, 3), as `lab.lightness` does.
+        measure: L* of gray (H, W) or sRGB (H, W, 3): `lab.lightness` or `lab.luma_of_levels`.
     """
-    block = max(1, int(min(photo.height / height, photo.width / width) / GAP))
+    block = max(1, int(min(photo.height / height, photo.width / width) / REDUCING_GAP))
     parts = []
     for rows in strips(photo.height, photo.width, block):
         values, alpha = photo.rows(rows)
@@ -61,27 +65,28 @@ def small_lightness(
             values = _on_white(values, alpha)
         parts.append(np.asarray(Image.fromarray(measure(values)).reduce(block)))
     reduced = Image.fromarray(np.concatenate(parts))
-    box = (0, 0, photo.width / block, photo.height / block)  # the last blocks may be cut
+    box = (0, 0, photo.width / block, photo.height / block)  # the last blocks may be narrower
     if reduced.size == (width, height):
         return np.asarray(reduced)
     return np.asarray(reduced.resize((width, height), Image.Resampling.BILINEAR, box))
 
 
 class FullSize:
-    """Colors at working size, to be had for any strip of the photo.
+    """Colors at working size, enlarged strip by strip.
 
     Attributes:
-        planes: (5, h, w): ab, and the slopes of ab over L*, and the L* that they are for.
+        planes: (5, h, w): ab, the slopes of ab over L*, and the L* of the grid; (2, H, W), ab alone, if nothing is
+            enlarged.
     """
 
     def __init__(self, ab: Float, lightness: Float, height: int, width: int, cell: int):
-        """Prepare what each strip is made of.
+        """Prepare the planes.
 
         Args:
             ab: at working size (h, w, 2).
             lightness: L* at working size (h, w), 0..100.
             height, width: of the photo.
-            cell: pixels of the working size along the side of a cell of the network's colors, see `Network.cell`.
+            cell: side of a cell of the network's colors in pixels of the working size.
         """
         self.height, self.width = height, width
         h, w = lightness.shape
@@ -105,7 +110,7 @@ class FullSize:
         return np.clip(ab, -128, 127).transpose(1, 2, 0).astype(np.float32)
 
     def _enlarged(self, plane: Float, rows: slice) -> NDArray[np.float32]:
-        """Some rows of a plane enlarged to the photo's size, the same whatever the strips are."""
+        """Some rows of a plane enlarged to the photo's size, independent of how the photo is cut into strips."""
         at = (np.arange(rows.start, rows.stop) + 0.5) * len(plane) / self.height - 0.5
         at = np.clip(at, 0, len(plane) - 1)
         above = at.astype(int)
@@ -132,6 +137,6 @@ def _mean(values: Float) -> NDArray[np.float64]:
 
 
 def _on_white(values: NDArray[Any], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """8-bit gray or color as it is seen on white."""
+    """8-bit gray or color composed on white."""
     share = (alpha / np.float32(255)) if values.ndim == 2 else (alpha / np.float32(255))[..., None]
     return np.rint(255 + (values - np.float32(255)) * share).astype(np.uint8)

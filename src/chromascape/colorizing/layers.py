@@ -1,8 +1,7 @@
-"""What the networks are made of, and what every network says of itself."""
+"""The layers that networks share, and the attributes that every network has."""
 
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,8 +13,8 @@ class Network(nn.Module):
         predicts: "ab" (C = 2, scaled ab, see `lab`) or "rgb" (C = 3, RGB / 255).
         inits: the weights that training can start from, see `train.init`. "imagenet" fills `self.encoder`,
             an EfficientNet-Lite.
-        cell: its colors are known on a grid of cells of so many pixels of the input along each side.
-        multiple: H and W must be multiples of this; `networks.predict` pads and cuts.
+        cell: side, in input pixels, of the cells in which it predicts colors.
+        multiple: H and W must be multiples of this; `padding.predict` pads and cuts.
     """
 
     predicts: ClassVar[Literal["ab", "rgb"]] = "ab"
@@ -24,27 +23,8 @@ class Network(nn.Module):
     multiple: ClassVar[int] = 1
 
 
-class MirrorAverage(Network):
-    """A trained network whose colors are the mean of those for the photo and for its mirror image, mirrored back.
-
-    Errors that depend on the side of the photo cancel out. It costs twice the time, and no weights.
-    """
-
-    def __init__(self, network: Network):
-        super().__init__()
-        self.network = network
-        # Class variables elsewhere: of a network that is there, its own are known only now.
-        self.predicts, self.cell, self.multiple = network.predicts, network.cell, network.multiple  # type: ignore[misc]
-
-    def forward(self, lightness: Tensor) -> Tensor:
-        """(N, 1, H, W) in 0..1 to (N, C, H, W) in 0..1."""
-        count = lightness.shape[0]
-        colors = self.network(torch.cat([lightness, lightness.flip(3)]))
-        return (colors[:count] + colors[count:].flip(3)) / 2
-
-
 class GlobalMix(nn.Module):
-    """Adds what the whole photo says to every place: is it a sunset, a forest, snow (Iizuka et al. 2016)."""
+    """Adds features of the whole photo (sunset, forest, snow) to every place (Iizuka et al. 2016)."""
 
     def __init__(self, channels: int):
         super().__init__()

@@ -1,6 +1,6 @@
 """The table of networks: to add one, write its class and name it here.
 
-The numbers beside the layers are channels and the side relative to the photo's.
+Comments beside layers give the number of channels and the side relative to the photo's.
 """
 
 import torch
@@ -13,7 +13,7 @@ from chromascape.colorizing.layers import GlobalMix, Network, conv_norm_relu, do
 
 
 class AssignmentNetwork(Network):
-    """The network that the project grew from: the first half of a ResNet-18, then three doublings.
+    """The baseline that the project grew from: the first half of a ResNet-18, then three doublings.
 
     The trunk (He et al. 2016, through its second stage) has one input channel and starts from random weights.
     """
@@ -51,7 +51,7 @@ class AssignmentNetwork(Network):
 
 
 class AssignmentRgbNetwork(AssignmentNetwork):
-    """The variant that predicts RGB, which the assignment improved on."""
+    """The variant of the baseline that predicts RGB."""
 
     predicts = "rgb"
 
@@ -82,10 +82,9 @@ class ResidualBlock(nn.Module):
 class UNet(Network):
     """A U-Net (Ronneberger et al. 2015) that sees L* at full side and decodes ab at a quarter of it.
 
-    Color at a quarter of the side loses nothing that a network could win (the true ab so reduced reaches 43 dB),
-    and costs a sixteenth in the decoder. The 4 × 4 pixels of a cell come in as 16 channels: nothing of L* is lost,
-    and the first convolutions, the most expensive ones of a U-Net, run on a sixteenth of the pixels. The last
-    layer starts at zero, that is, at gray.
+    Color at a quarter of the side loses little (the true ab, reduced so, reaches 43 dB) and makes the decoder 16 times
+    cheaper. The 4 × 4 pixels of a cell are 16 input channels: no L* is lost, and the first convolutions, the
+    most expensive of a U-Net, run on a sixteenth of the pixels. The last layer starts at zero, which is gray.
     """
 
     multiple = 32
@@ -130,20 +129,3 @@ NETWORKS: dict[str, type[Network]] = {
 def build_network(name: str) -> Network:
     """The network that the table calls `name`, with random weights."""
     return NETWORKS[name]()
-
-
-def predict(network: Network, lightness: Tensor) -> Tensor:
-    """Scaled colors (N, C, H, W) for scaled L* (N, 1, H, W) of any sides.
-
-    The photo is padded on the right and below up to the network's multiple, and what was predicted there is cut off:
-    outside of `forward`, so that a network exports with free height and width.
-    """
-    height, width = lightness.shape[2:]
-    colors: Tensor = network(pad_to_multiple(lightness, network.multiple))
-    return colors[:, :, :height, :width]
-
-
-def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until both sides are multiples of `multiple`."""
-    height, width = x.shape[2:]
-    return F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")

@@ -1,7 +1,4 @@
-"""Networks computed by ONNX Runtime, on the CPU: the model that comes with Chromascape, and files that were exported.
-
-Nothing here needs torch.
-"""
+"""Networks that ONNX Runtime computes, without torch, on the CPU: the model that ships, and exported files."""
 
 import json
 from collections.abc import Mapping
@@ -13,15 +10,15 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as from_bytes
 
-from chromascape.colorizing import received
+from chromascape.colorizing import model_files
 from chromascape.errors import ChromascapeError
 from chromascape.parallel import cpu_threads
 
-FORMAT = 1  # of the metadata; raise it when older code can't read it any more
-METADATA = "chromascape"  # the key of the metadata in the file
+FORMAT = 1  # of the metadata; raise it when older code can no longer read it
+METADATA = "chromascape"  # key of the metadata in the file
 INPUT, OUTPUT = "lightness", "colors"
-MAX_BYTES = 200_000_000  # of the file; ours have 12 MB
-# The shipped network without its weights, which lie beside it: `python -m chromascape.serving.onnx_export` writes it.
+MAX_BYTES = 200_000_000  # of the file; the shipped model's has 12 MB
+# The shipped network without its weights, written by `python -m chromascape.serving.onnx_export`.
 GRAPH = "network.onnx"
 
 
@@ -29,7 +26,7 @@ class OnnxNetwork:
     """Maps scaled L* (N, 1, H, W) in 0..1 to scaled color (N, C, H, W) in 0..1, as `layers.Network` does.
 
     Attributes:
-        config: what `serving.onnx_export` wrote into the file.
+        config: the metadata that `serving.onnx_export` wrote into the file.
         predicts, cell, multiple: as in `layers.Network`.
     """
 
@@ -37,22 +34,22 @@ class OnnxNetwork:
         """Read a file that `chromascape export` wrote.
 
         Args:
-            weights: by name, for a file that has none.
+            weights: by name, for a file without weights.
         Raises:
-            ChromascapeError: the file is none of ours.
+            ChromascapeError: the file is missing, too large, or was not written by `chromascape export`.
         """
         try:
             self.session = _session(_bytes(file), weights or {})
-            self.weights = weights  # the session reads them where they are, as long as it is there
+            self.weights = weights  # the session does not copy them, so they must live as long as it does
             self.config: dict[str, Any] = json.loads(self.session.get_modelmeta().custom_metadata_map[METADATA])
             if weights is None:
-                received.check_config(file, self.config, FORMAT)
+                model_files.check_config(file, self.config, FORMAT)
             self.predicts, self.cell, self.multiple = _facts(self.config)
         except ChromascapeError:
             raise
-        except Exception as error:  # ONNX Runtime has a class for each kind of failure, without a common one
+        except Exception as error:  # ONNX Runtime's exceptions have no common class
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ChromascapeError(f"{file}: no model that `chromascape export` wrote: {first[:200]}") from None
+            raise ChromascapeError(f"{file}: not a model that `chromascape export` wrote: {first[:200]}") from None
 
     def __call__(self, lightness: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 1, H, W) to (N, C, H, W); H and W are multiples of `multiple`."""
@@ -60,39 +57,38 @@ class OnnxNetwork:
         return colors
 
     def share(self, jobs: int) -> None:
-        """Nothing to do: however many call it at a time, they share one pool of threads."""
+        """Nothing to do: all callers share one pool of threads."""
 
 
 def shipped_network(folder: Path, config: dict[str, Any]) -> OnnxNetwork:
-    """The network that comes with Chromascape: its graph, with the weights that lie beside it.
+    """The network that comes with Chromascape: its graph and its weights.
 
     Args:
-        config: of the folder, checked.
+        config: the folder's checked configuration.
     Raises:
         ChromascapeError: files are missing or damaged.
     """
-    file = folder / received.WEIGHTS
+    file = folder / model_files.WEIGHTS
     try:
-        received.check_tensors(file)
+        model_files.check_tensors(file)
         data = file.read_bytes()
-        received.check_checksum(file, data, config)
+        model_files.check_checksum(file, data, config)
         weights = from_bytes(data)
     except (FileNotFoundError, SafetensorError, ValueError) as error:
         raise ChromascapeError(f"{file}: missing or damaged ({error}): install Chromascape again") from None
-    prefix = "network." if config.get("mirror_average") else ""  # in `layers.MirrorAverage`
-    # What is whole numbers counts batches, which only training looks at.
-    floats = {f"{prefix}{name}": value.astype(np.float32) for name, value in weights.items() if value.dtype.kind == "f"}
+    # Integers are counts of batches, which only training uses.
+    floats = {name: value.astype(np.float32) for name, value in weights.items() if value.dtype.kind == "f"}
     return OnnxNetwork(folder / GRAPH, floats)
 
 
 def _session(model: bytes, weights: Mapping[str, NDArray[np.float32]]) -> Any:
-    """A session of ONNX Runtime, from bytes, so that the file can't name other files of the disk as its weights."""
-    import onnxruntime  # here: it takes a tenth of a second, and models that were trained don't need it
+    """A session of ONNX Runtime, from bytes, so that the model can't load other files as its weights."""
+    import onnxruntime  # here, as it takes 0.1 s and trained models don't need it
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = cpu_threads()
-    # Threads that spin while they wait take the cores from whatever else runs.
+    # Threads that spin while waiting take cores from other programs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if weights:
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
@@ -103,14 +99,14 @@ def _session(model: bytes, weights: Mapping[str, NDArray[np.float32]]) -> Any:
 def _bytes(file: Path) -> bytes:
     try:
         if file.stat().st_size > MAX_BYTES:
-            raise ChromascapeError(f"{file}: larger than {MAX_BYTES // 1_000_000} MB: no model of Chromascape is")
+            raise ChromascapeError(f"{file}: larger than {MAX_BYTES // 1_000_000} MB, which no model of Chromascape is")
         return file.read_bytes()
     except FileNotFoundError:
         raise ChromascapeError(f"{file}: no such file: `chromascape export {file.name}` writes one") from None
 
 
 def _facts(config: dict[str, Any]) -> tuple[str, int, int]:
-    """What a network says of itself, checked: predicts, cell and multiple."""
+    """The network's attributes, checked: predicts, cell and multiple."""
     if config["predicts"] not in ("ab", "rgb"):
         raise ValueError("predicts")
     for name in ("cell", "multiple"):

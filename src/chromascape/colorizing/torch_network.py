@@ -1,4 +1,4 @@
-"""Networks computed by torch: models that were trained, and GPUs."""
+"""Networks that torch computes: models that were trained, and all models on a GPU."""
 
 import hashlib
 from pathlib import Path
@@ -13,26 +13,23 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from chromascape import __version__
-from chromascape.colorizing import received
-from chromascape.colorizing.colorizer import Colorizer
-from chromascape.colorizing.layers import MirrorAverage, Network
+from chromascape.colorizing import model_files
+from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import NETWORKS, build_network
-from chromascape.devices import pick_device
 from chromascape.errors import ChromascapeError
 from chromascape.files import write_json
 
 
 class TorchNetwork:
-    """A network of torch as a `Colorizer` asks it for colors.
+    """A torch network with the interface that a `Colorizer` calls.
 
     Attributes:
         module: the network itself.
         predicts, cell, multiple: as in `layers.Network`.
     """
 
-    def __init__(self, module: Network, device: str = "cpu", mirror_average: bool = False):
-        """Take a trained network to the device; with `mirror_average` in a `layers.MirrorAverage`."""
-        module = MirrorAverage(module) if mirror_average else module
+    def __init__(self, module: Network, device: str = "cpu"):
+        """Move a trained network to the device."""
         self.module = module.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device = device
         self.predicts: str = module.predicts
@@ -46,21 +43,8 @@ class TorchNetwork:
         return colors
 
     def share(self, jobs: int) -> None:
-        """Each of so many jobs gets its part of torch's threads, of which every caller has a pool of its own."""
+        """Divide torch's threads among `jobs` callers: each caller has a pool of its own."""
         torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
-
-
-def load_colorizer(folder: Path, device: str = "auto") -> Colorizer:
-    """A colorizer that computes by torch, also the model that comes with Chromascape, from a folder that `save` wrote.
-
-    Args:
-        device: "cuda", "mps", "cpu", or "auto" for the first of these that is there.
-    Raises:
-        ChromascapeError: files are missing, damaged, or of another version; or there is no such device.
-    """
-    config, module = load_network(folder)
-    network = TorchNetwork(module, pick_device(device, "device"), config.get("mirror_average", False))
-    return Colorizer.configured(network, config)
 
 
 def load_network(folder: Path) -> tuple[dict[str, Any], Network]:
@@ -69,14 +53,13 @@ def load_network(folder: Path) -> tuple[dict[str, Any], Network]:
     Raises:
         ChromascapeError: files are missing, damaged, or of another version.
     """
-    received.refuse_pickles(folder, received.WEIGHTS)
-    config = received.read_config(folder / received.CONFIG)
+    config = model_files.read_config(folder)
     if config["network"] not in NETWORKS:
-        raise received.no_config(folder / received.CONFIG, f"unknown network {config['network']!r}")
+        raise model_files.wrong_config(folder / model_files.CONFIG, f"unknown network {config['network']!r}")
     network = build_network(config["network"])
-    file = folder / received.WEIGHTS
+    file = folder / model_files.WEIGHTS
     try:
-        received.check_tensors(file, {name: tuple(value.shape) for name, value in network.state_dict().items()})
+        model_files.check_tensors(file, {name: tuple(value.shape) for name, value in network.state_dict().items()})
         data = file.read_bytes()
         weights = from_bytes(data)
         if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
@@ -87,35 +70,28 @@ def load_network(folder: Path) -> tuple[dict[str, Any], Network]:
     except (SafetensorError, RuntimeError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
         raise ChromascapeError(f"{file}: no weights for network {config['network']}: {first}") from None
-    received.check_checksum(file, data, config)
+    model_files.check_checksum(file, data, config)
     return config, network
 
 
 def save(
-    folder: Path,
-    weights: dict[str, Tensor],
-    network: str,
-    size: int,
-    renderings: dict[str, float],
-    luma: bool = False,
-    mirror_average: bool = False,
+    folder: Path, weights: dict[str, Tensor], network: str, size: int, renderings: dict[str, float], luma: bool = False
 ) -> None:
     """Write weights.safetensors and config.json, which has their checksum, into an existing folder.
 
-    Kernels and matrices are stored as float16, which halves the file and moves colors by less than a level of 8
-    bits; what has one dimension (biases, batch statistics, whose range may be wider) as float32.
+    Kernels and matrices are stored as float16, which halves the file and changes colors by less than one 8-bit level.
+    Tensors of one dimension (biases, batch statistics) may exceed float16's range and are stored as float32.
     """
     stored = {name: value.half() if value.ndim > 1 else value for name, value in weights.items()}
     data = to_bytes({name: v.contiguous() for name, v in stored.items()})
-    (folder / received.WEIGHTS).write_bytes(data)
+    (folder / model_files.WEIGHTS).write_bytes(data)
     config = {
-        "format": received.FORMAT,
+        "format": model_files.FORMAT,
         "network": network,
         "input": "luma" if luma else "lightness",
         "size": size,
-        "mirror_average": mirror_average,
         "renderings": renderings,
         "weights_sha256": hashlib.sha256(data).hexdigest(),
         "chromascape": __version__,
     }
-    write_json(config, folder / received.CONFIG)
+    write_json(config, folder / model_files.CONFIG)

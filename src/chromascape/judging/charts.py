@@ -1,4 +1,4 @@
-"""The report's charts, as SVG with the same bytes for the same figures."""
+"""The report's charts as SVG; the same figures give the same bytes."""
 
 import io
 from typing import Any
@@ -14,10 +14,10 @@ BLUE, ORANGE, GRAY = "#3b6ea8", "#c8662b", "#777777"
 
 
 def curves_svg(curves: pd.DataFrame) -> str:
-    """Loss by epoch beside gray's. A single epoch is a bar each: a line needs two points.
+    """Loss by epoch beside gray's; bars if there is only one epoch.
 
     Args:
-        curves: a row an epoch, with the columns epoch, train_loss, val_loss and gray_val_loss.
+        curves: as `report.read_curves`.
     """
     series = {"train_loss": ("train", BLUE), "val_loss": ("validation", ORANGE)}
     figure, axes = plt.subplots(figsize=(5.6, 3.2))
@@ -43,7 +43,7 @@ def curves_svg(curves: pd.DataFrame) -> str:
 
 
 def histogram_svg(histogram: pd.DataFrame) -> str:
-    """Photos by gain over gray: losses in another color.
+    """Number of photos by gain over gray, negative gains in another color.
 
     Args:
         histogram: as `evaluation.gain_histogram`.

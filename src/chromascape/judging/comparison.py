@@ -9,8 +9,7 @@ import pandas as pd
 
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import Colorizer
-from chromascape.colorizing.seen import count_seen, hashes_of, read_seen
-from chromascape.colorizing.torch_network import load_colorizer
+from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
 from chromascape.devices import pick_device
 from chromascape.errors import ChromascapeError
 from chromascape.judging.evaluation import measure_photo
@@ -34,7 +33,7 @@ def against_champion(folder: Path, params: Params) -> dict[str, Any]:
         ChromascapeError: the champion's files are missing, damaged, or of a network that this code does not know; or
             the model's figures are of other photos than the Lab cache.
     """
-    champion = load_colorizer(folder, pick_device(params.train.device, "train.device"))
+    champion = Colorizer.load(folder, pick_device(params.train.device, "train.device"), by_torch=True)
     photos, section = Shards(LAB, ("test",)), params.evaluate
     table = pd.read_csv(TABLE, encoding_errors="surrogateescape", dtype={"path": str, "group": str})
     if table["path"].tolist() != photos.paths:

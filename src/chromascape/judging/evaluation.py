@@ -12,8 +12,8 @@ from chromascape.color import lab
 from chromascape.color.measures import bootstrap_ci95
 from chromascape.color.metrics import METRICS, Picture
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
-from chromascape.colorizing.received import CONFIG
-from chromascape.colorizing.seen import Hashes, count_seen, hashes_of, read_seen
+from chromascape.colorizing.model_files import CONFIG
+from chromascape.colorizing.training_photos import Hashes, count_seen, hashes_of, read_seen
 from chromascape.files import sha256_of_file
 from chromascape.judging.predictions import MODELS, PREDICTIONS
 from chromascape.parallel import ProgressBar, in_parallel

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromascape.color.measures import bootstrap_ci95
-from chromascape.judging.findings import signed
+from chromascape.judging.conclusions import signed
 from chromascape.tracking.registry import Decision
 
 

@@ -8,7 +8,7 @@ from chromascape.params import Params, Train
 
 
 def model_card(params: Params, summary: dict[str, Any]) -> str:
-    """Markdown that says what the weights were trained on, how, and how far they came.
+    """Markdown that says on what and how the weights were trained, and how good they are.
 
     Args:
         summary: what `metrics/train.json` holds.
@@ -22,7 +22,6 @@ def model_card(params: Params, summary: dict[str, Any]) -> str:
     side, seen_at = (chosen or params.preprocess.side for chosen in (train.side, train.working_size))
     view = f"crops of at least {train.crop:g} of the area" if train.crop < 1 else "whole photos"
     view = f"{view} at {side} pixels" + ", half of them mirrored" * train.flip
-    mean = ", and takes the mean of a photo's colors and those of its mirror image" * train.mirror_average
     only = f" (only trained on: {', '.join(f'`{folder}`' for folder in data.train_only)})" * bool(data.train_only)
     best = f"{summary['best_epoch']}: validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
     loss = " + ".join(f"{weight:g} · `{name}`" for name, weight in train.loss.items())
@@ -32,7 +31,7 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 
 | | |
 |---|---|
-| Network | `{train.network}`, {summary["parameters"]:,} parameters, sees photos at {seen_at} pixels{mean} |
+| Network | `{train.network}`, {summary["parameters"]:,} parameters, sees photos at {seen_at} pixels |
 | Photos | {summary["n_train"]:,} for training, {summary["n_val"]:,} for choosing the epoch, from `{data.dir}`{only} |
 | Split | train {data.split.train:g}, val {data.split.val:g}, test {data.split.test:g}, seed {data.split.seed} |
 | Loss | {loss}, on {scaled} |
@@ -54,7 +53,7 @@ on may limit its use.
 
 
 def _recipe(train: Train) -> str:
-    """Optimizer, schedule and how long, in a line."""
+    """Optimizer, schedule and number of epochs, in one line."""
     steps = f"{train.optimizer}, {train.schedule}, lr {train.lr:g}, batch {train.batch_size}, {train.epochs} epochs"
     steps += f", weight decay {train.weight_decay:g}" * (train.optimizer == "adamw")
     steps += f", moving average of the weights {train.ema:g}" * bool(train.ema)
@@ -62,10 +61,10 @@ def _recipe(train: Train) -> str:
 
 
 def _factors(summary: dict[str, Any], calibrate: bool) -> str:
-    """The factors of both renderings, and on what they were fitted."""
+    """The factors of both renderings and the photos they were fitted on."""
     factors = ", ".join(f"{name} {factor:g}" for name, factor in summary["renderings"].items())
     factors += " (faithful: as the network gives it)" * (not calibrate)
     if summary["n_calibration"]:
         return f"{factors}; fitted on {summary['n_calibration']:,} validation photos"
     few = f"{summary['n_val']:,} validation photos are too few to fit them on"
-    return f"{factors}; {few}, so those of the model that comes with Chromascape were kept"
+    return f"{factors}; {few}, so the shipped model's factors were kept"

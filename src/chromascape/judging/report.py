@@ -12,20 +12,20 @@ from PIL import Image
 from chromascape.color.metrics import METRICS
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.errors import ChromascapeError
-from chromascape.judging import findings
+from chromascape.judging import conclusions
 from chromascape.judging.charts import curves_svg, histogram_svg
 from chromascape.judging.evaluation import pick_rows
+from chromascape.judging.photo_rows import four_ways
 from chromascape.judging.predictions import caveats, labels
-from chromascape.judging.strips import four_ways
 from chromascape.params import Params, flatten, non_default
 from chromascape.photos.pages import data_uri, render_page
 from chromascape.photos.shards import Shards
 from chromascape.photos.source import shown_name
 
-# Sections of the params that shape what the report shows. The others (where runs are kept, how many workers there
-# are) change no figure, and must change no byte of it.
+# Only params of these sections are printed: the others, such as the number of workers, change no figure and so must
+# not change the report.
 SECTIONS = ("data", "validate", "preprocess", "train", "evaluate")
-LARGEST = 512  # pixels, side of a picture in the report: sixteen photos four ways in 2048 pixels open nowhere
+LARGEST = 512  # pixels, side of a picture in the report, which has up to 64 of them
 TITLES = {
     "All": "All photos, from the highest gain over gray to the lowest",
     "Random": "A random sample, the same for every model",
@@ -36,34 +36,34 @@ TITLES = {
 
 
 @dataclass
-class Strip:
-    """One test photo four ways, uint8 (H, W, 3) each, by name, with its figures."""
+class PhotoRow:
+    """One photo: its pictures, uint8 (H, W, 3) by name, and its figures."""
 
     path: str
     pictures: dict[str, NDArray[np.uint8]]
     figures: dict[str, float]
 
 
-def strips(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, count: int, seed: int) -> dict[str, list[Strip]]:
+def photo_rows(
+    colorizer: Colorizer, photos: Shards, table: pd.DataFrame, count: int, seed: int
+) -> dict[str, list[PhotoRow]]:
     """The report's pictures, each photo once: see `evaluation.pick_rows`."""
+    figures = table.drop(columns=["path", "group"]).to_dict("records")
     return {
-        title: [_strip(colorizer, photos, table, row) for row in rows]
+        title: [
+            PhotoRow(shown_name(photos.paths[row]), four_ways(colorizer, photos, row), figures[row]) for row in rows
+        ]
         for title, rows in pick_rows(table, count, seed).items()
     }
 
 
-def _strip(colorizer: Colorizer, photos: Shards, table: pd.DataFrame, row: int) -> Strip:
-    figures = table.drop(columns=["path", "group"]).iloc[row].to_dict()
-    return Strip(shown_name(photos.paths[row]), four_ways(colorizer, photos, row), figures)
-
-
 def shown_params(params: Params) -> dict[str, Any]:
-    """The params that the report prints, as dotted keys."""
+    """The params that the report prints, by dotted key."""
     return {key: value for key, value in flatten(params).items() if key.split(".")[0] in SECTIONS}
 
 
 def read_curves(path: Path) -> pd.DataFrame:
-    """`metrics/curves.csv`: a row an epoch, with the columns epoch, train_loss, val_loss, gray_val_loss and lr.
+    """`metrics/curves.csv`: a row for each epoch, with the columns epoch, train_loss, val_loss, gray_val_loss and lr.
 
     Raises:
         ChromascapeError: the file is damaged.
@@ -79,29 +79,29 @@ def render(
     validation: dict[str, Any],
     curves: pd.DataFrame,
     histogram: pd.DataFrame,
-    pictures: dict[str, list[Strip]],
+    pictures: dict[str, list[PhotoRow]],
     params: dict[str, Any],
     sha256: dict[str, str],
 ) -> str:
-    """The report as HTML. Without times, commits or paths of this machine: the same input gives the same bytes.
+    """The report as HTML. It contains no times, commits or absolute paths: the same input gives the same bytes.
 
     Args:
         figures: metrics/evaluate.json.
         validation: metrics/validate.json.
-        curves: a row an epoch, as `training.Trained.history`.
+        curves: as `read_curves`.
         histogram: as `evaluation.gain_histogram`.
-        pictures: as `strips`.
+        pictures: as `photo_rows`.
         params: as `shown_params`.
-        sha256: of the files that tell which data and which weights these are, by their paths.
+        sha256: of the files that identify data and weights, by path.
     """
     return render_page(
         Path(__file__).with_name("report.html.j2"),
         figures=figures,
-        verdict=findings.verdict(figures),
-        details=findings.details(figures),
-        best=findings.best(figures),
-        number=findings.number,
-        signed=findings.signed,
+        conclusion=conclusions.conclusion(figures),
+        details=conclusions.details(figures),
+        best=conclusions.best(figures),
+        number=conclusions.number,
+        signed=conclusions.signed,
         metrics=METRICS,
         labels=labels(figures),
         caveats=caveats(figures),
@@ -113,15 +113,13 @@ def render(
         curves_svg=curves_svg(curves),
         histogram_svg=histogram_svg(histogram),
         titles=TITLES,
-        pictures={title: [(strip, _tiles(strip)) for strip in group] for title, group in pictures.items()},
+        pictures={title: [(row, _data_uris(row)) for row in rows] for title, rows in pictures.items()},
     )
 
 
-def _tiles(strip: Strip) -> dict[str, str]:
-    """The strip's pictures as addresses, by name."""
-    tiles = {}
-    for name, picture in strip.pictures.items():
-        image = Image.fromarray(picture)
+def _data_uris(row: PhotoRow) -> dict[str, str]:
+    """The row's pictures, scaled down to `LARGEST` pixels, as data URIs by name."""
+    images = {name: Image.fromarray(picture) for name, picture in row.pictures.items()}
+    for image in images.values():
         image.thumbnail((LARGEST, LARGEST))
-        tiles[name] = data_uri(image)
-    return tiles
+    return {name: data_uri(image) for name, image in images.items()}

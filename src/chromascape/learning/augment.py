@@ -9,12 +9,12 @@ Chances = list[list[float]]
 
 
 def draw(count: int, generator: torch.Generator) -> Chances:
-    """The random numbers of so many photos: five each, 0..1, whatever is switched on."""
+    """The random numbers for `count` photos: five each, 0..1, whatever is switched on."""
     return [torch.rand(5, generator=generator).tolist() for _ in range(count)]
 
 
 def augment(quantised: NDArray[np.uint8], flip: bool, crop: float, side: int, chances: Chances) -> NDArray[np.uint8]:
-    """Photos at random mirrored and cropped, at the side to train on.
+    """Photos mirrored and cropped at random, at the side to train on.
 
     Args:
         quantised: Lab (N, 3, H, W).

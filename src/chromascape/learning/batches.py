@@ -1,4 +1,4 @@
-"""Batches of augmented photos; for a GPU other threads prepare them ahead, so that it need not wait."""
+"""Batches of augmented photos; threads prepare them ahead for a GPU, so that it does not wait."""
 
 from collections import deque
 from collections.abc import Generator
@@ -25,8 +25,8 @@ def prepared(
 ) -> Generator[Batch]:
     """Each batch as quantised Lab (N, 3, side, side) on the CPU, and the state of `generator` after it.
 
-    The numbers are drawn in the order of the batches, so that threads change no result. A CPU that trains has no time
-    to spare for them: there each batch is made when it is asked for.
+    Random numbers are drawn in the order of the batches, so that threads change no result. On a CPU, where threads
+    would take time from the training, each batch is prepared when it is needed.
     """
     make = partial(_batch, photos, params, device == "cuda")
     if device == "cpu":
@@ -49,7 +49,7 @@ def prepared(
 
 
 def _first(waiting: deque[tuple[Future[Tensor], Tensor]]) -> Batch:
-    """The batch that was begun first, once it is ready."""
+    """The oldest batch, once it is ready."""
     future, state = waiting.popleft()
     return future.result(), state
 

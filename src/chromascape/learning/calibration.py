@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chromascape.color import lab
 from chromascape.color.measures import colorfulness, psnr_db
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer, scale_chroma
-from chromascape.colorizing.received import CONFIG, read_config
+from chromascape.colorizing.model_files import read_config
 from chromascape.parallel import with_progress
 from chromascape.photos.shards import Shards
 
@@ -60,5 +60,5 @@ def _sums(colorizer: Colorizer, photos: Shards) -> tuple[NDArray[np.floating], N
 
 def shipped_renderings() -> dict[str, float]:
     """The factors of the model that ships, fitted on hundreds of photos."""
-    renderings = read_config(SHIPPED / CONFIG)["renderings"]
+    renderings = read_config(SHIPPED)["renderings"]
     return {name: float(renderings[name]) for name in ("faithful", "vivid")}

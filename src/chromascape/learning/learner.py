@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from chromascape.colorizing.layers import Network
-from chromascape.colorizing.networks import predict
+from chromascape.colorizing.padding import predict
 from chromascape.learning.losses import Loss
 from chromascape.params import Train
 

@@ -1,6 +1,6 @@
-"""The table of losses, all on scaled color in 0..1: to add one, write its function and name it here.
+"""The table of losses, all on scaled color in 0..1. To add one, write its function and add a line to `LOSSES`.
 
-A loss takes what was predicted and what is true, (N, C, H, W) in float32, and gives a scalar, 0 for equal pictures.
+A loss takes the predicted and the true colors, (N, C, H, W) in float32, and returns a scalar, 0 for equal pictures.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def mse(predicted: Tensor, true: Tensor) -> Tensor:
-    """Mean of (predicted - true)² over all pixels and channels; the assignment's first loss."""
+    """Mean of (predicted - true)² over all pixels and channels; the baseline's first loss."""
     return F.mse_loss(predicted, true)
 
 
@@ -31,7 +31,7 @@ LOSSES: dict[str, Loss] = {"mse": mse, "l1": l1, "ssim": ssim_loss}
 
 
 def build_loss(weights: Mapping[str, float]) -> Loss:
-    """The sum of the losses times their weights; those of weight 0 are not computed.
+    """The weighted sum of the losses; those of weight 0 are not computed.
 
     Args:
         weights: names of the table and weights, 0 upwards; at least one above 0.
@@ -47,9 +47,8 @@ def build_loss(weights: Mapping[str, float]) -> Loss:
 def ssim(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
     """Structural similarity (Wang et al. 2004) with a uniform window, mean over windows that lie inside.
 
-    Ours and not torchmetrics': this one has the unbiased variances of scikit-image's default, which evaluation
-    reports, so that what is learned is what is measured; theirs divides by the window's area, and would be one more
-    package for these fifteen lines.
+    It has the unbiased variances of scikit-image's default, so that training optimizes what the evaluation measures.
+    torchmetrics divides by the window's area.
 
     Args:
         x, y: (N, C, H, W) in 0..1, sides of at least `window` pixels.

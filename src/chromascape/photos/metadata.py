@@ -1,4 +1,4 @@
-"""What a photo's file says beside its pixels, to be written along with another picture of it."""
+"""The metadata of a photo's file, to be written with its colorized picture."""
 
 import re
 import struct
@@ -9,12 +9,12 @@ from typing import Any
 from PIL import ExifTags, Image
 
 ORIENTATION = int(ExifTags.Base.Orientation)
-# Of a TIFF, whose own directory is its EXIF, only these speak of the photo; the others, of how its pixels are stored.
+# A TIFF's own directory is its EXIF. These tags describe the photo; the others, how its pixels are stored.
 OF_THE_PHOTO = (
     ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.Software,
     ExifTags.Base.DateTime, ExifTags.Base.Artist, ExifTags.Base.Copyright,
 )  # fmt: skip
-FOLDERS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+SUBDIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Metadata:
     """Metadata of a photo that was turned upright and converted to sRGB.
 
     Attributes:
-        exif: with orientation 1 and without the thumbnail, which shows the photo as it was; empty where there is none.
-        xmp: with orientation 1; empty where there is none.
+        exif: with orientation 1 and without the gray thumbnail; empty if there is none.
+        xmp: with orientation 1; empty if there is none.
         dpi: resolution across and down.
-        texts: a PNG's texts by their keywords.
-        comment: a JPEG's.
+        texts: of a PNG, by keyword.
+        comment: of a JPEG.
         profile: whether the file had a color profile.
     """
 
@@ -39,10 +39,10 @@ class Metadata:
 
 
 def metadata(image: Image.Image, turned: bool = False) -> Metadata:
-    """The metadata of an opened photo; what is damaged is left out.
+    """The metadata of an opened photo, without what is damaged.
 
     Args:
-        turned: the photo lay on its side: its resolutions across and down change places.
+        turned: turning the photo upright swapped width and height, so its resolutions are swapped too.
     """
     info = image.info
     texts = {
@@ -62,14 +62,18 @@ def metadata(image: Image.Image, turned: bool = False) -> Metadata:
 
 
 def exif_tags(exif: bytes) -> dict[int, Any]:
-    """What a TIFF's own directory says of EXIF; empty where it can't be read. Folders in it are dictionaries."""
+    """EXIF as tags of a TIFF's own directory, subdirectories as dictionaries; empty if it can't be read."""
     own = Image.Exif()
     try:
         own.load(exif)
-        tags = {int(tag): own[tag] for tag in OF_THE_PHOTO if tag in own}
-        return tags | {int(folder): dict(values) for folder in FOLDERS if (values := own.get_ifd(folder))}
+        return _tags_of_photo(own)
     except Exception:  # EXIF is as hostile as the rest of the file
         return {}
+
+
+def _tags_of_photo(exif: Image.Exif) -> dict[int, Any]:
+    tags = {int(tag): exif[tag] for tag in OF_THE_PHOTO if tag in exif}
+    return tags | {int(part): dict(values) for part in SUBDIRECTORIES if (values := exif.get_ifd(part))}
 
 
 def _exif(image: Image.Image) -> bytes:
@@ -78,43 +82,38 @@ def _exif(image: Image.Image) -> bytes:
         return _upright_exif(raw)
     if image.format != "TIFF":
         return b""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    exif = Image.Exif()
+    with warnings.catch_warnings(action="ignore"):
         try:
-            return _exif_of_tiff(image.getexif())
+            tags = _tags_of_photo(image.getexif())
+            for tag, value in tags.items():
+                if isinstance(value, dict):
+                    exif.get_ifd(tag).update(value)
+                else:
+                    exif[tag] = value
+            return exif.tobytes() if tags else b""
         except Exception:  # EXIF is as hostile as the rest of the file
             return b""
 
 
-def _exif_of_tiff(own: Image.Exif) -> bytes:
-    exif = Image.Exif()
-    for tag in OF_THE_PHOTO:
-        if tag in own:
-            exif[tag] = own[tag]
-    for folder in FOLDERS:
-        if values := own.get_ifd(folder):
-            exif.get_ifd(folder).update(values)
-    return exif.tobytes() if exif or any(exif.get_ifd(folder) for folder in FOLDERS) else b""
-
-
 def _upright_exif(raw: bytes) -> bytes:
-    """The same bytes but for the orientation, and without a link to the thumbnail.
+    """The same bytes with orientation 1 and without a link to the thumbnail.
 
-    They are not written anew: a maker's note holds places in the file, and would be lost.
+    They are changed in place: a maker's note contains offsets into the EXIF, which rewriting would break.
     """
     start = 6 if raw.startswith(b"Exif\0\0") else 0
     data = bytearray(raw[start:])
     try:
         order = {b"II": "<", b"MM": ">"}[bytes(data[:2])]
-        (folder,) = struct.unpack_from(order + "I", data, 4)
-        (count,) = struct.unpack_from(order + "H", data, folder)
-        for entry in range(folder + 2, folder + 2 + 12 * count, 12):
+        (directory,) = struct.unpack_from(order + "I", data, 4)
+        (count,) = struct.unpack_from(order + "H", data, directory)
+        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
             tag, kind = struct.unpack_from(order + "HH", data, entry)
             if tag == ORIENTATION:
                 struct.pack_into(order + ("I" if kind == 4 else "H"), data, entry + 8, 1)
-        struct.pack_into(order + "I", data, folder + 2 + 12 * count, 0)
+        struct.pack_into(order + "I", data, directory + 2 + 12 * count, 0)
     except (KeyError, struct.error):
-        return b""  # damaged, and it may say that the photo lies on its side
+        return b""  # damaged, and its orientation can't be corrected
     return b"Exif\0\0" + bytes(data)
 
 

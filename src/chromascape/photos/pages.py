@@ -1,4 +1,4 @@
-"""What the project's pages share: one style, and everything inside of one file that opens offline."""
+"""HTML pages that open offline: one shared style, everything in one file."""
 
 import base64
 import io
@@ -10,12 +10,7 @@ from PIL import Image
 
 
 def render_page(template: Path, **values: Any) -> str:
-    """A page as HTML, in which all values are escaped and the shared style is `style`.
-
-    Args:
-        template: the file.
-        values: what the template names.
-    """
+    """A page as HTML, from a Jinja template that uses `values`, escaped, and the shared `style`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent),
         autoescape=True,
@@ -28,7 +23,7 @@ def render_page(template: Path, **values: Any) -> str:
 
 
 def data_uri(picture: Image.Image, quality: int = 88) -> str:
-    """An RGB picture as a JPEG inside of the address that an `img` loads."""
+    """An RGB picture as a data URI with a JPEG."""
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=quality)
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

@@ -1,8 +1,8 @@
-"""The rules that files are judged by: one record a rule, which stands for one reason to reject.
+"""The validation rules: one record for each reason to reject a file.
 
-Everything else follows from the table: the closed list of reasons, the expectations that Great Expectations runs, the
-keys of `validate.policy`, and what its policies convert. To add a rule, add a record; what it reads is a column of the
-manifest, or a fact of `facts`.
+The closed list of reasons, the expectations that Great Expectations runs, and the keys and conversions of
+`validate.policy` all come from this table. To add a rule, add a record; it reads a column of
+the manifest or of `facts`.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,10 +21,10 @@ REJECT = "reject"
 
 @dataclass(frozen=True)
 class Policy:
-    """A choice in `validate.policy`: its key, what may be chosen, and what the choice does to what a rule reads.
+    """One key of `validate.policy` with its options.
 
-    `convert` takes the column that the rule reads, all facts and the choice, and returns the column as it is after
-    the conversion. Several rules may name the same key, with the same options.
+    `convert` takes the column that a rule reads, all facts and the chosen option, and returns the converted column.
+    Several rules may share a key, with the same options.
     """
 
     key: str
@@ -34,16 +34,16 @@ class Policy:
 
 @dataclass(frozen=True)
 class Rule:
-    """One reason to reject: the files for which an expectation on one column does not hold.
+    """One reason to reject files: they fail an expectation on one column.
 
     Attributes:
-        reason: as the manifest names it.
-        description: what holds for accepted files, as Data Docs show it.
-        reads: the column of `facts`, or for rules on the set one that `splits` finds.
+        reason: its name in the manifest.
+        description: what is true of accepted files, for Data Docs.
+        reads: a column of `facts`, or for rules on the whole set a column that `splits` computes.
         expectation: a class of `great_expectations.expectations`.
-        arguments: its arguments, which may be limits of `validate`.
-        policies: what may be converted before the expectation looks, one after the other.
-        of_set: the rule looks at all files together, after the others have judged each file on its own.
+        arguments: its arguments, from `validate`.
+        policies: conversions that are applied, in this order, before the expectation.
+        of_set: the rule is about all files together and runs after those about single files.
     """
 
     reason: str
@@ -56,7 +56,7 @@ class Rule:
 
 
 def _becomes(value: Any, column: str, of: list[Any] | None = None) -> Callable[..., "pd.Series"]:
-    """Files whose `column` is one of `of` (or is known) are converted, and read as `value` from then on."""
+    """A conversion to `value` of the files whose `column` is in `of` (None: is not missing)."""
 
     def convert(read: "pd.Series", facts: "pd.DataFrame", choice: str) -> "pd.Series":
         converted = facts[column].notna() if of is None else facts[column].isin(of)
@@ -66,7 +66,7 @@ def _becomes(value: Any, column: str, of: list[Any] | None = None) -> Callable[.
 
 
 def _shorter_side(read: "pd.Series", facts: "pd.DataFrame", choice: str) -> "pd.Series":
-    """Of what is left where bars are trimmed."""
+    """The shorter side without black bars, if these are trimmed."""
     return facts["inner_side"] if choice == "trim" else read
 
 
@@ -80,7 +80,7 @@ def _in(*values: Any) -> Limits:
 
 
 def _left_out(validate: Validate) -> dict[str, Any]:
-    """Photos of which another shows the same are named and left out, and the set is fine without them."""
+    """Duplicates are rejected but are no failure of the set."""
     return {"value_set": [False], "mostly": 0}
 
 
@@ -89,7 +89,7 @@ BARS = (REJECT, "trim", "keep")
 IN_SET, NOT_IN_SET = "ExpectColumnValuesToBeInSet", "ExpectColumnValuesToNotBeInSet"
 BETWEEN = "ExpectColumnValuesToBeBetween"
 
-# In the order in which the manifest names the reasons.
+# In the order of the manifest's reasons.
 RULES = (
     Rule("unreadable", "Files can be read", "problem", NOT_IN_SET, _in("unreadable")),
     Rule("too_large", "Files are at most validate.max_file_mb", "problem", NOT_IN_SET, _in("too_large")),
@@ -99,7 +99,7 @@ RULES = (
     Rule("crashed", "Reading a photo ends no process", "problem", NOT_IN_SET, _in("crashed")),
     Rule("damaged", "Photos decode to their end", "problem", NOT_IN_SET, _in("damaged")),
     Rule(
-        # Gray photos have no color to learn from; four channels are ink or transparency.
+        # Gray photos have no color to learn from; a fourth channel is ink or transparency.
         "channels", "Photos have three channels (after what validate.policy converts)",
         "channels", IN_SET, _in(3), _modes(3),
     ),
@@ -127,18 +127,18 @@ RULES = (
         "letterboxed", IN_SET, _in(False), (Policy("letterbox", BARS, _becomes(False, "letterboxed")),),
     ),
     Rule(
-        # Gray saved as RGB, and gray with a tint, is told by its colorfulness.
+        # Finds gray photos that were saved as RGB or have a tint.
         "gray", "Photos show true color: their colorfulness reaches validate.min_colorfulness",
         "colorfulness", BETWEEN, lambda validate: {"min_value": validate.min_colorfulness},
     ),
-    Rule("exact_duplicate", "No photo is there twice", "exact_duplicate", IN_SET, _left_out, of_set=True),
+    Rule("exact_duplicate", "No photo occurs twice", "exact_duplicate", IN_SET, _left_out, of_set=True),
     Rule(
-        # Of a held-out scene twenty photos measure hardly more than one, and would weigh as much as twenty scenes.
+        # Twenty photos of a held-out scene tell hardly more than one, and would weigh as much as twenty scenes.
         "same_scene", "A held-out scene is measured by one photo", "same_scene", IN_SET, _left_out, of_set=True,
     ),
 )  # fmt: skip
 
-# What stops the pipeline, and rejects no file. They are named as the keys of `validate` that they read.
+# Rules that stop the pipeline and reject no file, named after their keys in `validate`.
 GATES = (
     Rule(
         "min_accepted", "Enough photos are accepted (validate.min_accepted)",
@@ -152,28 +152,13 @@ GATES = (
 )  # fmt: skip
 
 
-def reasons() -> list[str]:
-    """The closed list of reasons, in the order in which the manifest names them."""
-    return [rule.reason for rule in RULES]
-
-
-def file_rules() -> list[Rule]:
-    """The rules that judge each file on its own."""
-    return [rule for rule in RULES if not rule.of_set]
-
-
-def set_rules() -> list[Rule]:
-    """The rules that look at all files together, and the gates."""
-    return [rule for rule in RULES if rule.of_set] + list(GATES)
-
-
 def policies() -> dict[str, tuple[str, ...]]:
-    """What may be chosen for each key of `validate.policy`."""
+    """The options of each key of `validate.policy`."""
     return {policy.key: policy.options for rule in RULES for policy in rule.policies}
 
 
 def check_policy(policy: Mapping[str, str]) -> None:
-    """Raises ChromascapeError, in one line, for keys that are unknown or missing and for choices that are none."""
+    """Raises ChromascapeError, in one line, for unknown or missing keys and unknown options."""
     known, problems = policies(), []
     for key, choice in policy.items():
         name = f"validate.policy.{key}"
@@ -187,9 +172,9 @@ def check_policy(policy: Mapping[str, str]) -> None:
 
 
 def facts(manifest: "pd.DataFrame") -> "pd.DataFrame":
-    """The manifest with what follows from several of its columns.
+    """The manifest with derived columns: `letterboxed` (bool), `shorter_side` and `inner_side` (without black bars).
 
-    `letterboxed` (bool), `shorter_side` and `inner_side` (without black bars) in pixels; missing where unknown.
+    Sides are in pixels; values are missing where unknown.
     """
     table = manifest.assign(across=manifest["right"] - manifest["left"], down=manifest["bottom"] - manifest["top"])
     return table.assign(
@@ -200,7 +185,7 @@ def facts(manifest: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def examined_columns(rules: list[Rule], facts: "pd.DataFrame", policy: Mapping[str, str]) -> "dict[str, pd.Series]":
-    """What each rule looks at, by its reason: the column that it reads, after what the policies convert."""
+    """The column that each rule reads, after the policies' conversions, by the rule's reason."""
     columns = {}
     for rule in rules:
         column = facts[rule.reads]

@@ -1,6 +1,6 @@
-"""Lab shards on disk: a few uint8 arrays (N, 3, H, W) a split, opened as memory maps, with an index and checksums.
+"""Lab shards on disk: uint8 arrays (N, 3, H, W), opened as memory maps, with an index and checksums.
 
-`index.json` names, for every shard, its split, its SHA-256 and the photos in it, in the order of the array.
+`index.json` lists each shard with its split, its SHA-256 and its photos in the order of the array.
 """
 
 import json
@@ -22,6 +22,7 @@ from chromascape.photos import reading, source
 from chromascape.resume import WORK, KeptFiles, photos_fingerprint, tell
 
 SPLITS = ("train", "val", "test")
+BOX_COLUMNS = ["left", "top", "right", "bottom", "width", "height"]
 
 
 def photo_to_lab(
@@ -34,21 +35,20 @@ def photo_to_lab(
     """A photo file as quantised Lab.
 
     Args:
-        data: the file's bytes.
         box: left, top, right, bottom of the picture without black bars, in pixels of the upright photo.
         whole: width and height of the upright photo.
         side: side of the result in pixels.
-        fit: "crop" takes the centre square of the box, "squash" all of it.
+        fit: "crop" takes the centre square of the box, "squash" the whole box.
     Returns:
         uint8 (3, side, side), planar.
     Raises:
         PhotoError: the photo can't be decoded.
     """
-    # A JPEG is decoded at the smallest scale at which the box still has `side` pixels a side.
+    # JPEGs are decoded at the smallest scale that leaves the box `side` pixels on its shorter side.
     inside = min(box[2] - box[0], box[3] - box[1])
     rgb = reading.to_rgb(reading.open_photo(data), shorter_side=-(-side * min(whole) // inside))
     across, down = rgb.width / whole[0], rgb.height / whole[1]
-    # Cut before it is resized, inwards: the filter would mix the bars in.
+    # Cropped before resizing and rounded inwards, so that the filter never mixes in black bars.
     picture = rgb.crop((math.ceil(box[0] * across), math.ceil(box[1] * down), int(box[2] * across), int(box[3] * down)))
     shorter = min(picture.size)
     left, top = (picture.width - shorter) / 2, (picture.height - shorter) / 2
@@ -61,16 +61,15 @@ def write_shards(
     folder: Path, photos_dir: Path, manifest: pd.DataFrame, side: int, fit: Literal["crop", "squash"],
     shard_mb: float, jobs: int, kept: Path | None = None,
 ) -> None:  # fmt: skip
-    """Write all accepted photos of the manifest as shards into `folder`, which appears whole or not at all.
+    """Write all accepted photos as shards into `folder`, which appears whole or not at all.
 
-    Photos are converted in parallel and written in the manifest's order: the same bytes for any number of jobs.
-    Memory is bounded by a shard.
+    Photos are converted in parallel and written in the manifest's order, so the bytes don't depend on `jobs`. Memory
+    is bounded by one shard.
 
     Args:
-        kept: a folder that keeps each whole shard, so that a preprocessing that was killed goes on from them; None
-            keeps nothing.
+        kept: a folder for complete shards, from which a killed preprocessing resumes; None: nothing is kept.
     Raises:
-        ChromascapeError: a photo changed or vanished since validation.
+        ChromascapeError: a photo changed or disappeared after validation.
     """
     shards = _plan(manifest, max(1, int(shard_mb * 1e6 / (3 * side**2))))
     files = KeptFiles(kept, WORK["preprocess"])
@@ -79,7 +78,7 @@ def write_shards(
         digests = {name: files.restore(temporary / name) for name in shards}
         photos = [row for name, rows in shards.items() if not digests[name] for row in rows]
         if found := sum(map(len, shards.values())) - len(photos):
-            tell(f"preprocessing goes on from photo {found:,} of {found + len(photos):,}")
+            tell(f"preprocessing resumes at photo {found:,} of {found + len(photos):,}")
         arguments = ((photos_dir, row, side, fit) for row in photos)
         converted = in_parallel(_convert, arguments, jobs, len(photos), "preprocess")
         for name, rows in shards.items():
@@ -93,19 +92,19 @@ def write_shards(
 
 
 def fingerprint(manifest: pd.DataFrame, side: int, fit: str, shard_mb: float) -> str:
-    """What the shards of a manifest follow from, with the content of its photos."""
-    used = ["path", "split", "sha256", "left", "top", "right", "bottom", "width", "height"]
-    photos = _accepted(manifest)[used].astype(str).to_numpy().tolist()
+    """Fingerprint of everything that the shards depend on, including the photos' content."""
+    photos = (
+        manifest[manifest["verdict"] == "accepted"][["path", "split", "sha256", *BOX_COLUMNS]]
+        .astype(str)
+        .to_numpy()
+        .tolist()
+    )
     return photos_fingerprint(Path(__file__), photos=photos, side=side, fit=fit, shard_mb=shard_mb)
 
 
-def _accepted(manifest: pd.DataFrame) -> pd.DataFrame:
-    return manifest[manifest["verdict"] == "accepted"]
-
-
 def _plan(manifest: pd.DataFrame, per_shard: int) -> dict[str, list[dict[str, Any]]]:
-    """The manifest's rows in each shard, by its file's name, in the order in which they are written."""
-    accepted = _accepted(manifest)
+    """The manifest's rows for each shard, by the shard's file name, in the order of writing."""
+    accepted = manifest[manifest["verdict"] == "accepted"]
     shards = {}
     for split in SPLITS:
         rows = accepted[accepted["split"] == split].to_dict("records")
@@ -116,9 +115,7 @@ def _plan(manifest: pd.DataFrame, per_shard: int) -> dict[str, list[dict[str, An
 
 def _convert(photos_dir: Path, row: dict[str, Any], side: int, fit: Literal["crop", "squash"]) -> NDArray[np.uint8]:
     """A manifest row as quantised Lab; runs in worker processes."""
-    left, top, right, bottom, width, height = (
-        int(row[column]) for column in ("left", "top", "right", "bottom", "width", "height")
-    )
+    left, top, right, bottom, width, height = (int(row[column]) for column in BOX_COLUMNS)
     path = photos_dir / row["path"]
     try:
         data = source.read_bytes(path)
@@ -127,32 +124,32 @@ def _convert(photos_dir: Path, row: dict[str, Any], side: int, fit: Literal["cro
         return photo_to_lab(data, (left, top, right, bottom), (width, height), side, fit)
     except source.PhotoError as error:
         raise ChromascapeError(
-            f"{path}: {error}, though it was accepted before: run `dvc repro` to validate again"
+            f"{path}: {error}, but it was accepted earlier: run `dvc repro` to validate again"
         ) from None
 
 
 def _write_shard(file: Path, converted: Iterable[NDArray[np.uint8]], count: int, side: int) -> str:
-    """Write the next `count` photos as one array; returns its SHA-256."""
+    """Write the next `count` photos as one array; returns the file's SHA-256."""
     shard = np.empty((count, 3, side, side), np.uint8)
     for row, photo in zip(range(count), converted, strict=False):
         shard[row] = photo
     with file.open("wb") as stream:
-        # What `np.save` writes; but on a full disk it raises an error that has lost its number.
+        # The same bytes as `np.save`, whose error on a full disk lacks the errno.
         np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(shard))
         stream.write(shard.data)
     return sha256_of_file(file)
 
 
 class Shards:
-    """The photos of one or more splits as read-only memory maps, in one numbering.
+    """The photos of one or more splits, numbered consecutively, as read-only memory maps.
 
     Attributes:
-        paths: (N,) names as in the manifest.
-        side: side of the photos in pixels.
+        paths: (N,) as in the manifest.
+        side: of the photos, in pixels.
     """
 
     def __init__(self, folder: Path, splits: Iterable[str], verify: bool = True):
-        """Raises ChromascapeError where the cache is missing, incomplete or altered."""
+        """Raises ChromascapeError if the cache is missing, incomplete or altered."""
         index = _read_index(folder)
         self.side: int = index["side"]
         self.paths: list[str] = []
@@ -169,7 +166,7 @@ class Shards:
         return len(self.paths)
 
     def read(self, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
-        """Quantised Lab of some photos, (len(rows), 3, side, side), in the order of `rows`."""
+        """Quantised Lab of the photos `rows`, (len(rows), 3, side, side), in this order."""
         photos_read = np.empty((len(rows), 3, self.side, self.side), np.uint8)
         shard_of = np.searchsorted(self.starts, rows, side="right") - 1
         for at, (row, shard) in enumerate(zip(rows, shard_of, strict=True)):
@@ -192,15 +189,15 @@ def _read_index(folder: Path) -> Any:
 
 
 def _open_shard(file: Path, entry: dict[str, Any], side: int, verify: bool) -> NDArray[np.uint8]:
-    way_out = "run `dvc repro -f preprocess`"
+    remedy = "run `dvc repro -f preprocess`"
     try:
         if verify and sha256_of_file(file) != entry["sha256"]:
-            raise ChromascapeError(f"{file}: its checksum is not the one in index.json, it was altered: {way_out}")
+            raise ChromascapeError(f"{file}: its checksum differs from index.json, so it was altered: {remedy}")
         array = np.load(file, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise ChromascapeError(f"{file}: this shard is missing: {way_out}") from None
+        raise ChromascapeError(f"{file}: this shard is missing: {remedy}") from None
     except (ValueError, EOFError):
-        raise ChromascapeError(f"{file}: this shard is damaged: {way_out}") from None
+        raise ChromascapeError(f"{file}: this shard is damaged: {remedy}") from None
     if array.shape != (len(entry["photos"]), 3, side, side) or array.dtype != np.uint8:
-        raise ChromascapeError(f"{file}: holds {array.dtype} {array.shape}, not what index.json says: {way_out}")
+        raise ChromascapeError(f"{file}: contains {array.dtype} {array.shape}, which differs from index.json: {remedy}")
     return array

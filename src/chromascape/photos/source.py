@@ -1,7 +1,4 @@
-"""A folder of files that somebody else made: listing them, their bytes, and what can't be used of them.
-
-The only door to listing and bytes.
-"""
+"""A folder of photos: the only module that lists its files and reads their bytes."""
 
 import errno
 import hashlib
@@ -14,10 +11,10 @@ from chromascape.errors import ChromascapeError
 
 
 class PhotoError(Exception):
-    """A file that can't be used as a photo: `reason` from the closed list of `manifest`, and the detail."""
+    """A file that is not usable as a photo: `reason` is one of `rules.RULES`, `detail` is text for people."""
 
     def __init__(self, reason: str, detail: str):
-        super().__init__(reason, detail)  # both, so that it survives the way back from a worker process
+        super().__init__(reason, detail)  # both, so that the exception can be pickled by a worker process
         self.reason, self.detail = reason, detail
 
     def __str__(self) -> str:
@@ -26,7 +23,7 @@ class PhotoError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused before memory is taken for it: pixels of a photo, bytes of a file."""
+    """Photos above these limits are refused before any memory is allocated: pixels of a photo, bytes of a file."""
 
     max_pixels: int = 178_000_000
     max_file_bytes: int = 1_000_000_000
@@ -36,10 +33,10 @@ DEFAULT_LIMITS = Limits()
 
 
 def list_files(folder: Path) -> list[str]:
-    """Every file below a folder, as sorted paths relative to it with '/' between the parts.
+    """Every file below a folder, as sorted paths relative to it, with '/' between the parts.
 
-    Links to folders, and folders that can't be listed, are named as if they were files, which are then rejected.
-    Links are not followed: they may loop.
+    Links to folders are not followed, because they may loop. They are listed as files, and so are folders that can't
+    be listed; validation then rejects them.
     """
     found: list[str] = []
 
@@ -53,7 +50,7 @@ def list_files(folder: Path) -> list[str]:
 
 
 def shown_name(name: str) -> str:
-    """A file's name as text that any tool can write: bytes that are not UTF-8 as escapes."""
+    """A file's name as valid UTF-8; other bytes appear as escapes."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
@@ -61,7 +58,7 @@ def read_bytes(path: Path, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """The file's bytes, read once.
 
     Raises:
-        PhotoError: not a regular file (a pipe would wait for ever), unreadable, empty or too large.
+        PhotoError: not a regular file (reading a pipe would block forever), unreadable, empty or too large.
     """
     try:
         status = path.stat()
@@ -78,15 +75,15 @@ def read_bytes(path: Path, limits: Limits = DEFAULT_LIMITS) -> bytes:
 
 
 def sha256(data: bytes) -> str:
-    """The digest of a file's bytes, 64 hex digits."""
+    """SHA-256 of a file's bytes, 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def check_folder(folder: Path) -> Path:
-    """The folder, if it can be listed; else a ChromascapeError that names `data.dir` and the way out."""
+    """The folder, if it can be listed; else raises a ChromascapeError that names `data.dir` and the fix."""
     if not folder.exists():
         home = " ('~' is not expanded: write the whole path)" if str(folder).startswith("~") else ""
-        raise ChromascapeError(f"data.dir: {folder} does not exist{home}: {_other_place(folder)}")
+        raise ChromascapeError(f"data.dir: {folder} does not exist{home}: {_missing_hint(folder)}")
     if not folder.is_dir():
         raise ChromascapeError(f"data.dir: {folder} is a file: write the folder that holds the photos")
     if not os.access(folder, os.R_OK | os.X_OK):
@@ -98,7 +95,7 @@ def check_trackable(folder: Path) -> int:
     """The number of files below a folder, none of which is opened.
 
     Raises:
-        ChromascapeError: the folder holds what DVC, which hashes every file, stops or waits for ever at.
+        ChromascapeError: DVC, which hashes every file, would fail or block forever on some of them.
     """
     names = list_files(folder)
     found = [(name, problem) for name in names if (problem := _untrackable(folder / name))]
@@ -111,25 +108,26 @@ def check_trackable(folder: Path) -> int:
 
 
 def _untrackable(path: Path) -> str | None:
+    """Why DVC can't track this file, or None."""
     try:
         status = path.stat()
         str(path).encode("utf-8")
     except UnicodeEncodeError:
         return "its name is not UTF-8"
     except OSError as error:
-        # Of a file in a closed folder not even that can be asked.
+        # In a folder without permissions, is_symlink fails as well.
         return "broken link" if error.errno != errno.EACCES and path.is_symlink() else str(error.strerror)
     if stat.S_ISDIR(status.st_mode):
         return None if path.is_symlink() else "folder that can't be listed"  # neither DVC nor we follow links
     if not stat.S_ISREG(status.st_mode):
         return "not a regular file"
     if path.name == ".dvcignore":
-        return "DVC takes this file in the repository's root alone"
+        return "DVC allows this file only in the repository's root"
     return None if os.access(path, os.R_OK) else "no permission to read it"
 
 
-def _other_place(folder: Path) -> str:
-    """What to write instead; DVC tells stages of an experiment in a temporary copy where the repository is."""
+def _missing_hint(folder: Path) -> str:
+    """What to write instead of a missing folder. DVC_ROOT is set in an experiment's temporary copy."""
     root = os.environ.get("DVC_ROOT")
     if root and not folder.is_absolute() and (Path(root) / folder).exists():
         absolute = (Path(root) / folder).resolve()
@@ -138,11 +136,11 @@ def _other_place(folder: Path) -> str:
 
 
 def relative_note(folder: Path) -> str:
-    """What to know of a relative folder outside of the repository (the current folder); else nothing."""
+    """A warning about a relative path outside the repository (the current folder); empty for other paths."""
     absolute = folder.resolve()
     if folder.is_absolute() or absolute.is_relative_to(Path.cwd()):
         return ""
     return (
         f"note: data.dir: {folder} is relative and outside the repository. Experiments in a temporary copy (--temp, "
-        f"--queue) look for it beside the copy: for those write {absolute}\n"
+        f"--queue) would look for it beside the copy: write {absolute} for those\n"
     )

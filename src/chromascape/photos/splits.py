@@ -1,4 +1,4 @@
-"""Groups of photos that show the same scene, and the split of each group."""
+"""Groups of photos that show one scene, and the split of each group."""
 
 import fnmatch
 import hashlib
@@ -13,33 +13,21 @@ from chromascape.errors import ChromascapeError
 from chromascape.params import Data, Split
 from chromascape.photos import source
 
-# The folder of the sample whose photos are only measured: a name that nobody else gives a folder of photos.
+# The sample's folder that is only measured. Its name is unusual, so that no user's folder has it by chance.
 LANDSCAPES = "sample-landscapes"
 _MISSING = "does not exist"
 
 
-def near_groups(hashes: pd.Series, bits: int) -> np.ndarray:
-    """Number of the group that each photo belongs to: photos whose hashes differ in at most `bits` bits, and
-    those that share a neighbor with them.
-
-    Args:
-        hashes: (N,) 64-bit perceptual hashes in hex; missing ones form groups of their own.
-    Returns:
-        int (N,).
-    """
-    return _connected(near_links(hashes, bits), len(hashes))
-
-
 def near_links(hashes: pd.Series, bits: int) -> np.ndarray:
-    """Links between near photos, at most one a photo and band, so that memory grows with the photos alone.
+    """Links that connect photos whose hashes differ in at most `bits` bits, directly or through others.
 
-    Hashes that differ in at most `bits` bits are equal in at least one of `bits + 1` bands of bits, so only photos
-    that share a band are compared. Of equal hashes one is compared for all.
+    Such hashes are equal in at least one of `bits + 1` bands of bits, so only photos that share a band are compared,
+    and equal hashes only once. There is at most one link for each photo and band, which keeps memory linear.
 
     Args:
-        hashes: (N,) 64-bit perceptual hashes in hex, some may be missing.
+        hashes: (N,) 64-bit perceptual hashes in hex, or missing.
     Returns:
-        int (K, 2): pairs of row numbers that connect what `near_groups` calls a group.
+        int (K, 2): pairs of row numbers.
     """
     known = np.flatnonzero(hashes.notna())
     every = np.array([int(text, 16) for text in hashes.iloc[known]], dtype=np.uint64)
@@ -57,7 +45,7 @@ def near_links(hashes: pd.Series, bits: int) -> np.ndarray:
 
 
 def _spanning_links(values: np.ndarray, members: np.ndarray, bits: int) -> np.ndarray:
-    """Just enough of the near pairs among `members` to connect those that near pairs connect: int (K, 2)."""
+    """A spanning forest of the near pairs among `members`: int (K, 2)."""
     links = []
     waiting, left = [int(members[0])], members[1:]
     while len(left):
@@ -74,8 +62,8 @@ def _spanning_links(values: np.ndarray, members: np.ndarray, bits: int) -> np.nd
 
 
 def _equal_links(keys: pd.Series) -> np.ndarray:
-    """Links that connect the rows with equal keys: int (K, 2). Rows without a key stay alone."""
-    # By number, because pandas can't group by names that are not UTF-8.
+    """Links that connect rows with equal keys: int (K, 2). Rows without a key get none."""
+    # Factorized, because pandas can't group by names that are not UTF-8.
     codes = pd.factorize(keys)[0]
     order = np.argsort(codes, kind="stable")
     pairs = np.stack([order[:-1], order[1:]], axis=1)
@@ -83,21 +71,20 @@ def _equal_links(keys: pd.Series) -> np.ndarray:
 
 
 def _burst_links(manifest: pd.DataFrame, seconds: float) -> np.ndarray:
-    """Links between consecutive photos of one camera that are at most `seconds` apart: int (K, 2); none for 0."""
+    """Links between consecutive photos of a camera that are at most `seconds` apart: int (K, 2); none for 0."""
     rows = np.flatnonzero(manifest["camera"].notna() & manifest["taken"].notna()) if seconds else np.empty(0, int)
     cameras = pd.factorize(manifest["camera"].iloc[rows])[0]
     times = manifest["taken"].to_numpy(dtype=float)[rows]
     order = np.lexsort((times, cameras))
-    # A thousandth more, because times near 1.7e9 seconds are known to a ten-millionth only.
+    # The extra millisecond covers rounding: floats near 1.7e9 have a resolution of 2e-7.
     near = (np.diff(cameras[order]) == 0) & (np.diff(times[order]) <= seconds + 1e-3)
     return np.stack([rows[order[:-1][near]], rows[order[1:][near]]], axis=1)
 
 
 def _pattern_links(paths: pd.Series, patterns: list[str]) -> np.ndarray:
-    """Links between all photos whose paths match one pattern: int (K, 2).
+    """Links between all photos whose paths match the same pattern: int (K, 2).
 
-    A pattern without a match is no error: those of the sample stay in params.yaml when `-S data.dir=...` names
-    another folder, and so do a user's when a folder is tried without some of its photos.
+    A pattern without a match is not an error, because the sample's patterns stay in params.yaml when data.dir changes.
     """
     links = [np.empty((0, 2), dtype=np.int64)]
     for pattern in patterns:
@@ -107,8 +94,8 @@ def _pattern_links(paths: pd.Series, patterns: list[str]) -> np.ndarray:
     return np.concatenate(links)
 
 
-def _connected(links: np.ndarray, count: int) -> np.ndarray:
-    """Numbers of the groups that links make of `count` rows: int (count,)."""
+def connected(links: np.ndarray, count: int) -> np.ndarray:
+    """The connected component of each of `count` rows: int (count,)."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -117,11 +104,10 @@ def _connected(links: np.ndarray, count: int) -> np.ndarray:
 
 
 def scenes(manifest: pd.DataFrame, bits: int, split: Split) -> np.ndarray:
-    """Number of the scene that each row shows, by the rows given alone.
+    """The number of the scene of each row.
 
-    Rows share one where they are exact copies, near copies (perceptual hashes at most `bits` bits apart), were taken
-    by one camera at most `split.burst_seconds` apart, or match the same pattern of `split.same_scene`; and where
-    they share one with a third row.
+    Rows show one scene if they are exact copies, near copies (perceptual hashes at most `bits` bits apart), were taken
+    by one camera within `split.burst_seconds`, or match one pattern of `split.same_scene`, directly or through others.
 
     Args:
         manifest: (N,) rows with path, sha256, phash, camera and taken.
@@ -134,21 +120,21 @@ def scenes(manifest: pd.DataFrame, bits: int, split: Split) -> np.ndarray:
         _burst_links(manifest, split.burst_seconds),
         _pattern_links(manifest["path"], split.same_scene),
     ]
-    return _connected(np.concatenate(links), len(manifest))
+    return connected(np.concatenate(links), len(manifest))
 
 
 def add_groups(manifest: pd.DataFrame, accepted: pd.Series, bits: int, split: Split) -> None:
-    """Fill `group`: photos of one scene share one, named after the smallest of its accepted members' SHA-256.
+    """Fill the column `group`: one for each scene, named after the smallest SHA-256 of its accepted photos.
 
-    Accepted photos are grouped among themselves, so that a file that can't be used changes nothing for the others.
-    A rejected file gets the group of the accepted photos that it shows the scene of (where it lies between two,
-    that of the smaller one); without any, its group is named after the smallest of its rejected members.
+    Accepted photos are grouped without the rejected ones, so that an unusable file never joins two groups. A rejected
+    file gets the group of the accepted photos of its scene (of two groups, the one with the smaller SHA-256). If there
+    are none, the group is named after the smallest rejected file.
 
     Args:
         manifest: (N,) rows, as `scenes` needs them.
         accepted: bool (N,), accepted so far.
     """
-    # What can't be read has no content to be known by.
+    # An unreadable file has no SHA-256, so its path is used.
     content = manifest["sha256"].where(manifest["sha256"].notna(), manifest["path"])
     smallest = pd.Series(None, index=manifest.index, dtype=object)
     chosen = content[accepted]
@@ -162,7 +148,7 @@ def add_groups(manifest: pd.DataFrame, accepted: pd.Series, bits: int, split: Sp
 
 
 def _smallest(content: pd.Series, numbers: np.ndarray) -> pd.Series:
-    """For each row the smallest content of the rows with its number; missing ones don't count."""
+    """For each row the smallest content among the rows with its number; missing values are ignored."""
     found: dict[int, str] = {}
     for number, member in zip(numbers.tolist(), content, strict=True):
         if isinstance(member, str) and (number not in found or member < found[number]):
@@ -171,24 +157,21 @@ def _smallest(content: pd.Series, numbers: np.ndarray) -> pd.Series:
 
 
 def split_of(sha256: str, split: Split) -> str:
-    """train, val or test: a function of the photo's own content and the seed alone."""
+    """train, val or test, as a function of only the photo's content and the seed."""
     place = int(_digest(f"{split.seed}:{sha256}")[:16], 16) / 2**64
-    # test lies first, then val: when the shares change, as few photos as possible change sides.
+    # With this order, few photos change their split when the shares change.
     return "test" if place < split.test else "val" if place < split.test + split.val else "train"
 
 
 def add_splits(manifest: pd.DataFrame, accepted: pd.Series, data: Data) -> tuple[pd.Series, pd.Series]:
-    """Fill `split` for accepted photos, and find those among them that must not be used.
+    """Fill the column `split` for accepted photos, and find the duplicates among them.
 
-    A group has one split, that of its smallest accepted member by SHA-256; but train where any of its accepted members
-    lies in a `data.train_only` folder, and test where one lies in a `data.test_only` folder. So photos that come move
-    none but those of their own group. Of exact copies the first path is kept. Training keeps all photos of its groups;
-    a held-out group keeps its smallest alone, because twenty photos of one scene measure hardly more than one, and
-    would weigh as much as twenty scenes.
+    A group gets the split of its accepted member with the smallest SHA-256; or train or test, if an accepted member is
+    in a `data.train_only` or `data.test_only` folder. So new photos move only photos of their own group. The first of
+    exact copies is kept. A group in train keeps all photos, a held-out group only the one with the smallest SHA-256.
 
     Returns:
-        exact, same_scene: bool (N,), True for the rows to reject as exact copies, or as further photos of a
-        held-out scene.
+        exact, same_scene: bool (N,), True for rows to reject as exact copies or as further photos of a held-out scene.
     Raises:
         ChromascapeError: a group has members in folders of both kinds.
     """
@@ -208,58 +191,54 @@ def add_splits(manifest: pd.DataFrame, accepted: pd.Series, data: Data) -> tuple
 
 
 def _inside(photos: pd.DataFrame, folders: list[str]) -> pd.DataFrame:
-    """The rows whose photos lie in one of the folders."""
+    """The rows whose photos are in one of the folders."""
     places = tuple(f"{PurePosixPath(folder)}/" for folder in folders)
     return photos[photos["path"].str.startswith(places)] if places else photos[:0]
 
 
 def only_note(manifest: pd.DataFrame, data: Data) -> str:
-    """How many photos are in train or test for their folder's sake: a line for each key that has an effect."""
+    """How many photos data.train_only and data.test_only assign: a line for each that has an effect."""
     used = manifest[manifest["split"].notna()]
     return "".join(
-        f"note: {len(_inside(used, names)):,} photos are only {verb}, for they lie in {', '.join(names)} (data.{key})\n"
+        f"note: {count:,} photos are only {verb}, because they are in {', '.join(names)} (data.{key})\n"
         for key, verb, names in (
             ("train_only", "trained on", data.train_only),
             ("test_only", "measured", data.test_only),
         )
-        if len(_inside(used, names))
+        if (count := len(_inside(used, names)))
     )
 
 
 def _check_apart(trained: pd.DataFrame, measured: pd.DataFrame) -> None:
-    """Raises ChromascapeError where a photo that is only trained on shows the scene of one that is only measured."""
+    """Raises ChromascapeError if a scene has photos in both `data.train_only` and `data.test_only`."""
     both = measured[measured["group"].isin(trained["group"])]
     if len(both):
         path, group = both[["path", "group"]].iloc[0]
         other = trained["path"][trained["group"] == group].iloc[0]
         shows = "is also in" if other == path else f"shows the same scene as {source.shown_name(other)!r} of"
         raise ChromascapeError(
-            f"data.test_only: {source.shown_name(path)!r} {shows} data.train_only, and no scene is both trained on "
-            f"and measured ({len(both)} such photos): take such photos out of one of the two"
+            f"data.test_only: {source.shown_name(path)!r} {shows} data.train_only, and no scene may be both trained "
+            f"on and measured ({len(both)} such photos): remove such photos from one of the two"
         )
 
 
 def check_named_folders(folder: Path, data: Data) -> None:
-    """Raises ChromascapeError where `data.train_only` or `data.test_only` names what is no folder inside `data.dir`.
+    """Raises ChromascapeError unless `data.train_only` and `data.test_only` name folders inside `data.dir`.
 
-    Else a slip would pass in silence, and photos that must never be held out, or trained on, would be. The name of
-    the sample's own folder is no slip where it is missing: like the sample's patterns in `data.split.same_scene`, it
-    stays in params.yaml when `-S data.dir=...` names another folder.
+    Only the sample's own folder may be missing, because it stays in params.yaml when data.dir changes.
     """
     for key, names in (("train_only", data.train_only), ("test_only", data.test_only)):
         for name in names:
             source.check_folder(folder)
-            problem = _slip(folder, PurePosixPath(name))
-            if problem == _MISSING and key == "test_only" and name == LANDSCAPES:
-                continue
-            if problem:
+            problem = _folder_problem(folder, PurePosixPath(name))
+            if problem and (problem, key, name) != (_MISSING, "test_only", LANDSCAPES):
                 raise ChromascapeError(
                     f"data.{key}: {name!r} {problem}: name folders inside data.dir ({folder}), relative to it"
                 )
 
 
-def _slip(folder: Path, name: PurePosixPath) -> str | None:
-    """What is wrong with the name of a folder inside `folder`, or None."""
+def _folder_problem(folder: Path, name: PurePosixPath) -> str | None:
+    """Why `name` is not a usable folder inside `folder`, or None."""
     if name.is_absolute() or Path(name).is_absolute():
         return "is an absolute path"
     if ".." in name.parts:
@@ -269,21 +248,21 @@ def _slip(folder: Path, name: PurePosixPath) -> str | None:
     place = folder
     for part in name.parts:
         try:
-            # By listing, because some file systems find `Own` where the listing, and so every path, says `own`.
+            # Compared with the listing, because some file systems ignore case and the manifest's paths do not.
             if part not in {inside.name for inside in place.iterdir()}:
                 return _MISSING
         except OSError as error:
             return f"can't be looked up ({error.strerror})"
         place /= part
         if place.is_symlink():
-            return "is or lies behind a link, and links are not followed"
+            return "is a link or behind one, and links are not followed"
         if not place.is_dir():
-            return "is no folder"
+            return "is not a folder"
     return None
 
 
 def empty_split(manifest: pd.DataFrame, data: Data) -> str | None:
-    """A line where a split got no photo: which one, and the ways out."""
+    """One line that names the splits without photos and what to do, or None."""
     counts = manifest["split"].value_counts()
     empty = [name for name in ("train", "val", "test") if not counts.get(name)]
     if not empty:

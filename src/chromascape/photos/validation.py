@@ -1,14 +1,11 @@
-"""Validation: the verdict on every file, by Great Expectations suites over the manifest.
+"""Validation: accepts or rejects every file, by two Great Expectations suites over the manifest.
 
-Each expectation on files stands for one reason to reject (a record of `rules`). A file is accepted where every
-expectation on files holds for its row; the expectations on the set then look at all rows together. `reasons` in the
-manifest come from what Great Expectations finds, so that Data Docs and manifest can't disagree.
+The suite `files` has an expectation for each rule about single files, the suite `set` for each rule about all files
+together. The manifest's `reasons` are Great Expectations' results, so Data Docs and the manifest always agree.
 
-Data Docs as Great Expectations writes them load styles, scripts and a logo from the network: without it their
-`index.html` would be empty, and their pages are unstyled. So each suite's page of results is there once more, under a
-name that stays (`files.html`, `set.html`), as a page that loads nothing, and `index.html` begins with links to both.
-What does not work on them, with a network or without: showing failed expectations alone, folding, and the sorting of
-tables.
+Great Expectations' own pages load styles and scripts from the network. So each suite's results are also written to a
+page that loads nothing, under a fixed name (`files.html`, `set.html`), and `index.html` links to both. These pages
+can't filter, fold or sort.
 """
 
 import html
@@ -33,7 +30,7 @@ import great_expectations as gx  # noqa: E402
 import great_expectations.expectations as gxe  # noqa: E402
 from great_expectations.core.run_identifier import RunIdentifier  # noqa: E402
 
-# What a page loads from the network, and what is of no use without it.
+# Everything that a page loads from the network, or that needs what it loads.
 _FROM_NETWORK = re.compile(
     r"""<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*["']https?:[^>]*>|<footer>.*?</footer>|url\(['"]?https?:[^)]*\)""",
     re.DOTALL,
@@ -53,7 +50,7 @@ button, .modal { display: none; }
 
 
 def _raise_unwritten(record: logging.LogRecord) -> bool:
-    """Great Expectations logs that a page could not be written, and leaves it half: that must stop us."""
+    """Great Expectations only logs that it could not write a page; raise the error instead."""
     error = sys.exc_info()[1]
     if isinstance(error, OSError):
         raise error
@@ -64,7 +61,7 @@ logging.getLogger("great_expectations.render.renderer.site_builder").addFilter(_
 
 
 class Suites:
-    """The two suites, run one after the other in one Great Expectations context, and their Data Docs."""
+    """The suites, run in one Great Expectations context, and their Data Docs."""
 
     def __init__(self, docs: Path):
         self.docs = docs
@@ -75,11 +72,20 @@ class Suites:
         for site in list(self.context.get_site_names()):
             self.context.delete_data_docs_site(site)
 
-    def run(self, name: str, expectations: list[Any], table: pd.DataFrame) -> dict[str, list[int] | bool]:
-        """For each reason the row numbers that break its expectation, or for gates: does it hold."""
+    def run(self, name: str, examined: list[Rule], facts: pd.DataFrame, validate: Validate) -> dict[str, list[int]]:
+        """Run rules as one suite, each on a column that is named after its reason.
+
+        Returns:
+            For each reason whose expectation fails, the numbers of the rows that fail it; a gate has none.
+        """
+        # Great Expectations writes values into its pages unescaped.
+        names = pd.Series([html.escape(shown_name(path)) for path in facts["path"]], index=facts.index, dtype=object)
+        columns = rules.examined_columns(examined, facts, validate.policy)
+        table = pd.DataFrame({"row": range(len(facts)), "file": names} | columns, index=facts.index)
         suite = self.context.suites.add(gx.ExpectationSuite(name=name))
-        for expectation in expectations:
-            suite.add_expectation(expectation)
+        for rule in examined:
+            of_rule = {"column": rule.reason, "description": rule.description, "meta": {"reason": rule.reason}}
+            suite.add_expectation(getattr(gxe, rule.expectation)(**of_rule, **rule.arguments(validate)))
         definition = self.context.validation_definitions.add(
             gx.ValidationDefinition(name=name, data=self.batch, suite=suite)
         )
@@ -88,16 +94,17 @@ class Suites:
             run_id=RunIdentifier(run_name="validate"),
             result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["row", "file"]},
         )
-        found: dict[str, list[int] | bool] = {}
+        failed: dict[str, list[int]] = {}
         for outcome in result.results:
             reason = outcome.expectation_config.meta["reason"]  # type: ignore[union-attr]
             _raise_failure(reason, outcome.exception_info)
-            rows = outcome.result.get("unexpected_index_list")
-            found[reason] = bool(outcome.success) if rows is None else [row["row"] for row in rows]
-        return found
+            rows = [row["row"] for row in outcome.result.get("unexpected_index_list") or []]
+            if rows or not outcome.success:
+                failed[reason] = rows
+        return failed
 
     def write_docs(self) -> None:
-        """Write Data Docs; they appear whole. Their paths and pages carry the time, so they are no output of DVC."""
+        """Write Data Docs, whole or not at all. They contain times, so they are not an output of DVC."""
         with atomic_folder(self.docs) as temporary:
             site: Any = {
                 "class_name": "SiteBuilder",
@@ -119,68 +126,48 @@ class Suites:
             )
 
 
-def expectation_of(rule: Rule, validate: Validate) -> Any:
-    """The rule as Great Expectations runs it, on the column that is named as its reason."""
-    build = getattr(gxe, rule.expectation)
-    meta = {"reason": rule.reason}
-    return build(column=rule.reason, description=rule.description, meta=meta, **rule.arguments(validate))
-
-
 def validate_folder(
     folder: Path, data: Data, validate: Validate, docs: Path, jobs: int, kept: Path | None = None
 ) -> tuple[pd.DataFrame, str | None]:
-    """The manifest of a folder: a row a file with verdict, reasons, group and split. Data Docs go to `docs`.
+    """The manifest of a folder: a row for each file. Data Docs go to `docs`.
 
     Args:
         kept: see `inspect_folder`.
     Returns:
-        The manifest, and why the pipeline has to stop (one line) where a gate is broken or a split stays empty.
+        The manifest, and one line that says why the pipeline must stop, or None: a gate failed or a split is empty.
     Raises:
-        ChromascapeError: the folder, or one of data.train_only or data.test_only, can't be used, or a scene is in both.
+        ChromascapeError: data.dir, data.train_only or data.test_only is unusable, or both contain the same scene.
     """
     splits.check_named_folders(folder, data)
     manifest = inspection.inspect_folder(folder, validate, jobs, kept)
     suites = Suites(docs)
     facts = rules.facts(manifest)
-    reasons: list[list[str]] = [[] for _ in range(len(manifest))]
-    _note(reasons, _examine(suites, "files", rules.file_rules(), facts, validate))
-    accepted = pd.Series([not found for found in reasons], index=manifest.index)
-    facts = facts.assign(**_set_facts(manifest, accepted, data, validate))
-    broken = _examine(suites, "set", rules.set_rules(), facts, validate)
-    _note(reasons, broken)
-    manifest["reasons"] = [";".join(found) for found in reasons]
-    manifest["verdict"] = ["rejected" if found else "accepted" for found in reasons]
-    _keep_box(manifest, validate.policy)
-    suites.write_docs()
-    return manifest, _broken_gate(broken, manifest, folder, validate) or splits.empty_split(manifest, data)
-
-
-def _set_facts(manifest: pd.DataFrame, accepted: pd.Series, data: Data, validate: Validate) -> dict[str, pd.Series]:
-    """Give the manifest its groups and splits; returns what the rules on the set read."""
+    failed = suites.run("files", [rule for rule in rules.RULES if not rule.of_set], facts, validate)
+    accepted = pd.Series(True, index=manifest.index)
+    accepted.iloc[sorted({row for rows in failed.values() for row in rows})] = False
     splits.add_groups(manifest, accepted, validate.near_duplicate_bits, data.split)
     exact, same_scene = splits.add_splits(manifest, accepted, data)
-    return {
-        "exact_duplicate": exact,
-        "same_scene": same_scene,
-        "accepted": (accepted & ~exact & ~same_scene).astype(int),
-    }
-
-
-def _examine(
-    suites: Suites, name: str, examined: list[Rule], facts: pd.DataFrame, validate: Validate
-) -> dict[str, list[int] | bool]:
-    """Run the rules as one suite over a table of what they look at: a column a rule, named as its reason.
-
-    Great Expectations writes values into its pages as they are: names of files would be HTML.
-    """
-    names = pd.Series([html.escape(shown_name(path)) for path in facts["path"]], index=facts.index, dtype=object)
-    columns = rules.examined_columns(examined, facts, validate.policy)
-    table = pd.DataFrame({"row": range(len(facts)), "file": names} | columns, index=facts.index)
-    return suites.run(name, [expectation_of(rule, validate) for rule in examined], table)
+    used = (accepted & ~exact & ~same_scene).astype(int)
+    facts = facts.assign(exact_duplicate=exact, same_scene=same_scene, accepted=used)
+    set_rules = [rule for rule in rules.RULES if rule.of_set] + list(rules.GATES)
+    failed |= suites.run("set", set_rules, facts, validate)
+    reasons: list[list[str]] = [[] for _ in range(len(manifest))]
+    for rule in rules.RULES:
+        for row in failed.get(rule.reason, []):
+            reasons[row].append(rule.reason)
+    manifest["reasons"] = [";".join(found) for found in reasons]
+    manifest["verdict"] = ["rejected" if found else "accepted" for found in reasons]
+    if validate.policy["letterbox"] != "trim":  # then the picture is the whole photo
+        known = manifest["left"].notna()
+        manifest.loc[known, ["left", "top"]] = 0
+        manifest.loc[known, "right"] = manifest.loc[known, "width"]
+        manifest.loc[known, "bottom"] = manifest.loc[known, "height"]
+    suites.write_docs()
+    return manifest, _failed_gate(failed, manifest, folder, validate) or splits.empty_split(manifest, data)
 
 
 def counts_line(manifest: pd.DataFrame) -> str:
-    """One line for people: how many files were accepted, and how many rejected for which reason."""
+    """One line for people: how many files were accepted, and how many rejected for each reason."""
     summary = summarize(manifest)
     reasons = ", ".join(f"{reason} {count}" for reason, count in summary["rejected_by_reason"].items())
     return f"{summary['n_accepted']:,} of {summary['n_files']:,} files accepted" + (
@@ -189,43 +176,26 @@ def counts_line(manifest: pd.DataFrame) -> str:
 
 
 def _raise_failure(reason: str, info: dict[str, Any]) -> None:
-    """An expectation that could not be computed must stop us: else its files would pass.
+    """Raises RuntimeError if an expectation could not be computed, because its files would pass otherwise.
 
-    Great Expectations tells of one failure as it is, and of several by the metric that failed.
+    Great Expectations reports one failure directly, and several in a dictionary by metric.
     """
     for failure in [info, *(value for value in info.values() if isinstance(value, dict))]:
         if failure.get("raised_exception"):
             raise RuntimeError(f"expectation {reason}: {failure.get('exception_message')}")
 
 
-def _note(reasons: list[list[str]], broken: dict[str, list[int] | bool]) -> None:
-    for reason in rules.reasons():
-        found = broken.get(reason, [])
-        for row in found if isinstance(found, list) else []:
-            reasons[row].append(reason)
-
-
-def _keep_box(manifest: pd.DataFrame, policy: dict[str, str]) -> None:
-    """Without trimming, the picture is the whole photo."""
-    if policy["letterbox"] != "trim":
-        known = manifest["left"].notna()
-        manifest.loc[known, ["left", "top"]] = 0
-        manifest.loc[known, "right"] = manifest.loc[known, "width"]
-        manifest.loc[known, "bottom"] = manifest.loc[known, "height"]
-
-
-def _broken_gate(
-    broken: dict[str, list[int] | bool], manifest: pd.DataFrame, folder: Path, validate: Validate
-) -> str | None:
-    count = counts_line(manifest)
-    if broken["min_accepted"] is False:
-        return (
-            f"data.dir: {folder}: {count}. At least validate.min_accepted = {validate.min_accepted} are needed: "
-            "add color photos, or allow more by validate.policy"
+def _failed_gate(failed: dict[str, list[int]], manifest: pd.DataFrame, folder: Path, validate: Validate) -> str | None:
+    if "min_accepted" in failed:
+        problem = (
+            f"At least validate.min_accepted = {validate.min_accepted} are needed: "
+            "add color photos, or accept more of these by validate.policy"
         )
-    if broken["max_rejected_share"] is False:
-        return (
-            f"data.dir: {folder}: {count}. More than validate.max_rejected_share = {validate.max_rejected_share:g} "
-            "of the files are rejected: is this the right folder? Else raise it, or convert by validate.policy"
+    elif "max_rejected_share" in failed:
+        problem = (
+            f"More than validate.max_rejected_share = {validate.max_rejected_share:g} of the files are rejected: "
+            "is this the right folder? If so, raise the limit, or convert more files by validate.policy"
         )
-    return None
+    else:
+        return None
+    return f"data.dir: {folder}: {counts_line(manifest)}. {problem}"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin, TiffTags
 
 from chromascape.photos.metadata import Metadata, exif_tags
+from chromascape.photos.pixels import on_white
 from chromascape.photos.source import PhotoError
 
 
@@ -22,12 +23,12 @@ class Format:
     """What a format can hold, and how it is written.
 
     Attributes:
-        suffixes: of its files' names, in small letters.
+        suffixes: in lower case.
         options: of Pillow's `save`.
-        side: the most pixels of a side.
-        alpha: whether it holds transparency.
+        side: the largest side in pixels.
+        alpha: whether it can hold transparency.
         deep: whether 16 bits are written.
-        kept: what of `Metadata` is written, besides the color profile.
+        kept: the fields of `Metadata` that are written, besides the color profile.
     """
 
     suffixes: tuple[str, ...]
@@ -38,7 +39,7 @@ class Format:
     kept: tuple[str, ...]
 
 
-# JPEG's color in full size: at half of it, as is usual, colors would run over edges again.
+# JPEG's usual color at half size would make colors run over edges again: full size.
 FORMATS = {
     "PNG": Format((".png",), {}, 2**31 - 1, True, True, ("exif", "dpi", "pnginfo")),
     "JPEG": Format(
@@ -53,26 +54,26 @@ FORMATS = {
     "PPM": Format((".ppm",), {}, 2**31 - 1, False, False, ()),
 }  # fmt: skip
 SUFFIXES = {suffix: name for name, entry in FORMATS.items() for suffix in entry.suffixes}
-MARKER = 65_533  # bytes that a part of a JPEG's header can have
-XMP_KEY = "XML:com.adobe.xmp"  # of a PNG's text
+MARKER = 65_533  # largest part of a JPEG's header in bytes
+XMP_KEY = "XML:com.adobe.xmp"  # keyword of XMP among a PNG's texts
 
 
 def check_size(name: str, width: int, height: int) -> None:
-    """Refuse what the format can't hold, before any work.
+    """Refuse a picture that the format can't hold, before any work.
 
     Raises:
         PhotoError: a side is too long.
     """
     side = FORMATS[name].side
     if max(width, height) > side:
-        raise PhotoError("too_large", f"{width} × {height}, but {name} holds at most {side:,} pixels a side: write PNG")
+        raise PhotoError("too_large", f"{width} × {height}, but {name} has at most {side:,} pixels per side: write PNG")
 
 
 def write_picture(picture: Image.Image | NDArray[np.uint16], path: Path, name: str, about: Metadata) -> None:
     """Write a picture into a file, in the format `name` of FORMATS.
 
     Args:
-        picture: 8-bit RGB or RGBA, composed on white where the format holds no transparency; or uint16 (H, W, 3),
+        picture: 8-bit RGB or RGBA, composed on white if the format has no transparency; or uint16 (H, W, 3),
             for formats that are `deep`.
     Raises:
         OSError: the file can't be written.
@@ -82,14 +83,13 @@ def write_picture(picture: Image.Image | NDArray[np.uint16], path: Path, name: s
         with path.open("wb") as file:
             file.writelines(_tiff(levels, about) if name == "TIFF" else _png_16_bit(levels, about))
         return
-    if picture.mode == "RGBA" and not FORMATS[name].alpha:
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture).convert("RGB")
+    if not FORMATS[name].alpha:
+        picture = on_white(picture)
     picture.save(path, name, **FORMATS[name].options, **_options(name, about))
 
 
 def _options(name: str, about: Metadata) -> dict[str, Any]:
-    """Options of Pillow's `save` for what the format can keep; what is too long for a JPEG's header is left out."""
+    """Options of Pillow's `save` for what the format keeps, without what is too long for a JPEG's header."""
     values: dict[str, Any] = {
         "exif": about.exif, "xmp": about.xmp, "dpi": about.dpi, "comment": about.comment, "pnginfo": _png_texts(about),
     }  # fmt: skip
@@ -120,7 +120,7 @@ def srgb_profile() -> bytes:
     return bytes(profile)
 
 
-# Pillow writes no color of 16 bits, and stumbles over EXIF in a TIFF that it compresses.
+# Written here because Pillow can't write 16-bit color, and fails on EXIF in a compressed TIFF.
 
 
 def _png_16_bit(picture: NDArray[np.uint16], about: Metadata) -> Iterator[bytes]:
@@ -139,7 +139,7 @@ def _png_16_bit(picture: NDArray[np.uint16], about: Metadata) -> Iterator[bytes]
     above = np.zeros((1, width * 6), np.uint8)
     for top in range(0, height, 64):
         rows = picture[top : top + 64].astype(">u2").view(np.uint8).reshape(-1, width * 6)
-        # Filter 2, the difference from the row above, packs photos well and is one subtraction.
+        # Filter 2, the difference from the row above, compresses photos well and is one subtraction.
         differences = rows - np.concatenate([above, rows[:-1]])
         above = rows[-1:]
         kinds = np.full((len(rows), 1), 2, np.uint8)
@@ -162,7 +162,7 @@ def _tiff(picture: NDArray[Any], about: Metadata) -> Iterator[bytes]:
     tags[TiffImagePlugin.COMPRESSION], tags[TiffImagePlugin.PHOTOMETRIC_INTERPRETATION] = 1, 2
     tags[TiffImagePlugin.SAMPLESPERPIXEL], tags[TiffImagePlugin.ROWSPERSTRIP] = channels, height
     if channels == 4:
-        tags[TiffImagePlugin.EXTRASAMPLES] = 2  # transparency, with which colors are not multiplied
+        tags[TiffImagePlugin.EXTRASAMPLES] = 2  # alpha, not premultiplied
     tags[TiffImagePlugin.STRIPBYTECOUNTS] = picture.nbytes
     tags.tagtype[TiffImagePlugin.STRIPOFFSETS] = TiffTags.LONG
     tags[TiffImagePlugin.STRIPOFFSETS] = 0  # Pillow counts from the end of the directory

@@ -1,6 +1,6 @@
-"""The model as MLflow serves it: photo files in, colorized PNGs out, of any size.
+"""The model for MLflow: photo files of any size in, colorized PNGs out.
 
-MLflow runs this file to make the model ("models from code"), so nothing is pickled.
+MLflow runs this file to create the model ("models from code"), so nothing is pickled.
 """
 
 import base64
@@ -21,15 +21,15 @@ from chromascape.errors import choices
 from chromascape.photos import reading
 from chromascape.photos.source import Limits, PhotoError
 
-MAX_PHOTOS = 16  # of a request
-MAX_PIXELS = 100_000_000  # of all photos of a request together: their PNGs wait in memory for the answer
+MAX_PHOTOS = 16  # per request
+MAX_PIXELS = 100_000_000  # of all photos of a request: their PNGs are held in memory until the answer
 
 
 class RefusedRequest(MlflowException):
-    """What the caller can put right. MLflow's server answers it with status 400 and this message.
+    """An error of the caller. MLflow's server answers with status 400 and this message.
 
-    The server puts a copy of the whole request before the message of any MlflowException: a photo's bytes, where
-    the caller should find a line. So the message is put back when the answer is written.
+    The server puts a copy of the whole request, with the photos' bytes, before the message of any MlflowException. So
+    the message alone is restored when the answer is written.
     """
 
     def __init__(self, line: str):
@@ -42,26 +42,26 @@ class RefusedRequest(MlflowException):
 
 
 class ColorizerModel(PythonModel):
-    """A colorizer behind MLflow's interface of models."""
+    """A colorizer with MLflow's model interface."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the weights that were logged with the model."""
         self.colorizer = Colorizer.load(context.artifacts["colorizer"])
 
-    # MLflow makes a table of one column of what it is given, and leaves this type as it is: of `list[bytes]` it would
-    # infer a signature of its own, which has no params.
+    # MLflow converts its input to a table of one column. From the type `list[bytes]` it would infer a signature of its
+    # own, which has no params.
     def predict(  # type: ignore[override]
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> list[bytes]:
-        """Colorize photo files in any format that `photos` opens.
+        """Colorize photo files in any format of `reading.FORMATS`.
 
         Args:
-            model_input: a photo file a row, in the first column: its bytes, or these in base64, as JSON has them.
-            params: `rendering`: faithful, which is the default, or vivid.
+            model_input: a photo file per row, in the first column: its bytes, or these in base64, as in JSON.
+            params: `rendering`: faithful (the default) or vivid.
         Returns:
-            A PNG for each, of the photo's size.
+            A PNG for each photo, of its size.
         Raises:
-            RefusedRequest: a file is no photo, the photos are too many or too large, or there is no such rendering.
+            RefusedRequest: a file is not a photo, the photos are too many or too large, or the rendering is unknown.
         """
         rendering = (params or {}).get("rendering", "faithful")
         if rendering not in get_args(Rendering):
@@ -78,7 +78,7 @@ class ColorizerModel(PythonModel):
 
 
 def _open(files: Iterable[object]) -> list[Image.Image]:
-    """The photos of a request by their headers alone: too many or too large ones are refused before any is decoded."""
+    """Open the photos of a request. Too many or too large ones are refused before any is decoded."""
     images: list[Image.Image] = []
     for number, file in enumerate(files, 1):
         if number > MAX_PHOTOS:
@@ -93,7 +93,7 @@ def _open(files: Iterable[object]) -> list[Image.Image]:
 
 
 def _file_bytes(file: object) -> bytes:
-    """A file's bytes, which may come in base64, in lines too: no photo file consists of base64's characters alone."""
+    """A file's bytes, decoded if they are base64, with or without line breaks; no photo file is valid base64."""
     data = file if isinstance(file, bytes) else str(file).encode()
     try:
         return base64.b64decode(b"".join(data.split()), validate=True)

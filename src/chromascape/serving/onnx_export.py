@@ -1,11 +1,11 @@
-"""The model as one ONNX file, for ONNX Runtime on a server, on a phone or in a browser: no torch is needed there.
+"""The model as one ONNX file, for ONNX Runtime on a server, a phone or in a browser, without torch.
 
 Input `lightness` is scaled L* (N, 1, H, W) in 0..1, H and W multiples of the network's; output `colors` is scaled color
-(N, C, H, W) in 0..1. All that is left to do around it (working size, padding, factors of the renderings) stands in the
-file's metadata under METADATA, as JSON.
+(N, C, H, W) in 0..1. The file's metadata has the rest (working size, padding, factors of the renderings) as JSON under
+METADATA.
 
-`python -m chromascape.serving.onnx_export` writes the graph of the shipped network anew, which `Colorizer.load` fills
-with the shipped weights: do so when the network has changed, not for other weights.
+`python -m chromascape.serving.onnx_export` writes the graph of the shipped network, which `Colorizer.load` fills with
+the shipped weights. Run it after a change of the network; new weights alone don't need it.
 """
 
 import json
@@ -20,25 +20,25 @@ import torch
 
 from chromascape import __version__
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.model_files import WEIGHTS
 from chromascape.colorizing.onnx_network import FORMAT, GRAPH, INPUT, METADATA, OUTPUT
-from chromascape.colorizing.received import WEIGHTS
-from chromascape.colorizing.torch_network import TorchNetwork, load_colorizer
+from chromascape.colorizing.torch_network import TorchNetwork
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write
 
 OPSET = 18
-LARGEST_SIDE = 64  # in multiples of the network's, of what the exporter reasons about; runtimes take larger ones too
+LARGEST_SIDE = 64  # in multiples of the network's: a bound for the exporter alone; runtimes take larger sides
 
 
 def export(colorizer: Colorizer, target: Path) -> None:
     """Write the colorizer's network and metadata as an ONNX file, whole or not at all.
 
     Raises:
-        ChromascapeError: the packages of the extra `export` are missing, or the colorizer is not computed by torch.
+        ChromascapeError: the packages of the extra `export` are missing, or the network is not one of torch.
     """
     try:
         import onnx  # noqa: F401
-        import onnxscript  # noqa: F401  (what torch's exporter works with)
+        import onnxscript  # noqa: F401  (torch's exporter needs it)
     except ModuleNotFoundError as error:
         raise ChromascapeError(
             f"the package {error.name} is missing: pip install 'chromascape[export]', then export again"
@@ -49,7 +49,7 @@ def export(colorizer: Colorizer, target: Path) -> None:
 
 
 def metadata(colorizer: Colorizer) -> dict[str, Any]:
-    """What one has to know to use the network: `renderings` are factors on its ab, `size` is the working size."""
+    """How to use the network: `renderings` are factors on its ab, `size` is the working size."""
     return {
         **facts(colorizer),
         "format": FORMAT,
@@ -62,14 +62,14 @@ def metadata(colorizer: Colorizer) -> dict[str, Any]:
 
 
 def facts(colorizer: Colorizer) -> dict[str, Any]:
-    """What holds for the network whatever its weights are."""
+    """The part of the metadata that does not depend on weights."""
     return {name: getattr(colorizer.network, name) for name in ("predicts", "cell", "multiple")}
 
 
 def as_onnx(colorizer: Colorizer) -> Any:
-    """The network of torch as an ONNX ModelProto with free batch, height and width, as the exporter gives it."""
+    """The network of torch as an ONNX ModelProto with free batch, height and width, not yet simplified."""
     if not isinstance(colorizer.network, TorchNetwork):
-        raise ChromascapeError("only what torch computes can be exported: load it by torch_network.load_colorizer")
+        raise ChromascapeError("only a network of torch can be exported: load the model with by_torch=True")
     module, multiple = colorizer.network.module, colorizer.network.multiple
     dim = torch.export.Dim
     sides = {
@@ -88,7 +88,7 @@ def as_onnx(colorizer: Colorizer) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter warns of packages that no network of ours needs."""
+    """Silence the exporter: it warns about packages that our networks do not need."""
     logger = logging.getLogger("torch.onnx")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -101,48 +101,60 @@ def _quiet() -> Iterator[None]:
 
 
 def whole(model: Any, about: dict[str, Any]) -> bytes:
-    """The file with its weights, and with this metadata.
+    """The file with its weights and this metadata.
 
-    Kernels and matrices are stored as float16 and computed as float32: half the file, and within 0.1 of an ab unit.
+    Kernels and matrices are stored as float16, as in weights.safetensors, and computed as float32: half the file, and
+    ab within 0.1. A runtime casts them once, when it loads the file.
     """
-    from onnx import checker
+    from onnx import TensorProto, checker, helper, numpy_helper
 
-    model = _halved(_simplified(model))
+    model, weights = _simplified(model)
+    casts = []
+    for tensor in weights:
+        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:
+            name = tensor.name
+            tensor = numpy_helper.from_array(numpy_helper.to_array(tensor).astype("float16"), f"{name}.half")
+            casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
+        model.graph.initializer.append(tensor)
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     checker.check_model(model)
     return _file(model, about)
 
 
 def without_weights(model: Any, about: dict[str, Any]) -> bytes:
-    """The file with this metadata, whose weights are to be had elsewhere under the names that they have in torch.
+    """The file with this metadata, whose weights are supplied on loading, under their names in torch."""
+    from onnx import TensorProto
 
-    They are inputs while the graph is simplified, so that none of them is folded into another.
-    """
-    from onnx import ModelProto, TensorProto, helper
-
-    graph = ModelProto.FromString(model.SerializeToString()).graph
-    weights = [(tensor.name, tensor.data_type, list(tensor.dims)) for tensor in graph.initializer]
-    del graph.initializer[:]
-    graph.input.extend(helper.make_tensor_value_info(*weight) for weight in weights)
-    model = _simplified(helper.make_model(graph, ir_version=model.ir_version, opset_imports=model.opset_import))
-    del model.graph.input[1:]
-    for name, kind, sides in weights:
+    model, weights = _simplified(model)
+    for tensor in weights:
         place = model.graph.initializer.add(
-            name=name, data_type=kind, dims=sides, data_location=TensorProto.EXTERNAL
+            name=tensor.name, data_type=tensor.data_type, dims=tensor.dims, data_location=TensorProto.EXTERNAL
         ).external_data.add()
         place.key, place.value = "location", WEIGHTS
     return _file(model, about)
 
 
-def _simplified(model: Any) -> Any:
-    """The model without detours, and without the exporter's notes, which name paths of this machine."""
+def _simplified(model: Any) -> tuple[Any, list[Any]]:
+    """The model optimized, without the exporter's notes, which name paths of this machine; and its weights.
+
+    Weights are inputs while it is optimized: folded into each other they would be other numbers as float16.
+    """
+    from onnx import ModelProto, helper
     from onnxscript import optimizer
 
+    graph = ModelProto.FromString(model.SerializeToString()).graph
+    weights = list(graph.initializer)
+    del graph.initializer[:]
+    graph.input.extend(helper.make_tensor_value_info(w.name, w.data_type, list(w.dims)) for w in weights)
+    model = helper.make_model(graph, ir_version=model.ir_version, opset_imports=model.opset_import)
     model = optimizer.optimize(model)
     graph = model.graph
-    del graph.value_info[:]
-    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+    del graph.input[1:], graph.value_info[:]
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *weights):
         del part.metadata_props[:]
-    return model
+    return model, weights
 
 
 def _file(model: Any, about: dict[str, Any]) -> bytes:
@@ -153,25 +165,9 @@ def _file(model: Any, about: dict[str, Any]) -> bytes:
     return data
 
 
-def _halved(model: Any) -> Any:
-    """What has more than one dimension stored as float16; a runtime casts it back once, as it loads the file."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    graph, casts = model.graph, []
-    for tensor in graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:
-            name = tensor.name
-            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype("float16"), f"{name}.half"))
-            casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    return model
-
-
 def shipped_graph() -> bytes:
-    """The file GRAPH of the model that ships."""
-    colorizer = load_colorizer(SHIPPED, "cpu")
+    """The content of the file GRAPH for the model that ships."""
+    colorizer = Colorizer.load(SHIPPED, "cpu", by_torch=True)
     return without_weights(as_onnx(colorizer), facts(colorizer))
 
 

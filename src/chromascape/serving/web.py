@@ -1,10 +1,9 @@
-"""`chromascape serve`: a page in the browser that colorizes photos, and the server behind it.
+"""`chromascape serve`: a web page that colorizes photos, and its server.
 
-The page is the plain one in page/, which `chromascape export --web` also writes: only its engine.js differs, which here
-sends the photo to this server. Of what is listed nothing but these files is ever sent, and nothing is kept.
+The page is the one in page/ that `chromascape export --web` also writes; only its engine.js differs, which here sends
+the photo to this server. The server sends no files but those in FILES, and keeps no photo.
 """
 
-import contextlib
 import io
 import socket
 from collections.abc import Awaitable, Callable
@@ -26,7 +25,7 @@ from chromascape.photos import reading
 from chromascape.photos.source import PhotoError
 
 PAGE = Path(__file__).parent / "page"
-# Every file that is sent, by its path in the address.
+# The files that the server sends, by path of the URL.
 FILES = {
     "/": PAGE / "index.html",
     "/style.css": PAGE / "style.css",
@@ -35,9 +34,9 @@ FILES = {
     **{f"/examples/{file.name}": file for file in sorted((PAGE / "examples").glob("*.jpg"))},
 }
 MAX_BYTES = 64_000_000  # of one photo file
-SECONDS = 60.0  # in which a photo has to arrive
-WAITING = 32  # photos that may wait for the one that is colorized; more are told to come back
-HEADERS = {
+SECONDS = 60.0  # for a photo to arrive
+WAITING = 32  # photos in the queue; more are refused with status 503
+HEADERS = {  # of every answer, errors included
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -47,7 +46,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class _Refused(Exception):
-    """A request that gets no photo: the HTTP status, and the reason in a line."""
+    """A refused request: the HTTP status, and the reason in one line."""
 
     def __init__(self, status: int, reason: str):
         super().__init__(reason)
@@ -58,8 +57,8 @@ def app(colorizer: Colorizer, hosts: list[str]) -> Starlette:
     """The web application: the page's files, and POST /colorize.
 
     Args:
-        hosts: names under which it may be asked, `*` for all. Others are refused, so that no foreign page can make a
-            name of its own point here (DNS rebinding).
+        hosts: accepted Host headers, `*` for all. Others are refused: a page of another site could otherwise let its
+            own host name resolve to this server (DNS rebinding).
     """
     routes = [Route(path, _sends(file)) for path, file in FILES.items()]
     routes.append(Route("/colorize", _colorizes(colorizer), methods=["POST"]))
@@ -68,7 +67,7 @@ def app(colorizer: Colorizer, hosts: list[str]) -> Starlette:
 
 def _sends(file: Path) -> Endpoint:
     async def send(_: Request) -> Response:
-        return FileResponse(file, headers=HEADERS)
+        return FileResponse(file)
 
     return send
 
@@ -76,9 +75,9 @@ def _sends(file: Path) -> Endpoint:
 def _colorizes(colorizer: Colorizer) -> Endpoint:
     """POST a photo file as application/octet-stream, ?style=faithful or vivid: a JPEG or PNG of the photo's size.
 
-    What can't be colorized is answered by {"error": one line} and a status of 4xx, or 503 where too many wait.
+    Failures are answered with {"error": one line} and status 4xx, or 503 if too many photos are waiting.
     """
-    one = anyio.CapacityLimiter(1)  # a photo has all cores to itself; two at once would take twice the memory
+    one = anyio.CapacityLimiter(1)  # each photo uses all cores; two at once would take twice the memory
 
     async def colorize(request: Request) -> Response:
         try:
@@ -90,18 +89,18 @@ def _colorizes(colorizer: Colorizer) -> Endpoint:
             data = await _body(request)
             picture, kind = await to_thread.run_sync(_colorized, colorizer, data, style, limiter=one)
         except _Refused as refused:
-            return JSONResponse({"error": str(refused)}, refused.status, HEADERS)
+            return JSONResponse({"error": str(refused)}, refused.status)
         except (PhotoError, ChromascapeError) as error:
-            return JSONResponse({"error": str(error)}, 422, HEADERS)
-        return Response(picture, media_type=kind, headers=HEADERS)
+            return JSONResponse({"error": str(error)}, 422)
+        return Response(picture, media_type=kind)
 
     return colorize
 
 
 async def _body(request: Request) -> bytes:
-    """The photo file; no more than MAX_BYTES are ever held.
+    """The photo file, of which no more than MAX_BYTES are ever held.
 
-    Another page's form can't send application/octet-stream without asking first, and is not answered then.
+    A form on another site can't send application/octet-stream without a preflight request, which is refused.
     """
     if request.headers.get("content-type") != "application/octet-stream":
         raise _Refused(415, "send the photo file as application/octet-stream")
@@ -121,7 +120,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _colorized(colorizer: Colorizer, data: bytes, style: str) -> tuple[bytes, str]:
-    """The colorized photo as a file that browsers show, and its type: JPEG for a JPEG, else PNG."""
+    """The colorized photo as a file, and its type: JPEG for a JPEG, else PNG."""
     photo = reading.open_photo(data)
     kind = "JPEG" if photo.format in ("JPEG", "MPO") else "PNG"
     picture: Image.Image = colorizer.colorize(photo, style)  # type: ignore[arg-type]
@@ -134,31 +133,28 @@ def serve(colorizer: Colorizer, host: str, port: int, ready: Callable[[str], Non
     """Serve until Ctrl-C.
 
     Args:
-        host: to listen at; 127.0.0.1 lets this machine alone in.
-        port: 0 for any that is free.
-        ready: is called with the page's address once it can be opened.
+        host: address to listen on; 127.0.0.1 accepts connections from this machine only.
+        port: 0 for any free port.
+        ready: called with the page's address once it can be opened.
     Raises:
-        ChromascapeError: the port is taken, or the host is not this machine's.
+        ChromascapeError: the port is in use, or the host is not an address of this machine.
     """
     import uvicorn
 
-    with _listening(host, port) as listener:
+    with _listener(host, port) as listener:
         hosts = ["127.0.0.1", "localhost", "[::1]"] if host in ("127.0.0.1", "localhost", "::1") else ["*"]
-        config = uvicorn.Config(app(colorizer, hosts), log_level="warning", limit_concurrency=2 * WAITING)
+        config = uvicorn.Config(
+            app(colorizer, hosts), log_level="warning", limit_concurrency=2 * WAITING, headers=list(HEADERS.items())
+        )
         ready(f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{listener.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[listener])
 
 
-@contextlib.contextmanager
-def _listening(host: str, port: int):  # type: ignore[no-untyped-def]
-    """A socket that listens before anybody is told to open the page."""
+def _listener(host: str, port: int) -> socket.socket:
+    """A listening socket, so that the page can be opened once its address is printed."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family)
+        return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
-        raise ChromascapeError(f"--port {port}: {host} can't be listened at ({why}): choose another --port") from None
-    try:
-        yield listener
-    finally:
-        listener.close()
+        raise ChromascapeError(f"--port {port}: can't listen on {host} ({why}): choose another --port") from None

@@ -1,6 +1,6 @@
-"""`chromascape export --web FOLDER`: the page as a static folder that colorizes in the visitor's own browser.
+"""`chromascape export --web FOLDER`: the page as a static folder for any web host; it colorizes in the browser.
 
-It holds the plain page, the model as ONNX, and ONNX Runtime Web from its npm package. It can be put on any web host.
+The folder has the page, the model as ONNX, and ONNX Runtime Web from its npm package.
 """
 
 import hashlib
@@ -19,28 +19,28 @@ from chromascape.serving import onnx_export
 
 PAGE = Path(__file__).parent / "page"
 RUNTIME = "onnxruntime-web@1.30.0"  # MIT
-# Its files that the page needs, with their SHA-256: what visitors will run is what was tested.
+# The files that the page needs, with their SHA-256, so that visitors run what was tested.
 RUNTIME_FILES = {
     "dist/ort.wasm.bundle.min.mjs": "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
     "dist/ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
 }
-MARK = "model.json"  # the file by which a folder is known as one of ours
+MARK = "model.json"  # marks a folder as an exported page
 SECONDS = 300  # for npm
 
 
 def export_page(colorizer: Colorizer, folder: Path, runtime: Path | None = None) -> None:
-    """Write the folder, whole or not at all; one that an export has written is replaced.
+    """Write the folder, whole or not at all; an earlier export is replaced.
 
     Args:
-        runtime: what npm has packed or unpacked of RUNTIME, a .tgz or a folder; None: npm fetches it.
+        runtime: the npm package RUNTIME, as a .tgz or an unpacked folder; None: npm fetches it.
     Raises:
-        ChromascapeError: the model predicts RGB, the folder holds something else, packages or npm are missing, or the
-            runtime is another one.
+        ChromascapeError: the model predicts RGB, the folder has other files, packages or npm are missing, or the
+            runtime is another version.
     """
     if colorizer.network.predicts != "ab":
         raise ChromascapeError(f"{colorizer.name}: the page joins ab to L*, and this network predicts RGB")
     if folder.exists() and not (folder / MARK).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ChromascapeError(f"{folder}: no folder that an export has written: it stays, name another one")
+        raise ChromascapeError(f"{folder}: not written by an export, so it is not replaced: name another folder")
     files = _runtime_files(runtime)
     with atomic_folder(folder) as place:
         for name in ("index.html", "style.css", "page.js", "colors.js", "fullsize.js", "worker.js"):
@@ -55,7 +55,7 @@ def export_page(colorizer: Colorizer, folder: Path, runtime: Path | None = None)
 
 
 def _runtime_files(runtime: Path | None) -> dict[str, bytes]:
-    """The runtime's files, checked, by their names in the package."""
+    """The runtime's files by their names in the package, checked."""
     if runtime is not None and runtime.is_dir():
         read = {name: (runtime / name).read_bytes() for name in RUNTIME_FILES if (runtime / name).is_file()}
     else:
@@ -64,12 +64,12 @@ def _runtime_files(runtime: Path | None) -> dict[str, bytes]:
         name for name, digest in RUNTIME_FILES.items() if hashlib.sha256(read.get(name, b"")).hexdigest() != digest
     ]
     if wrong:
-        raise ChromascapeError(f"{runtime or RUNTIME}: {wrong[0]} is missing or not the one of {RUNTIME}")
+        raise ChromascapeError(f"{runtime or RUNTIME}: {wrong[0]} is missing or differs from {RUNTIME}")
     return read
 
 
 def _unpacked(package: bytes) -> dict[str, bytes]:
-    """The files of RUNTIME_FILES in a package of npm."""
+    """RUNTIME_FILES from a package of npm."""
     try:
         with tarfile.open(fileobj=io.BytesIO(package), mode="r:gz") as archive:
             found = {name: archive.extractfile(f"package/{name}") for name in RUNTIME_FILES}
@@ -81,13 +81,13 @@ def _unpacked(package: bytes) -> dict[str, bytes]:
 def _fetched() -> bytes:
     """The package as npm fetches it."""
     npm = shutil.which("npm")
-    way_out = f"or name what `npm pack {RUNTIME}` gave elsewhere by --runtime FILE"
+    remedy = f"or run `npm pack {RUNTIME}` on another machine and name its file by --runtime FILE"
     if npm is None:
-        raise ChromascapeError(f"npm is not installed, which fetches {RUNTIME}: install it, {way_out}")
+        raise ChromascapeError(f"npm is needed to fetch {RUNTIME}: install it, {remedy}")
     with tempfile.TemporaryDirectory() as place:
         try:
             command = [npm, "pack", RUNTIME, "--ignore-scripts", "--silent"]
             subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=SECONDS)
         except (subprocess.SubprocessError, OSError):
-            raise ChromascapeError(f"npm can't fetch {RUNTIME}: go online, {way_out}") from None
+            raise ChromascapeError(f"npm can't fetch {RUNTIME}: go online, {remedy}") from None
         return next(Path(place).glob("*.tgz")).read_bytes()

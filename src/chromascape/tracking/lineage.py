@@ -41,8 +41,8 @@ def lineage() -> dict[str, str]:
 
 
 def checkout() -> str:
-    """An id of this checkout, kept in `.checkpoints/`. Temporary copies share it; a clone has its own."""
-    file = repository_root() / ".checkpoints" / "checkout"
+    """An id of this checkout, kept in `.dvc/tmp/`. Temporary copies share it; a clone has its own."""
+    file = repository_root() / ".dvc" / "tmp" / "checkout"
     try:
         if not file.exists():
             file.parent.mkdir(exist_ok=True)
@@ -52,7 +52,7 @@ def checkout() -> str:
                 os.link(own, file)
             own.unlink()
         return file.read_text(encoding="ascii")
-    except OSError:  # a disk that is read-only, or has no links
+    except OSError:  # no repository of DVC, or a disk that is read-only or has no links
         return hashlib.sha256(f"{platform.node()} {file}".encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-// Colorizing in this very browser: the photo goes to a worker, so that the page stays quick, and to nobody else.
+// Colorizes in this browser, in a worker, so that the page stays responsive. Photos are sent nowhere.
 export const where = "The model runs in this page: your photos never leave your device.";
 
 const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
@@ -16,7 +16,7 @@ worker.addEventListener("error", () => {
   asked.clear();
 });
 
-// file: a File; style: faithful or vivid. Returns a Blob; throws an Error whose message is for people.
+// file: a File; style: faithful or vivid. Returns a Blob; throws an Error whose message is shown to the user.
 export function colorize(file, style) {
   count += 1;
   return new Promise((resolve, reject) => {

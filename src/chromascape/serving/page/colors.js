@@ -8,7 +8,7 @@ const LINEAR = Float32Array.from({ length: 256 }, (_, level) => {
   return value > 0.04045 ? ((value + 0.055) / 1.055) ** 2.4 : value / 12.92;
 });
 
-// L* of a row of RGBA bytes, in 0..100. onWhite: as its transparent parts are seen on white, else alpha is not looked at.
+// L* of a row of RGBA bytes, in 0..100. onWhite: compose transparent parts on white, else ignore alpha.
 export function lightness(rgba, onWhite = false) {
   return measured(rgba, onWhite, (r, g, b) => {
     const y = RGB_TO_XYZ[3] * LINEAR[r] + RGB_TO_XYZ[4] * LINEAR[g] + RGB_TO_XYZ[5] * LINEAR[b];
@@ -16,7 +16,7 @@ export function lightness(rgba, onWhite = false) {
   });
 }
 
-// What scikit-image's rgb2gray gives, times 100: what networks with the input "luma" take for L*.
+// scikit-image's rgb2gray, times 100: what networks with the input "luma" use in place of L*.
 export function luma(rgba, onWhite = false) {
   return measured(rgba, onWhite, (r, g, b) => (0.2125 * r + 0.7154 * g + 0.0721 * b) * (100 / 255));
 }
@@ -34,8 +34,8 @@ function measured(rgba, onWhite, measure) {
   return out;
 }
 
-// Writes the color of L*, a*, b* as three bytes at rgba[at]. Chroma is lowered until sRGB can show it, keeping L* and
-// hue: the largest of 4096 scales that fits, as lab.fit_to_srgb finds it.
+// Writes the color of L*, a*, b* as three bytes at rgba[at]. Chroma is reduced until it fits sRGB, keeping L* and hue:
+// the largest of 4096 factors that fits, as in lab.fit_to_srgb.
 export function writeColor(rgba, at, L, a, b) {
   L = Math.min(Math.max(L, 0), 100);
   let scale = 1;

@@ -1,11 +1,11 @@
-// From colors at the network's working size to those of the photo's own pixels, as colorizing/fullsize.py does it.
+// Enlarges colors from the network's working size to the photo's own pixels, as colorizing/fullsize.py does.
 // Planes are flat Float32Arrays, row by row.
 
-const NOISE = 50; // added to the variance of L*: where it varies less than by about 7, it tells nothing of color
-const GAP = 3; // L* is averaged in whole blocks down to this many times the size that is wanted, then resampled
+const NOISE = 25; // added to the variance of L*: variation below about 5 says nothing about color
+const REDUCING_GAP = 3; // L* is averaged in whole blocks down to this multiple of the wanted size, then resampled
 
 // Bilinear weights as Pillow's: a triangle as wide as a pixel of the smaller picture. For each of `to` places the first
-// source pixel and the weights from there. extent: how much of the source is meant, where its last pixel is cut.
+// source pixel and the weights from there. extent: width of the source, if its last pixel is narrower.
 export function weights(from, to, extent = from) {
   const scale = extent / to, reach = Math.max(scale, 1);
   return Array.from({ length: to }, (_, at) => {
@@ -55,9 +55,9 @@ function resizeRows(values, width, height, newHeight, extent = height) {
   return out;
 }
 
-// L* of the photo at the working size. rows(y): L* of row y, its transparent parts seen on white.
+// L* of the photo at the working size. rows(y): L* of row y, transparent parts composed on white.
 export function smallLightness(rows, width, height, w, h) {
-  const block = Math.max(1, Math.trunc(Math.min(height / h, width / w) / GAP));
+  const block = Math.max(1, Math.trunc(Math.min(height / h, width / w) / REDUCING_GAP));
   const across = Math.ceil(width / block), down = Math.ceil(height / block);
   const reduced = new Float32Array(across * down);
   for (let j = 0; j < down; j++) {
@@ -74,7 +74,7 @@ export function smallLightness(rows, width, height, w, h) {
   return resize(reduced, across, down, w, h, width / block, height / block);
 }
 
-// What each row of the photo is made of. ab: two planes at working size; L: L* at working size.
+// The planes for colorsOfRow. ab: two planes at working size; L: L* at working size.
 export function prepare(ab, L, w, h, width, height, cell) {
   if (height <= h || width <= w) return { plain: ab.map((plane) => resize(plane, w, h, width, height)), width };
   const gw = Math.max(1, round(w / cell)), gh = Math.max(1, round(h / cell));
@@ -141,7 +141,7 @@ function average(values, w, h) {
   return out;
 }
 
-// Python's round: halves go to the even neighbour.
+// Python's round: halves are rounded to even.
 export function round(value) {
   const nearest = Math.round(value);
   return nearest - value === 0.5 && nearest % 2 ? nearest - 1 : nearest;

@@ -1,10 +1,10 @@
-// The page: photos in, one article a photo out. engine.js does the colorizing, here or on the server.
+// The page: one article per photo. engine.js colorizes, in the browser or on the server.
 import { colorize, where } from "./engine.js";
 
 const results = document.getElementById("results");
 const status = document.getElementById("status");
 const drop = document.getElementById("drop");
-const waiting = []; // one photo after another: two at once would take twice the memory
+const waiting = []; // one photo at a time: two at once would take twice the memory
 let busy = false;
 
 document.getElementById("where").textContent = where;
@@ -22,7 +22,7 @@ for (const button of document.querySelectorAll("[data-example]")) {
 }
 for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
-    event.preventDefault(); // else the browser leaves the page for a photo that missed the frame
+    event.preventDefault(); // else the browser opens a photo that was dropped beside the frame
     drop.classList.toggle("over", kind === "dragover");
     if (kind === "drop") add([...event.dataTransfer.files]);
   });
@@ -63,7 +63,7 @@ async function work() {
   busy = false;
 }
 
-// picture: a Blob of a PNG or JPEG. Its gray side needs no file of its own: both have the same lightness.
+// picture: a Blob of a PNG or JPEG. The gray side is the same file without color: both have the same lightness.
 async function show(article, file, style, picture) {
   const [after, before] = article.querySelectorAll("img");
   after.src = before.src = URL.createObjectURL(picture);

@@ -1,9 +1,9 @@
-// Colorizing by the server that sent this page.
-export const where = "Photos go to the server that sent you this page, which keeps none.";
+// Colorizes on the server that sent this page.
+export const where = "Photos are sent to the server of this page, which keeps none.";
 
-const MAX_BYTES = 64_000_000; // as the server has it: told before the upload
+const MAX_BYTES = 64_000_000; // the server's limit, checked before the upload
 
-// file: a File; style: faithful or vivid. Returns a Blob; throws an Error whose message is for people.
+// file: a File; style: faithful or vivid. Returns a Blob; throws an Error whose message is shown to the user.
 export async function colorize(file, style) {
   if (file.size > MAX_BYTES) throw new Error(`larger than ${MAX_BYTES / 1e6} MB`);
   let answer;

@@ -1,11 +1,11 @@
-// A photo and the model in, a color photo out, as colorizing/colorizer.py does it.
+// Colorizes a photo with the model, as colorizing/colorizer.py does.
 import { lightness, luma, writeColor } from "./colors.js";
 import { colorsOfRow, prepare, round, smallLightness } from "./fullsize.js";
 import * as ort from "./ort.wasm.bundle.min.mjs";
 
 const MAX_PIXELS = 100_000_000;
 ort.env.wasm.wasmPaths = { wasm: new URL("./ort-wasm-simd-threaded.wasm", import.meta.url).href };
-ort.env.wasm.numThreads = 1; // more need headers that a plain file server does not send
+ort.env.wasm.numThreads = 1; // more threads need headers that a plain file server does not send
 const loaded = load();
 
 async function load() {
@@ -41,7 +41,7 @@ async function colorize(file, style) {
   return canvas.convertToBlob({ type: kind, quality: 0.95 });
 }
 
-// The colors of a photo, in place. A row at a time, so that no full-size L* or ab is ever held.
+// Colorizes a photo in place, row by row, so that no full-size L* or ab is held.
 async function paint({ data, width, height }, session, config, factor) {
   const measure = config.input === "luma" ? luma : lightness;
   const row = (y) => data.subarray(4 * width * y, 4 * width * (y + 1));
@@ -59,7 +59,7 @@ async function paint({ data, width, height }, session, config, factor) {
   }
 }
 
-// The network's a* and b* for L* at its working size: two planes.
+// The network's a* and b* for L* at working size: two planes.
 async function predict(session, config, L, w, h) {
   const paddedW = Math.ceil(w / config.multiple) * config.multiple;
   const paddedH = Math.ceil(h / config.multiple) * config.multiple;

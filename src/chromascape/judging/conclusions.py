@@ -1,4 +1,4 @@
-"""What a table of figures says, in words: whether the model beats gray, and which baselines beat the model."""
+"""Conclusions from the figures, in sentences: does the model beat gray, and which baselines beat the model?"""
 
 from typing import Any
 
@@ -14,22 +14,18 @@ NAMES = {
 
 
 def number(value: float, form: str) -> str:
-    """A number as `format` writes it, without a minus before zeros, and with a true minus sign elsewhere."""
+    """A formatted number with a typographic minus sign, and no sign before zero."""
     text = format(value, form)
     return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def signed(value: float, digits: int) -> str:
-    """A difference with its sign, e.g. +1.78; zeros have none."""
+    """A difference with its sign, e.g. +1.78; zero has none."""
     return number(value, f"{'+' if round(value, digits) else ''}.{digits}f")
 
 
 def best(figures: dict[str, Any]) -> dict[str, set[str]]:
-    """For each metric that has a better direction the predictions that are best by the digits that are shown.
-
-    Args:
-        figures: as `evaluation.summarize` returns them.
-    """
+    """The best predictions for each metric that has a better direction, compared as rounded for display."""
     found = {}
     for key, metric in METRICS.items():
         if metric.direction != "neither":
@@ -39,20 +35,20 @@ def best(figures: dict[str, Any]) -> dict[str, set[str]]:
     return found
 
 
-def verdict(figures: dict[str, Any]) -> str:
-    """The one sentence on top: is the model closer to the truth than gray, and can one know it from these photos?"""
+def conclusion(figures: dict[str, Any]) -> str:
+    """The report's first sentence: is the model closer to the truth than gray, as far as these photos can show?"""
     gain, interval = figures["gain_over_gray_db"], figures["gain_over_gray_ci95_db"]
     amount = f"{signed(gain, 2)} dB PSNR"
     if interval:
         amount += f" (95 % interval {signed(interval[0], 2)} to {signed(interval[1], 2)})"
     if interval and interval[0] <= 0 <= interval[1]:
-        return f"On {_photos(figures)} it is open whether the model is closer to the truth than gray: {amount}."
+        return f"On {_photos(figures)} it is unclear whether the model is closer to the truth than gray: {amount}."
     closer = "closer to" if gain > 0 else "further from" if gain < 0 else "as far from"
     return f"On {_photos(figures)} the model is {closer} the truth {'as' if gain == 0 else 'than'} gray: {amount}."
 
 
 def details(figures: dict[str, Any]) -> list[str]:
-    """Sentences below the verdict: on how many photos it wins, and what beats it by which metrics."""
+    """The sentences that follow: on how many photos the model wins, and what beats it by which metrics."""
     wins, by_color = figures["win_rate_over_gray"], figures["win_rate_over_gray_ciede2000"]
     sentences = [
         f"It beats gray on {100 * wins:.0f} % of the photos by PSNR and on {100 * by_color:.0f} % by CIEDE2000."
@@ -62,12 +58,12 @@ def details(figures: dict[str, Any]) -> list[str]:
         f"{NAMES[name]} is closer to the truth than the model by {_list(metrics)}." for name, metrics in beaten
     ]
     if not beaten:
-        sentences.append("By no metric is anything that it is compared with closer to the truth.")
+        sentences.append("Nothing that it is compared with is closer to the truth by any metric.")
     return sentences
 
 
 def _beats_model(figures: dict[str, Any], name: str) -> list[str]:
-    """Labels of the metrics by which a prediction is better than the model, by the digits that are shown."""
+    """Labels of the metrics by which a prediction beats the model, compared as rounded for display."""
     signs = {"higher": 1, "lower": -1, "neither": 0}
     return [
         metric.label.split(",")[0]
@@ -81,10 +77,10 @@ def _shown(figures: dict[str, Any], name: str, key: str) -> float:
 
 
 def _photos(figures: dict[str, Any]) -> str:
-    """How many photos were measured, and how many of them the model has seen."""
+    """The number of photos, and how many of them the model was trained on."""
     count, seen = figures["n_photos"], figures["n_seen"]["model"]
     text = f"{count:,} {figures.get('split', 'test')} photo{'s' if count != 1 else ''}"
-    return text + (f", {seen:,} of which it has seen in its training," if seen else "")
+    return text + (f", {seen:,} of which it was trained on," if seen else "")
 
 
 def _list(words: list[str]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from chromascape.colorizing.colorizer import SHIPPED
-from chromascape.colorizing.seen import FILE, Hashes, count_seen, hashes_of, nothing, read_seen, write_seen
+from chromascape.colorizing.training_photos import FILE, Hashes, count_seen, hashes_of, nothing, read_seen, write_seen
 from chromascape.errors import ChromascapeError
 
 

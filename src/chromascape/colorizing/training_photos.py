@@ -1,7 +1,6 @@
-"""Which photos a model's weights have seen: hashes of the photos that they were trained on or chosen by.
+"""Hashes of the photos that a model's weights have seen: that they were trained on or chosen by.
 
-They travel with the weights as `seen.safetensors`, so that whoever evaluates the model can tell which of their
-photos are held-out ones.
+They are kept beside the weights as `seen.safetensors`, so that an evaluation can tell which photos are held out.
 """
 
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from chromascape.colorizing import received
+from chromascape.colorizing import model_files
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write
 
@@ -27,7 +26,7 @@ SHA256_BYTES, PHASH_BYTES = 32, 8
 
 @dataclass(frozen=True)
 class Hashes:
-    """Hashes of photos, a row each.
+    """Hashes of photos, one row per photo.
 
     Attributes:
         sha256: of the file, uint8 (N, 32).
@@ -41,7 +40,7 @@ class Hashes:
         return len(self.sha256)
 
     def __or__(self, other: "Hashes") -> "Hashes":
-        """Those of both, each pair once, in an order that follows from them alone."""
+        """The hashes of both, without duplicates, sorted."""
         rows = np.concatenate([np.hstack([self.sha256, self.phash]), np.hstack([other.sha256, other.phash])])
         rows = np.unique(rows, axis=0)
         return Hashes(rows[:, :SHA256_BYTES].copy(), rows[:, SHA256_BYTES:].copy())
@@ -63,26 +62,23 @@ def hashes_of(manifest: "pd.DataFrame", splits: Iterable[str]) -> Hashes:
 
 
 def read_seen(folder: Path) -> Hashes:
-    """What the model in this folder has seen; nothing is known, and none returned, where it has no such file.
+    """The photos that the model in this folder has seen; none if it has no such file.
 
     Raises:
         ChromascapeError: the file is damaged.
     """
     file = folder / FILE
     try:
-        received.check_tensors(file)
+        model_files.check_tensors(file)
         arrays = load(file.read_bytes())
         seen = Hashes(arrays["sha256"], arrays["phash"])
+        shapes = [(len(seen), SHA256_BYTES), (len(seen), PHASH_BYTES)]
+        if [seen.sha256.shape, seen.phash.shape] != shapes or {seen.sha256.dtype, seen.phash.dtype} != {np.dtype("u1")}:
+            raise ValueError("expected uint8 (N, 32) and (N, 8)")
     except FileNotFoundError:
         return nothing()
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:  # TypeError: an array without dimensions
         raise ChromascapeError(f"{file}: damaged ({error}): train again, or install Chromascape again") from None
-    count = seen.sha256.size // SHA256_BYTES
-    shapes = [(count, SHA256_BYTES), (count, PHASH_BYTES)]
-    if [seen.sha256.shape, seen.phash.shape] != shapes or {seen.sha256.dtype, seen.phash.dtype} != {np.dtype("u1")}:
-        raise ChromascapeError(
-            f"{file}: damaged (expected uint8 (N, 32) and (N, 8)): train again, or install Chromascape again"
-        )
     return seen
 
 
@@ -93,10 +89,10 @@ def write_seen(seen: Hashes, folder: Path) -> None:
 
 
 def count_seen(photos: Hashes, seen: Hashes, bits: int) -> int:
-    """How many of `photos` are among those seen: the same file, or a near copy of one.
+    """How many of `photos` were seen, as the same file or a near copy.
 
     Args:
-        bits: of the 64 of the perceptual hash that a near copy may differ in.
+        bits: in how many of the 64 bits of its perceptual hash a near copy may differ.
     """
     files = {row.tobytes() for row in seen.sha256}
     seen_values = _as_integers(seen.phash)

@@ -1,4 +1,4 @@
-"""Pictures of the same test photos after every experiment, so that experiments compare by eye."""
+"""Pictures of the same photos in every experiment: gray, faithful, vivid and truth in a row, to compare by eye."""
 
 from pathlib import Path
 
@@ -17,14 +17,13 @@ QUALITY = 90  # of the JPEGs
 
 
 def fixed_photos(paths: list[str], manifest: pd.DataFrame, count: int) -> dict[str, int]:
-    """Row numbers of the photos to show, by name: those with the smallest hashes of content.
+    """The numbers of `count` photos, by name: those with the smallest SHA-256.
 
-    The choice follows from the photos alone: not from their order, their paths or a model. A name stands for one
-    photo, also after others were added.
+    The choice depends only on the photos' content, and a name always stands for the same photo.
 
     Args:
-        paths: the photos, as `Shards.paths`.
-        manifest: whose columns path and sha256 tell their contents.
+        paths: of the photos, as `Shards.paths`.
+        manifest: with the columns path and sha256.
     """
     hashes = dict(zip(manifest["path"], manifest["sha256"], strict=True))
     chosen = sorted((hashes[path], row) for row, path in enumerate(paths))[:count]
@@ -32,7 +31,7 @@ def fixed_photos(paths: list[str], manifest: pd.DataFrame, count: int) -> dict[s
 
 
 def four_ways(colorizer: Colorizer, photos: Shards, row: int) -> dict[str, NDArray[np.uint8]]:
-    """One photo as it is cached: gray, faithful, vivid and truth, uint8 (H, W, 3) each, by name."""
+    """One cached photo as gray, faithful, vivid and truth: uint8 (H, W, 3) each, by name."""
     truth = lab.dequantise(photos.read(np.array([row]))[0].transpose(1, 2, 0))
     picture = colorizer.network_lab(truth)
     return {
@@ -43,13 +42,9 @@ def four_ways(colorizer: Colorizer, photos: Shards, row: int) -> dict[str, NDArr
     }
 
 
-def strip(colorizer: Colorizer, photos: Shards, row: int) -> Image.Image:
-    """gray | faithful | vivid | truth of one photo side by side."""
-    return Image.fromarray(np.concatenate(list(four_ways(colorizer, photos, row).values()), axis=1))
-
-
-def write_strips(folder: Path, colorizer: Colorizer, photos: Shards, manifest: pd.DataFrame, count: int) -> None:
-    """Write the strips of `fixed_photos` as NAME.jpg; the folder appears whole."""
+def write_photo_rows(folder: Path, colorizer: Colorizer, photos: Shards, manifest: pd.DataFrame, count: int) -> None:
+    """Write gray | faithful | vivid | truth of each of `fixed_photos` as NAME.jpg; the folder appears whole."""
     with atomic_folder(folder) as temporary:
         for name, row in fixed_photos(photos.paths, manifest, count).items():
-            strip(colorizer, photos, row).save(temporary / f"{name}.jpg", quality=QUALITY)
+            pictures = list(four_ways(colorizer, photos, row).values())
+            Image.fromarray(np.concatenate(pictures, axis=1)).save(temporary / f"{name}.jpg", quality=QUALITY)

@@ -1,4 +1,4 @@
-"""Strips of the same test photos: which, under what names, and what they show."""
+"""Rows of pictures of the same photos: which, under what names, and what they show."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import scale_chroma
-from chromascape.judging.strips import fixed_photos, strip, write_strips
+from chromascape.judging.photo_rows import fixed_photos, four_ways, write_photo_rows
 
 SIDE = 32
 HASHES = {"b.png": "9" * 64, "a.png": "3" * 64, "c.png": "5" * 64, "elsewhere.png": "0" * 64}
@@ -47,21 +47,21 @@ def test_another_photo_leaves_the_names_of_the_others() -> None:
     assert set(few) < set(more)
 
 
-def test_a_strip_shows_gray_faithful_vivid_and_truth() -> None:
-    picture = np.asarray(strip(Halved(), Photos(), 0))
-    assert picture.shape == (SIDE, 4 * SIDE, 3)
-    gray, faithful, vivid, truth = (picture[:, start : start + SIDE].mean(axis=(0, 1)) for start in range(0, 128, 32))
+def test_a_row_shows_gray_faithful_vivid_and_truth() -> None:
+    pictures = four_ways(Halved(), Photos(), 0)
+    assert list(pictures) == ["gray", "faithful", "vivid", "truth"]
+    gray, faithful, vivid, truth = (picture.mean(axis=(0, 1)) for picture in pictures.values())
     assert np.ptp(gray) < 2 < np.ptp(faithful) < np.ptp(truth) - 10
     np.testing.assert_allclose(vivid, truth, atol=2)
 
 
-def test_written_strips_replace_those_of_before(tmp_path: Path) -> None:
+def test_written_rows_replace_the_earlier_ones(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     (folder / "old.jpg").write_text("old")
-    write_strips(folder, Halved(), Photos(), MANIFEST, 2)
+    write_photo_rows(folder, Halved(), Photos(), MANIFEST, 2)
     assert sorted(file.name for file in folder.iterdir()) == ["3" * 12 + ".jpg", "5" * 12 + ".jpg"]
     assert all(Image.open(file).size == (4 * SIDE, SIDE) for file in folder.iterdir())
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    write_strips(folder, Halved(), Photos(), MANIFEST, 2)
+    write_photo_rows(folder, Halved(), Photos(), MANIFEST, 2)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before

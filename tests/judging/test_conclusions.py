@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chromascape.judging.findings import best, details, number, signed, verdict
+from chromascape.judging.conclusions import best, conclusion, details, number, signed
 
 ROW = {"psnr_db": 24.0, "ssim": 0.93, "ciede2000": 9.0, "colorfulness": 20.0, "loss_mse_l1": 0.04}
 WORSE = {"psnr_db": 22.0, "ssim": 0.91, "ciede2000": 10.0, "colorfulness": 0.0, "loss_mse_l1": 0.05}
@@ -22,7 +22,7 @@ def figures(**changed: Any) -> dict[str, Any]:
 
 
 CLOSER, FURTHER = "the model is closer to the truth than gray", "the model is further from the truth than gray"
-OPEN = "it is open whether the model is closer to the truth than gray"
+OPEN = "it is unclear whether the model is closer to the truth than gray"
 
 
 @pytest.mark.parametrize(
@@ -38,19 +38,19 @@ OPEN = "it is open whether the model is closer to the truth than gray"
 def test_the_sentence_on_top_claims_no_more_than_the_interval_allows(
     gain: float, interval: list[float] | None, said: str, amount: str
 ) -> None:
-    found = verdict(figures(gain_over_gray_db=gain, gain_over_gray_ci95_db=interval))
+    found = conclusion(figures(gain_over_gray_db=gain, gain_over_gray_ci95_db=interval))
     assert found == f"On 7 test photos {said}: {amount}."
 
 
-def test_photos_that_were_seen_are_told_in_the_same_sentence() -> None:
-    line = verdict(figures(n_photos=1, n_seen={"model": 1, "vivid": 1, "shipped": 0}))
-    assert line.startswith("On 1 test photo, 1 of which it has seen in its training, the model is closer")
+def test_photos_that_the_model_was_trained_on_are_counted_in_the_same_sentence() -> None:
+    line = conclusion(figures(n_photos=1, n_seen={"model": 1, "vivid": 1, "shipped": 0}))
+    assert line.startswith("On 1 test photo, 1 of which it was trained on, the model is closer")
 
 
 def test_where_nothing_beats_the_model_that_is_said() -> None:
     assert details(FIGURES) == [
         "It beats gray on 75 % of the photos by PSNR and on 50 % by CIEDE2000.",
-        "By no metric is anything that it is compared with closer to the truth.",
+        "Nothing that it is compared with is closer to the truth by any metric.",
     ]
 
 
