@@ -1,7 +1,7 @@
-"""Damage that old photos have, done to the lightness that a network sees; the colors that it should give stay true.
+"""The damage of old photos, applied to the lightness that the network sees; the colors it should predict stay true.
 
-`DAMAGES` is the one table of them, in the order in which they happen to a photo: the film sees it, the print ages, the
-scan adds its own. Training draws some of them at random strengths. `FIXED` is a list of fixed strengths to measure by.
+`DAMAGES` lists them in the order in which they happen to a photo: the film records it, the print ages, the scan adds its
+own. Training draws some of them at random strengths; `FIXED` holds fixed strengths for measuring.
 """
 
 import io
@@ -22,10 +22,10 @@ Plane = NDArray[np.float32]  # (H, W): L* in the same levels
 Steps = Sequence[tuple[str, float]]  # names in DAMAGES and strengths
 
 MOST = 5  # damages on one photo
-PANCHROMATIC = np.array([0.213, 0.715, 0.072])  # what the eye makes of linear R, G and B: sRGB's luminance
-BLUE_FILM = np.array([0.0, 0.1, 0.9])  # the first plates saw blue alone
+PANCHROMATIC = np.array([0.213, 0.715, 0.072])  # the eye's response to linear R, G and B: sRGB's luminance
+BLUE_FILM = np.array([0.0, 0.1, 0.9])  # the first plates saw little but blue
 RED_FILTER = np.array([0.8, 0.2, 0.0])  # darkens skies
-FADED_LEVEL = 140  # to which black and white of a faded print tend
+FADED_LEVEL = 140  # both black and white of a fading print move towards it
 TONE = np.array([1.0, 0.89, 0.69])  # R, G and B of a gray in a sepia print
 
 
@@ -34,8 +34,8 @@ class Damage:
     """One entry of DAMAGES.
 
     Attributes:
-        change: the lightness of a photo after it; not yet clipped to 0..255.
-        weakest, strongest: strengths that old photos have, of the unit in which `change` takes it.
+        change: returns the damaged lightness, not yet clipped to 0..255.
+        weakest, strongest: the range of strengths in old photos, in the unit of `change`.
     """
 
     change: Callable[[Planes, float, np.random.Generator], Plane]
@@ -44,7 +44,7 @@ class Damage:
 
 
 def _film(photo: Planes, strength: float, random: np.random.Generator) -> Plane:
-    """A film that sees colors unlike the eye: 1 sees blue alone, -1 is behind a red filter, 0 sees as the eye does."""
+    """A film less like the eye: 0 sees as the eye does, 1 sees only blue, -1 is behind a red filter."""
     other = BLUE_FILM if strength > 0 else RED_FILTER
     response = (1 - abs(strength)) * PANCHROMATIC + abs(strength) * other
     seen = lab.dequantise(np.rint(photo).astype(np.uint8).transpose(1, 2, 0))
@@ -57,41 +57,41 @@ def _blur(photo: Planes, sigma: float, random: np.random.Generator) -> Plane:
 
 
 def _gamma(photo: Planes, gamma: float, random: np.random.Generator) -> Plane:
-    """Exposed too little (above 1) or too much (below 1)."""
+    """Underexposed (above 1) or overexposed (below 1)."""
     return np.float32(255) * (photo[0] / np.float32(255)) ** np.float32(gamma)
 
 
 def _fading(photo: Planes, lost: float, random: np.random.Generator) -> Plane:
-    """A print that lost this share of its contrast."""
+    """A print that has lost this share of its contrast."""
     return photo[0] * np.float32(1 - lost) + np.float32(lost * FADED_LEVEL)
 
 
 def _reproduction(photo: Planes, lost: float, random: np.random.Generator) -> Plane:
-    """A copy that lost this share of its contrast, and came out lighter or darker."""
+    """A copy that has lost this share of its contrast, and is lighter or darker than the print."""
     return photo[0] * np.float32(1 - lost) + np.float32(lost * random.uniform(30, 225))
 
 
 def _vignette(photo: Planes, strength: float, random: np.random.Generator) -> Plane:
-    """Corners darker by this share, more or less as the lens was centred; falls with the squared distance."""
+    """Corners darker by this share; the loss grows with the squared distance from a center near the middle."""
     down, right = (np.linspace(-1, 1, side, dtype=np.float32) - random.uniform(-0.2, 0.2) for side in photo.shape[1:])
     distance = (down[:, None] ** 2 + right**2) / 2
     return photo[0] * (1 - np.float32(strength) * distance).astype(np.float32)
 
 
 def _sepia(photo: Planes, strength: float, random: np.random.Generator) -> Plane:
-    """The lightness of a toned print, 0 (gray) to 1 (sepia): the curve that toning gives to gray."""
+    """A toned print, 0 (gray) to 1 (sepia): toning darkens each gray by a curve."""
     gray = np.stack([np.arange(256), *[np.full(256, lab.NEUTRAL)] * 2], axis=-1).astype(np.uint8)
     toned = lab.lab_to_levels(lab.dequantise(gray)) * (1 + strength * (TONE - 1))
     return np.interp(photo[0], gray[:, 0], lab.lightness(toned[None])[0] * (lab.LEVELS / 100)).astype(np.float32)
 
 
 def _grain(photo: Planes, sigma: float, random: np.random.Generator) -> Plane:
-    """Fine grain or noise of a scanner: independent in every pixel, sigma in levels."""
+    """Fine grain or scanner noise: independent in every pixel, sigma in levels."""
     return photo[0] + np.float32(sigma) * random.standard_normal(photo.shape[1:], np.float32)
 
 
 def _coarse_grain(photo: Planes, sigma: float, random: np.random.Generator) -> Plane:
-    """Grain of clumps of 1.5 to 4 pixels, sigma in levels at its centres."""
+    """Grain in clumps of 1.5 to 4 pixels, sigma in levels at their centers."""
     height, width = photo.shape[1:]
     size = random.uniform(1.5, 4)
     clumps = random.standard_normal((round(height / size), round(width / size)), np.float32)
@@ -100,7 +100,7 @@ def _coarse_grain(photo: Planes, sigma: float, random: np.random.Generator) -> P
 
 
 def _scratches(photo: Planes, count: float, random: np.random.Generator) -> Plane:
-    """So many scratches, most of them upright, and four times as many specks of dust; each lighter or darker."""
+    """`count` scratches, mostly upright, and four times as many specks of dust, each light or dark."""
     image = _image(photo[0])
     pen, (width, height) = ImageDraw.Draw(image), image.size
     for x, y, lean, length, shade in random.random((round(count), 5)):
@@ -114,7 +114,7 @@ def _scratches(photo: Planes, count: float, random: np.random.Generator) -> Plan
 
 
 def _halftone(photo: Planes, strength: float, random: np.random.Generator) -> Plane:
-    """Dots of a printer's screen, 2.5 to 6 pixels apart, at any angle; they vanish in black and in white."""
+    """A printer's screen of dots, 2.5 to 6 pixels apart, at any angle; the dots vanish in black and white."""
     angle, pitch = random.uniform(0, np.pi / 2), random.uniform(2.5, 6)
     down, right = (np.arange(side) * (2 * np.pi / pitch) for side in photo.shape[1:])
     along = np.cos(np.cos(angle) * right + np.sin(angle) * down[:, None], dtype=np.float32)
@@ -144,7 +144,7 @@ DAMAGES = {
     "jpeg": Damage(_jpeg, 75.0, 10.0),
 }
 
-# What models are measured by: label, and what is done to the photo.
+# For measuring models: label and damages.
 FIXED: dict[str, Steps] = {
     "none": (),
     "grain 8": (("grain", 8),),
@@ -162,17 +162,17 @@ FIXED: dict[str, Steps] = {
 
 
 def damage(quantised: NDArray[np.uint8], share: float, chances: Chances) -> NDArray[np.uint8]:
-    """Photos of which a share has got one to five damages at random strengths.
+    """Apply one to five damages at random strengths to a share of the photos.
 
-    What happens to a photo follows from its own chances alone, so that neither threads nor a resumed training change
-    it, and the generator that drew them draws no more than without damage.
+    The damage depends only on the photo's own chances, so threads and resuming don't change it, and the generator
+    that drew the chances draws nothing more for it.
 
     Args:
         quantised: Lab (N, 3, H, W).
-        share: of the photos that get any, 0..1.
+        share: of the photos that are damaged, 0..1.
         chances: of each photo, from `augment.draw`.
     Returns:
-        (N, 3, H, W), a* and b* as they were.
+        (N, 3, H, W) with the same a* and b*.
     """
     return np.stack([_drawn(photo, share, numbers) for photo, numbers in zip(quantised, chances, strict=True)])
 
@@ -188,12 +188,12 @@ def _drawn(photo: NDArray[np.uint8], share: float, numbers: list[float]) -> NDAr
 
 
 def measured(photo: NDArray[np.uint8], label: str) -> NDArray[np.uint8]:
-    """A photo, quantised Lab (3, H, W), with a damage of FIXED; the same for the same photo."""
+    """Apply an entry of FIXED to a photo, quantised Lab (3, H, W); the same photo always gets the same damage."""
     return changed(photo, FIXED[label], np.random.default_rng([zlib.crc32(photo.tobytes())]))
 
 
 def changed(photo: NDArray[np.uint8], steps: Steps, random: np.random.Generator) -> NDArray[np.uint8]:
-    """A photo, quantised Lab (3, H, W), after some damages at given strengths; a* and b* as they were."""
+    """Apply damages at given strengths to a photo, quantised Lab (3, H, W); a* and b* stay the same."""
     planes = photo.astype(np.float32)
     for name, strength in steps:
         np.clip(DAMAGES[name].change(planes, strength, random), 0, lab.LEVELS, out=planes[0])
@@ -201,12 +201,12 @@ def changed(photo: NDArray[np.uint8], steps: Steps, random: np.random.Generator)
 
 
 def _strength(name: str, share: float) -> float:
-    """From the weakest (0) to the strongest (1)."""
+    """The strength at a share of the range: 0 is the weakest, 1 the strongest."""
     return DAMAGES[name].weakest + share * (DAMAGES[name].strongest - DAMAGES[name].weakest)
 
 
 def _shade(number: float) -> int:
-    """Of a scratch or speck, for 0..1: dark (0..60) or, more often, light (195..255)."""
+    """Level of a scratch or speck for a number in 0..1: dark (0..60) or, more often, light (195..255)."""
     return round(number * 200) if number < 0.3 else round(255 - (1 - number) * 85)
 
 
