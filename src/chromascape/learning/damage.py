@@ -1,7 +1,7 @@
 """The damage of old photos, applied to the lightness that the network sees; the colors it should predict stay true.
 
-`DAMAGES` lists them in the order in which they happen to a photo: the film records it, the print ages, the scan adds its
-own. Training draws some of them at random strengths; `FIXED` holds fixed strengths for measuring.
+`DAMAGES` lists them in the order in which they happen to a photo: the film records it, the print ages, the scan adds
+its own. Training draws some of them at random strengths; `FIXED` holds fixed strengths for measuring.
 """
 
 import io
