@@ -59,6 +59,15 @@ def lightness(values: NDArray[Any]) -> NDArray[np.float32]:
     return 116 * _cube_root(linear if values.ndim == 2 else linear @ _FROM_LINEAR[1]) - 16
 
 
+def film_lightness(lab: Float, response: Float) -> NDArray[np.float32]:
+    """L* in 0..100, (...), of the gray photo that a film takes of Lab (..., 3).
+
+    Args:
+        response: (3,), the film's sensitivity to linear R, G and B of sRGB, with a sum of 1: gray stays as it is.
+    """
+    return 116 * _cube_root(np.clip(_lab_to_linear(lab) @ response.astype(np.float32), 0, 1)) - 16
+
+
 def luma_of_levels(values: NDArray[Any]) -> NDArray[np.float32]:
     """`luma` of the arrays that `lightness` takes: (H, W) in 0..100."""
     scaled = values.astype(np.float32) / np.float32(1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max)
