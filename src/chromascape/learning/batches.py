@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chromascape.learning.augment import Chances, draw
+from chromascape.learning.augment import Chances, augment, draw
+from chromascape.learning.damage import damage
 from chromascape.parallel import cores, in_threads
 from chromascape.params import Train
 from chromascape.photos.shards import Shards
@@ -35,3 +36,13 @@ def prepared(
     yield from in_threads(
         partial(_batch, photos, params, device == "cuda"), tasks(), threads, partial(torch.set_num_threads, 1)
     )
+
+
+def _batch(photos: Shards, params: Train, pinned: bool, task: tuple[NDArray[np.integer], Chances, Tensor]) -> Batch:
+    """Photos augmented, `pinned` in memory that a CUDA device fetches while others compute, and the state."""
+    rows, chances, state = task
+    quantised = augment(photos.read(rows), params.flip, params.crop, params.side or photos.side, chances)
+    if params.damage:
+        quantised = damage(quantised, params.damage, chances)
+    batch = torch.from_numpy(quantised)
+    return batch.pin_memory() if pinned else batch, state
