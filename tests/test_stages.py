@@ -66,7 +66,7 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *parts: str) -> None
         ({"train.lr": -0.1}, ["train.lr", "greater than 0", "-0.1"]),
         ({"train.learning_rate": 0.1}, ["train.learning_rate: unknown key"]),
         ({"train.epoch": 3}, ["train.epoch: unknown key; did you mean train.epochs?"]),
-        ({"train.loss.huber": 1.0}, ["train.loss.huber: unknown key"]),
+        ({"train.loss.fourier": 1.0}, ["train.loss.fourier: unknown key"]),
         ({"data.split.test": 0.5}, ["data.split", "train + val + test must be 1"]),
     ],
 )
