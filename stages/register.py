@@ -7,7 +7,7 @@ from _stage import Params, run
 
 from chromascape.errors import ChromascapeError
 from chromascape.files import read_metrics, write_json
-from chromascape.judging.promotion import decide
+from chromascape.judging.gate import decide
 from chromascape.tracking.artifacts import model_digest
 from chromascape.tracking.registry import open_registry
 from chromascape.tracking.run import find_run

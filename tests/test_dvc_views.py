@@ -68,7 +68,7 @@ def contents() -> dict[str, Any]:
     """What the stages would write, by path: figures as the library makes them."""
     photos = table([-11.9, -1.2, 0.3, 4.6, 10.1])
     figures = evaluation.summarize(photos, {"model": 0, "vivid": 0, "shipped": 0}, 100, seed=0)
-    figures |= {"split": "test", "val": figures}
+    figures = {"split": "test", **figures, "val": figures}
     curves = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.2, 0.1], "val_loss": [0.3, 0.2], "gray_val_loss": 0.25})
     train = {"train_loss": 0.1, "val_loss": 0.2123456, "gray_val_loss": 0.2512345}
     counts = {"n_files": 115, "n_accepted": 72, "n_rejected": 43, "by_mode": {"L": 18, "RGB": 75}} | {

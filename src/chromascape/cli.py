@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from chromascape import __version__
 from chromascape.errors import ChromascapeError, explain_os_error
 
 TRAINED = Path("models/colorizer")
-SAMPLE = Path("data/sample")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,31 +72,30 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     style = "close to the truth, or as colorful as photos are (%(default)s)"
     add("--style", choices=("faithful", "vivid"), default="faithful", help=style)
     add("--vivid", action="store_true", help="the same as --style vivid")
-    add("--saturation", type=_saturation, default=1.0, metavar="S", help="factor on the colors, 0 to 10 (%(default)s)")
+    factor = "factor on the colors, 0 to 10 (%(default)s)"
+    add("--saturation", type=_number(float, 0, 10), default=1.0, metavar="S", help=factor)
     add("--compare", action="store_true", help="write gray and color side by side")
     add("--recursive", action="store_true", help="include subfolders, keeping their structure")
     add("--overwrite", action="store_true", help="replace existing outputs instead of skipping them")
-    add("--jobs", type=_jobs, default=1, metavar="N", help="photos at a time; each takes its own memory (%(default)s)")
+    at_a_time = "photos at a time; each takes its own memory (%(default)s)"
+    add("--jobs", type=_number(int, 1, 256), default=1, metavar="N", help=at_a_time)
     add("--device", default="auto", metavar="D", help="auto, cuda, mps or cpu (%(default)s)")
     colorize.set_defaults(run=_colorize, extra="torch")
 
 
-def _saturation(text: str) -> float:
-    return _number(text, float, 0, 10)
+def _number(kind: type[float], least: int, most: int) -> Callable[[str], float]:
+    """The type of an option that is a number in a range."""
 
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be a number (it is {text})") from None
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"must be from {least} to {most} (it is {text})")
+        return value
 
-def _jobs(text: str) -> int:
-    return int(_number(text, int, 1, 256))
-
-
-def _number(text: str, kind: type[float], least: float, most: float) -> float:
-    try:
-        value = kind(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number (it is {text})") from None
-    if not least <= value <= most:
-        raise argparse.ArgumentTypeError(f"must be from {least} to {most} (it is {text})")
-    return value
+    return parse
 
 
 def _add_serving(commands: Any) -> None:
@@ -136,7 +134,10 @@ def _colorize(options: argparse.Namespace) -> int:
     model = _model(options.model)
     colorizer = Colorizer.load(model, options.device)
     style = Options("vivid" if options.vivid else options.style, options.saturation, options.compare)
-    _report_left_out(plan.closed, plan.links)
+    for path in plan.closed:
+        print(f"error: {path}: this folder can't be read: check its permissions", file=sys.stderr)
+    for path in plan.links:
+        print(f"note: {path}: a link to a folder, which is not followed: give it as an input", file=sys.stderr)
     done, failed = 0, len(plan.closed)
     outcomes = colorize_files(colorizer, todo, style, options.jobs)
     for outcome in with_progress(outcomes, len(todo), "colorize"):
@@ -152,13 +153,6 @@ def _colorize(options: argparse.Namespace) -> int:
     parts += [f"{failed} failed"] * bool(failed)
     print(", ".join(parts))
     return 1 if failed else 0
-
-
-def _report_left_out(closed: list[Path], links: list[Path]) -> None:
-    for path in closed:
-        print(f"error: {path}: this folder can't be read: check its permissions", file=sys.stderr)
-    for path in links:
-        print(f"note: {path}: a link to a folder, which is not followed: give it as an input", file=sys.stderr)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -209,24 +203,17 @@ def _model(named: str | None) -> Path:
 
 def _check(options: argparse.Namespace) -> int:
     """Find what would stop the pipeline before DVC starts, which hashes data.dir before the first stage runs."""
+    from chromascape.health.machine import data, disk
     from chromascape.params import load_params
     from chromascape.photos.rules import check_policy
-    from chromascape.photos.source import check_folder, check_trackable
     from chromascape.tracking.server import check_server
 
     params = load_params()
     check_policy(params.validate_.policy)
-    folder = Path(params.data.dir)
-    if folder == SAMPLE and not folder.exists():
-        line = f"data.dir: {folder}, which the first stage creates"
-    else:
-        count = check_trackable(check_folder(folder))
-        line = f"data.dir: {count:,} files in {folder}, nothing that DVC can't track"
+    (photos,) = data(params)
     check_server()
-    from chromascape.health.machine import disk  # after the quick checks: it imports torch
-
     disk(params)
-    print(line)
+    print(f"{photos.subject}: {photos.text}")
     return 0
 
 

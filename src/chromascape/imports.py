@@ -44,19 +44,14 @@ def direct(source: Path) -> set[Path]:
 def imported_names(source: Path) -> set[str]:
     """Dotted names of all that `source` imports, also inside functions; blocks under TYPE_CHECKING don't count.
 
-    `from a.b import c` gives both `a.b` and `a.b.c`, as `c` may be a module. Relative imports are made absolute.
+    `from a.b import c` gives both `a.b` and `a.b.c`, as `c` may be a module. Ruff bans relative imports.
     """
     names: set[str] = set()
     for node in _walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                package = module_name(source).split(".")
-                cut = node.level - (source.name == "__init__.py")
-                base = ".".join([*package[: len(package) - cut], *filter(None, [base])])
-            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
 
 

@@ -43,8 +43,6 @@ def in_parallel(
     Args:
         function: at the top level of a module, so that worker processes can import it.
         jobs: worker processes, 0 for one per core. One job without `seconds` runs in this process.
-        total: number of arguments.
-        title: of the progress bar.
         seconds: time limit of a task.
         instead: makes the result of a task that was too slow or whose worker died twice, from its arguments and two
             more: "too_slow" or "crashed", and a text for people.
@@ -69,16 +67,22 @@ def in_parallel(
             )
 
 
-def in_threads(function: Callable[[Given], Result], values: Iterable[Given], jobs: int) -> Iterator[Result]:
+def in_threads(
+    function: Callable[[Given], Result],
+    values: Iterable[Given],
+    jobs: int,
+    initializer: Callable[[], None] | None = None,
+) -> Iterator[Result]:
     """Yield the results of `function(value)` in the order of the values, computed by `jobs` threads of this process.
 
-    For work that mostly runs without Python's lock and shares a model in memory. Values are read only a little ahead.
-    If it stops early (Ctrl-C), tasks that have started are finished, and no others start.
+    For work that mostly runs without Python's lock and shares what is in memory. Values are read only a little ahead.
+    If it stops early (Ctrl-C), tasks that have started are finished, and no others start. `initializer` is called in
+    each thread first; one job has no thread.
     """
     if jobs == 1:
         yield from map(function, values)
         return
-    pool = ThreadPoolExecutor(jobs)
+    pool = ThreadPoolExecutor(jobs, initializer=initializer)
     waiting: deque[Any] = deque()
     try:
         for value in values:

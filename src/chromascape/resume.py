@@ -43,12 +43,7 @@ def repository_root() -> Path:
 def open_folder(root: Path, kind: str, fingerprint: str) -> Iterator[Path | None]:
     """The folder of one piece of work, for this process alone; it is removed if the block ends without an error.
 
-    None, with a warning, if another process uses it or it can't be made.
-
-    Args:
-        root: of the repository.
-        kind: a key of `WORK`.
-        fingerprint: of all that decides the result.
+    None, with a warning, if another process uses it or it can't be made. `kind` is a key of `WORK`.
     """
     home = root / FOLDER
     folder = home / f"{kind}-{fingerprint}"
@@ -86,17 +81,14 @@ class Journal:
         self._synced = time.monotonic()
         if file:
             with self._failing_softly():
-                self._open(file)
-
-    def _open(self, file: Path) -> None:
-        self._stream = file.open("a+b")
-        self._stream.seek(0)
-        *lines, cut = self._stream.read().split(b"\n")
-        found = [_parsed(line) for line in lines]
-        self.entries = {pair[0]: pair[1] for pair in found if pair}
-        if damaged := found.count(None):
-            tell(f"warning: {file}: {damaged} of {len(lines)} lines damaged: their work is done again")
-        self._stream.truncate(self._stream.tell() - len(cut))
+                self._stream = file.open("a+b")
+                self._stream.seek(0)
+                *lines, cut = self._stream.read().split(b"\n")
+                found = [_parsed(line) for line in lines]
+                self.entries = dict(pair for pair in found if pair)
+                if damaged := found.count(None):
+                    tell(f"warning: {file}: {damaged} of {len(lines)} lines damaged: their work is done again")
+                self._stream.truncate(self._stream.tell() - len(cut))
 
     def add(self, key: str, value: Any) -> None:
         """Write a line. If that fails, there is one warning, and nothing more is written."""
@@ -178,11 +170,7 @@ def code(source: Path) -> dict[str, str]:
 
 
 def photos_fingerprint(source: Path, **parts: Any) -> str:
-    """The fingerprint of work on photos, 16 hex digits: of these parts, the code and the libraries that decode.
-
-    Args:
-        source: the module that does the work.
-    """
+    """The fingerprint of a module's work on photos, 16 hex digits: of these parts, the code and the decoders."""
     versions = {package: version(package) for package in ("pillow", "numpy", "imagehash")}
     return digest({"parts": parts, "code": code(source), "versions": versions})[:16]
 
@@ -221,8 +209,6 @@ def _link(file: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
     try:
         os.link(file, target)
-    except FileNotFoundError:
-        raise
     except OSError:
         shutil.copyfile(file, target)
 

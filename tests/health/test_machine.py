@@ -22,37 +22,31 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_params: Callabl
     return make_params({"data.dir": "photos", "train.device": "cpu"})
 
 
-def test_a_version_other_than_tested_or_required_is_a_note_and_a_missing_one_a_problem(
+def test_a_version_other_than_the_tested_one_is_a_note_and_a_missing_one_a_problem(
     params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = {"torch": "2.13.0+cpu", "dvc": "3.67.2", "mlflow": "3.18.0", "pillow": "13.0.0", "tqdm": "4.0"}
+    known = {
+        "torch": "2.13.0+cpu",
+        "dvc": "3.67.2",
+        "pillow": "13.0.0",
+        "numpy": "2.4",
+        "onnxruntime": "1",
+        "mlflow": "3",
+    }
 
     def version(name: str) -> str:
         if name not in known:
             raise metadata.PackageNotFoundError(name)
         return known[name]
 
-    asked = ["torch==2.13.0", "pillow>=11", "tqdm>=4.66", 'mlflow==3.17.2; extra == "pipeline"', 'ruff; extra == "dev"']
     monkeypatch.setattr(metadata, "version", version)
-    monkeypatch.setattr(metadata, "requires", lambda name: asked)
     Path("constraints.txt").write_text("# tested\ntorch==2.13.0\ndvc==3.67.1\n")
     found = {finding.subject: finding for finding in machine.versions(None)}
     assert found["torch"].level == found["pillow"].level == "ok"
     assert (found["dvc"].level, found["dvc"].text) == ("note", "3.67.2; tested with 3.67.1 (constraints.txt)")
-    assert (found["mlflow"].level, found["mlflow"].text[:40]) == (
-        "note",
-        "3.18.0, but Chromascape requires ==3.17.2"[:40],
-    )
-    assert found["tqdm"].level == "note" and "ruff" not in found
     assert found["scikit-image"].level == "problem" and "make run" in found["scikit-image"].text
-
-
-def test_a_package_that_is_not_installed_still_has_its_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> list[str]:
-        raise metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(metadata, "requires", missing)
-    assert "torch" in {finding.subject for finding in machine.versions(None)}
+    Path("constraints.txt").unlink()
+    assert {finding.subject: finding.level for finding in machine.versions(None)}["dvc"] == "ok"
 
 
 def test_device_says_what_auto_is(params: Params) -> None:
@@ -61,7 +55,7 @@ def test_device_says_what_auto_is(params: Params) -> None:
 
 
 def test_the_photos_are_counted_and_what_dvc_cannot_track_is_an_error(params: Params) -> None:
-    assert machine.data(params)[0].text == "1 files, 2 MB in photos"
+    assert machine.data(params)[0].text == "1 files, 2 MB in photos, all trackable by DVC"
     Path("photos/link").symlink_to("nowhere")
     with pytest.raises(ChromascapeError, match="DVC can't track 1 of the files"):
         machine.data(params)
@@ -96,10 +90,3 @@ def test_disk_counts_accepted_photos_where_the_manifest_is_of_this_folder(
         Path("data/lab").mkdir()
         Path("data/lab/train-00000.npy").write_bytes(bytes(3 * 256**2))  # the shards are there
         assert machine.disk(params)[0].level == "ok"
-
-
-def test_a_full_temporary_folder_is_an_error_that_names_tmpdir(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert machine.temporary_disk(params)[0].level == "ok"
-    free(monkeypatch, 1_000_000)
-    with pytest.raises(ChromascapeError, match="set TMPDIR"):
-        machine.temporary_disk(params)

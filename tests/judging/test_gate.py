@@ -1,12 +1,25 @@
-"""Decisions on figures by hand."""
+"""Decisions on figures by hand: in which order the gate asks, and what decides."""
 
+import re
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from registered import FIGURES
 
-from chromascape.judging.gate import compare, decide, short_of_gray
+from chromascape.errors import ChromascapeError
+from chromascape.judging.gate import compare, decide
+
+PAIR = {"gain_db": 0.25, "ci95_db": [0.1, 0.5], "win_rate": 0.6, "n_seen": 0}
+
+
+def version(number: int, **tags: str) -> Any:
+    return SimpleNamespace(version=str(number), tags=tags)
+
+
+def not_measured(champion: Any) -> dict[str, Any]:
+    pytest.fail("the champion was measured")
 
 
 @pytest.mark.parametrize(
@@ -23,11 +36,9 @@ from chromascape.judging.gate import compare, decide, short_of_gray
     ids=["good", "just", "small", "not shown", "one scene", "seen", "val"],
 )
 def test_a_model_must_beat_gray_by_the_margin_on_photos_it_has_not_seen(changes: dict[str, Any], why: str) -> None:
-    import re
-
-    said = short_of_gray(FIGURES | changes, 0.5)
-    assert bool(said) == bool(why) and re.search(why, said)
-    assert "\n" not in said
+    decision = decide(1, None, FIGURES | changes, 0.5, not_measured)
+    assert decision.promoted is not bool(why) and re.search(why or "there was no champion", decision.reason)
+    assert "\n" not in decision.reason
 
 
 def test_photos_are_compared_in_pairs() -> None:
@@ -51,13 +62,33 @@ def test_photos_of_one_scene_count_as_one() -> None:
     ("interval", "promoted"), [([0.01, 0.5], True), ([0.0, 0.5], False), ([-0.2, 0.6], False), (None, False)]
 )
 def test_only_an_interval_above_zero_dethrones(interval: list[float] | None, promoted: bool) -> None:
-    against = {"gain_db": 0.25, "ci95_db": interval, "win_rate": 0.6, "version": 3, "n_seen": 0}
-    given = decide(FIGURES, against)
-    assert given.promoted is promoted and given.against == against
+    given = decide(4, version(3), FIGURES, 0.5, lambda champion: PAIR | {"ci95_db": interval})
+    assert given.promoted is promoted and given.against == PAIR | {"ci95_db": interval, "version": 3}
     assert "the champion, version 3" in given.reason and "+0.25 dB" in given.reason and "seen" not in given.reason
     assert ("not shown to be better" in given.reason) is not promoted
 
 
 def test_that_the_champion_has_seen_test_photos_is_said() -> None:
-    against = {"gain_db": -0.1, "ci95_db": [-0.2, 0.1], "win_rate": 0.6, "version": 3, "n_seen": 2}
-    assert "of which the champion has seen 2" in decide(FIGURES, against).reason
+    decision = decide(4, version(3), FIGURES, 0.5, lambda champion: PAIR | {"n_seen": 2})
+    assert "of which the champion has seen 2" in decision.reason
+
+
+@pytest.mark.parametrize("champion", [None, version(1)], ids=["none", "one"])
+def test_what_does_not_beat_gray_is_not_compared(champion: Any) -> None:
+    decision = decide(2, champion, FIGURES, 1.6, not_measured)
+    assert not decision.promoted and "register.min_gain_db = 1.6" in decision.reason
+
+
+def test_the_champion_stays_champion_with_its_reason() -> None:
+    champion = version(2, **{"chromascape.reason": "as it was"})
+    decision = decide(2, champion, FIGURES, 0.5, not_measured)
+    assert decision.promoted and decision.reason == "as it was"
+
+
+def test_a_champion_that_can_not_be_read_keeps_its_place() -> None:
+    def refuse(champion: Any) -> dict[str, Any]:
+        raise ChromascapeError("config.json: not the configuration of a Chromascape model (unknown network 'old')")
+
+    decision = decide(2, version(1), FIGURES, 0.5, refuse)
+    assert not decision.promoted and "version 1, can't be measured: config.json" in decision.reason
+    assert "unknown network 'old'" in decision.reason and "delete its alias" in decision.reason

@@ -11,7 +11,7 @@ from chromascape.color import lab
 from chromascape.colorizing.colorizer import SHIPPED
 from chromascape.colorizing.model_files import CONFIG
 from chromascape.learning import calibration
-from chromascape.learning.calibration import MIN_PHOTOS, fit_renderings, shipped_renderings
+from chromascape.learning.calibration import MIN_PHOTOS, fit_renderings
 from chromascape.photos import source
 from chromascape.photos.shards import Shards, photo_to_lab
 
@@ -87,7 +87,7 @@ def test_wrong_colors_are_taken_back_to_gray(known: Photos) -> None:
 
 
 def test_few_photos_decide_nothing(many: Photos) -> None:
-    few, kept = Photos(many.quantised[1:]), shipped_renderings()
+    few, kept = Photos(many.quantised[1:]), json.loads((SHIPPED / CONFIG).read_text())["renderings"]
     assert len(few) == MIN_PHOTOS - 1
     assert fit_renderings(Scaled(-1), few, calibrate=True, vivid=0.9) == kept
     assert fit_renderings(Scaled(0.5), few, calibrate=True, vivid=0.9) == kept
@@ -95,12 +95,15 @@ def test_few_photos_decide_nothing(many: Photos) -> None:
     assert fit_renderings(Scaled(0.5), few, calibrate=False, vivid=0.9) == kept | {"faithful": 1.0}
 
 
-def test_shipped_factors_are_read_from_the_configuration_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shipped_factors_are_read_from_the_configuration_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: Photos
+) -> None:
     """All the weights were read for two numbers: this model has none."""
     config = json.loads((SHIPPED / CONFIG).read_text()) | {"renderings": {"faithful": 0.35, "vivid": 1.65}}
     (tmp_path / CONFIG).write_text(json.dumps(config))
     monkeypatch.setattr(calibration, "SHIPPED", tmp_path)
-    assert shipped_renderings() == {"faithful": 0.35, "vivid": 1.65}
+    few = Photos(many.quantised[1:])
+    assert fit_renderings(Scaled(1), few, calibrate=True, vivid=0.9) == {"faithful": 0.35, "vivid": 1.65}
 
 
 def test_real_shards_are_read(tmp_path: Path, known: Photos) -> None:

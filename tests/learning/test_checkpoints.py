@@ -222,7 +222,7 @@ def test_a_training_killed_at_random_moments_ends_in_the_bytes_of_an_undisturbed
 
 @pytest.mark.scale
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=str)
-def test_a_stopped_training_loses_no_step_and_says_how_to_go_on(
+def test_a_stopped_training_loses_no_step_and_says_how_to_resume(
     place: Path, undisturbed: tuple[bytes, Any], number: signal.Signals
 ) -> None:
     values = changed_params(SMALL | {"train.checkpoint_seconds": 3600})
@@ -535,7 +535,7 @@ def test_a_folder_that_cannot_be_made_costs_checkpoints_and_no_training(
 
 
 @pytest.mark.parametrize("changes", [{"optimizer": "adam", "ema": 0.0}, {"network": "assignment_rgb"}], ids=str)
-def test_other_settings_go_on_to_the_same_bytes(
+def test_other_settings_resume_to_the_same_bytes(
     lab: Path, section: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
     other = Train.model_validate(section.model_dump() | {"epochs": 2} | changes)

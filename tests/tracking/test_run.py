@@ -232,10 +232,13 @@ def test_the_run_that_was_streamed_is_completed_and_logging_twice_changes_nothin
 
 
 REFUSED = r"MLflow failed in sqlite:.*refused\): .*`dvc repro` logs"
-CALLS = ["log_batch", "log_inputs", "log_artifact", "log_image", "set_tag", "set_terminated"]
+OFTEN = ["log_batch", "log_inputs", "log_artifact", "set_tag"]  # fail at the second call
+ONCE = [
+    "log_image", "create_logged_model", "log_model_artifacts", "log_outputs", "finalize_logged_model", "set_terminated",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("failing", CALLS)
+@pytest.mark.parametrize("failing", [*OFTEN, *ONCE])
 def test_where_mlflow_fails_it_is_one_line_and_the_next_call_completes_the_same_run(
     store: Path, params: Params, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
@@ -246,20 +249,18 @@ def test_where_mlflow_fails_it_is_one_line_and_the_next_call_completes_the_same_
 
         def fail(*arguments: Any, **named: Any) -> Any:
             called.append(1)
-            if len(called) > 1 or failing == "set_terminated":
-                raise mlflow.MlflowException("http://me:secret@host/api: connection\nrefused")
-            return method(*arguments, **named)
+            done = method(*arguments, **named) if len(called) == 1 else None
+            if len(called) == 1 and failing in OFTEN:
+                return done
+            raise mlflow.MlflowException("http://me:secret@host/api: connection\nrefused")  # perhaps after the work
 
         patch.setattr(mlflow.MlflowClient, failing, fail)
-        if failing == "log_image":  # there is one picture
-            called.append(1)
         with pytest.raises(
             ChromascapeError, match=r"MLflow failed in sqlite:.*refused\): .*`dvc repro` logs"
         ) as caught:
             tracking.log_run(params)
     assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
     (begun,) = runs()
-    assert begun.data.tags.get("chromascape.state") != "evaluated" or begun.info.status != "FINISHED"
     assert tracking.log_run(params) == begun.info.run_id
     (run,) = runs()
     assert_whole(run, params)

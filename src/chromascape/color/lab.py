@@ -35,12 +35,8 @@ _TO_LINEAR = (RGB_FROM_XYZ * WHITE).astype(np.float32)
 
 def rgb_to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """uint8 sRGB (..., 3) to Lab float32 (..., 3)."""
-    f = _cube_root(_LINEAR[rgb] @ _FROM_LINEAR.T)
-    lab = np.empty_like(f)
-    lab[..., 0] = 116 * f[..., 1] - 16
-    lab[..., 1] = 500 * (f[..., 0] - f[..., 1])
-    lab[..., 2] = 200 * (f[..., 1] - f[..., 2])
-    return lab
+    x, y, z = np.moveaxis(_cube_root(_LINEAR[rgb] @ _FROM_LINEAR.T), -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
 def lab_to_rgb(lab: Float) -> NDArray[np.uint8]:

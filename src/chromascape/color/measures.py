@@ -16,24 +16,18 @@ PSNR_CAP_DB = 100.0
 
 
 def psnr_db(truth: UInt8Image, picture: UInt8Image) -> float:
-    """Peak signal-to-noise ratio in dB, 10 log10(255² / MSE), over all pixels and channels of RGB.
+    """Peak signal-to-noise ratio in dB, 10 log10(255² / MSE), over all pixels and channels of RGB (H, W, 3).
 
-    Args:
-        truth, picture: uint8 (H, W, 3).
-    Returns:
-        dB; higher is closer; 100 for equal pictures, which is also the cap.
+    Higher is closer; it is at most 100, which equal pictures get.
     """
     error = np.mean((truth.astype(np.float64) - picture.astype(np.float64)) ** 2)
     return min(float(10 * np.log10(255**2 / error)), PSNR_CAP_DB) if error else PSNR_CAP_DB
 
 
 def colorfulness(rgb: UInt8Image) -> float:
-    """Colorfulness M3 of Hasler and Süsstrunk 2003, on signed rg and yb (some codes take abs() first).
+    """Colorfulness M3 of Hasler and Süsstrunk 2003 of RGB (H, W, 3), on signed rg and yb (some codes take abs() first).
 
-    Args:
-        rgb: uint8 (H, W, 3).
-    Returns:
-        0 for gray; about 15 slightly, 45 averagely, 80 highly colorful.
+    It is 0 for gray, about 15 for a slightly, 45 for an averagely and 80 for a highly colorful picture.
     """
     red, green, blue = (rgb[..., channel].astype(np.float32) for channel in range(3))
     rg = red - green
@@ -50,8 +44,7 @@ def bootstrap_ci95(
     the mean over all photos of the drawn groups.
 
     Args:
-        values: (N,), one a photo.
-        groups: (N,), name of each photo's group.
+        values, groups: (N,), each photo's value and the name of its group.
     Returns:
         low, high in the unit of `values`; None for fewer than two groups.
     """

@@ -15,13 +15,9 @@ from chromascape.color.measures import UInt8Image, colorfulness, psnr_db
 
 
 def ssim(truth: UInt8Image, picture: UInt8Image) -> float:
-    """Structural similarity (Wang et al. 2004) of RGB, scikit-image's default 7 × 7 uniform window, mean over
-    pixels and channels.
+    """Structural similarity (Wang et al. 2004) of RGB (H, W, 3), sides of at least 7 pixels.
 
-    Args:
-        truth, picture: uint8 (H, W, 3), sides of at least 7 pixels.
-    Returns:
-        -1..1; 1 for equal pictures.
+    scikit-image's default 7 × 7 uniform window, mean over pixels and channels: -1..1, 1 for equal pictures.
     """
     from skimage.metrics import structural_similarity
 
@@ -29,12 +25,9 @@ def ssim(truth: UInt8Image, picture: UInt8Image) -> float:
 
 
 def ciede2000(truth_lab: NDArray[np.floating], picture_lab: NDArray[np.floating]) -> float:
-    """Mean over pixels of the CIEDE2000 color difference (Sharma et al. 2005).
+    """Mean over pixels of the CIEDE2000 color difference (Sharma et al. 2005) of Lab (H, W, 3).
 
-    Args:
-        truth_lab, picture_lab: (H, W, 3), L* in 0..100, a* and b* in -128..127.
-    Returns:
-        0 upwards; about 1 is a just noticeable difference.
+    It is 0 or more; about 1 is a just noticeable difference.
     """
     from skimage.color import deltaE_ciede2000
 
@@ -42,12 +35,9 @@ def ciede2000(truth_lab: NDArray[np.floating], picture_lab: NDArray[np.floating]
 
 
 def loss_mse_l1(truth_lab: NDArray[np.floating], picture_lab: NDArray[np.floating]) -> float:
-    """The assignment's loss: MSE plus mean absolute error over all pixels of a* and b*, scaled to 0..1.
+    """The assignment's loss, 0 or more: MSE plus mean absolute error over all pixels of a* and b*, scaled to 0..1.
 
-    Args:
-        truth_lab, picture_lab: (H, W, 3), L* in 0..100, a* and b* in -128..127, as predicted, not fitted into sRGB.
-    Returns:
-        0 upwards.
+    Both are Lab (H, W, 3), as predicted, not fitted into sRGB.
     """
     error = lab.scale_ab(picture_lab[..., 1:]) - lab.scale_ab(truth_lab[..., 1:])
     return float(np.mean(error**2) + np.mean(np.abs(error)))
@@ -55,34 +45,22 @@ def loss_mse_l1(truth_lab: NDArray[np.floating], picture_lab: NDArray[np.floatin
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture in both forms that metrics read.
+    """One picture in both forms that metrics read."""
 
-    Attributes:
-        lab: float32 (H, W, 3), L* in 0..100, a* and b* in -128..127, as predicted.
-        rgb: the same as sRGB can show it, uint8 (H, W, 3).
-    """
-
-    lab: NDArray[np.float32]
-    rgb: UInt8Image
+    lab: NDArray[np.float32]  # (H, W, 3), L* in 0..100, a* and b* in -128..127, as predicted
+    rgb: UInt8Image  # (H, W, 3), the same as sRGB can show it
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One entry of METRICS.
+    """One entry of METRICS."""
 
-    Attributes:
-        label: head of its column, with the unit.
-        format: of its numbers, as `format` takes it.
-        direction: which values are better; `neither` for one that describes a picture alone: the truth has it too.
-        of: value of a (truth, prediction) pair.
-        note: how it is taken, for the line below the report's table.
-    """
-
-    label: str
-    format: str
+    label: str  # head of its column, with the unit
+    format: str  # of its numbers, as `format` takes it
+    # Which values are better; `neither` for one that describes a picture alone: the truth has it too.
     direction: Literal["higher", "lower", "neither"]
-    of: Callable[[Picture, Picture], float]
-    note: str
+    of: Callable[[Picture, Picture], float]  # of truth and prediction
+    note: str  # how it is taken, for the line below the report's table
 
     @property
     def heading(self) -> str:

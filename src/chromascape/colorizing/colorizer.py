@@ -24,11 +24,7 @@ Picture = Image.Image | NDArray[Any]
 
 
 class Network(Protocol):
-    """What a colorizer calls: an `OnnxNetwork` or a `torch_network.TorchNetwork`.
-
-    Attributes:
-        predicts, cell, multiple: as in `layers.Network`.
-    """
+    """What a colorizer calls: an `OnnxNetwork` or a `TorchNetwork`, with the attributes of `layers.Network`."""
 
     predicts: str
     cell: int

@@ -80,12 +80,10 @@ class FullSize:
     """
 
     def __init__(self, ab: Float, lightness: Float, height: int, width: int, cell: int):
-        """Prepare the planes.
+        """Prepare the planes of a photo of this height and width.
 
         Args:
-            ab: at working size (h, w, 2).
-            lightness: L* at working size (h, w), 0..100.
-            height, width: of the photo.
+            ab, lightness: at working size, (h, w, 2) and (h, w), L* in 0..100.
             cell: side of a cell of the network's colors in pixels of the working size.
         """
         self.height, self.width = height, width

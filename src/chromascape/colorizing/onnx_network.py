@@ -23,12 +23,7 @@ GRAPH = "network.onnx"
 
 
 class OnnxNetwork:
-    """Maps scaled L* (N, 1, H, W) in 0..1 to scaled color (N, C, H, W) in 0..1, as `layers.Network` does.
-
-    Attributes:
-        config: the metadata that `serving.onnx_export` wrote into the file.
-        predicts, cell, multiple: as in `layers.Network`.
-    """
+    """A network of ONNX Runtime, and as `config` the metadata in its file; see `colorizer.Network`."""
 
     def __init__(self, file: Path, weights: Mapping[str, NDArray[np.float32]] | None = None):
         """Read a file that `chromascape export` wrote.

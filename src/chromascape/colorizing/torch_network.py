@@ -21,12 +21,7 @@ from chromascape.files import write_json
 
 
 class TorchNetwork:
-    """A torch network with the interface that a `Colorizer` calls.
-
-    Attributes:
-        module: the network itself.
-        predicts, cell, multiple: as in `layers.Network`.
-    """
+    """A torch network, its `module`, with the interface that a `Colorizer` calls, see `colorizer.Network`."""
 
     def __init__(self, module: Network, device: str = "cpu"):
         """Move a trained network to the device."""

@@ -1,10 +1,10 @@
 """Hashes of the photos that a model's weights have seen: that they were trained on or chosen by.
 
-They are kept beside the weights as `seen.safetensors`, so that an evaluation can tell which photos are held out.
+They are kept beside the weights as `seen.safetensors`, so that an evaluation can tell which photos are held out. In
+memory they are uint8 (N, 40), sorted and without duplicates: a photo's SHA-256, then its 64-bit perceptual hash.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,43 +22,20 @@ if TYPE_CHECKING:
 
 FILE = "seen.safetensors"
 SHA256_BYTES, PHASH_BYTES = 32, 8
-
-
-@dataclass(frozen=True)
-class Hashes:
-    """Hashes of photos, one row per photo.
-
-    Attributes:
-        sha256: of the file, uint8 (N, 32).
-        phash: 64-bit perceptual hash, uint8 (N, 8).
-    """
-
-    sha256: NDArray[np.uint8]
-    phash: NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        return len(self.sha256)
-
-    def __or__(self, other: "Hashes") -> "Hashes":
-        """The hashes of both, without duplicates, sorted."""
-        rows = np.concatenate([np.hstack([self.sha256, self.phash]), np.hstack([other.sha256, other.phash])])
-        rows = np.unique(rows, axis=0)
-        return Hashes(rows[:, :SHA256_BYTES].copy(), rows[:, SHA256_BYTES:].copy())
-
-
-def nothing() -> Hashes:
-    """Hashes of no photo."""
-    return Hashes(np.empty((0, SHA256_BYTES), np.uint8), np.empty((0, PHASH_BYTES), np.uint8))
+Hashes = NDArray[np.uint8]
+NONE: Hashes = np.empty((0, SHA256_BYTES + PHASH_BYTES), np.uint8)
 
 
 def hashes_of(manifest: "pd.DataFrame", splits: Iterable[str]) -> Hashes:
-    """Hashes of the manifest's accepted photos of some splits.
-
-    Args:
-        manifest: with the columns verdict, split, sha256 (64 hex digits) and phash (16 hex digits).
-    """
+    """Hashes of the accepted photos of some splits, from the manifest's verdict, split, sha256 and phash."""
     rows = manifest[(manifest["verdict"] == "accepted") & manifest["split"].isin(list(splits))]
-    return nothing() | Hashes(_bytes(rows["sha256"], SHA256_BYTES), _bytes(rows["phash"], PHASH_BYTES))
+    digits = "".join(rows["sha256"] + rows["phash"])
+    return join(np.frombuffer(bytes.fromhex(digits), np.uint8).reshape(-1, NONE.shape[1]))
+
+
+def join(*hashes: Hashes) -> Hashes:
+    """All of these hashes, sorted and without duplicates."""
+    return np.unique(np.concatenate(hashes), axis=0)
 
 
 def read_seen(folder: Path) -> Hashes:
@@ -71,42 +48,29 @@ def read_seen(folder: Path) -> Hashes:
     try:
         model_files.check_tensors(file)
         arrays = load(file.read_bytes())
-        seen = Hashes(arrays["sha256"], arrays["phash"])
-        shapes = [(len(seen), SHA256_BYTES), (len(seen), PHASH_BYTES)]
-        if [seen.sha256.shape, seen.phash.shape] != shapes or {seen.sha256.dtype, seen.phash.dtype} != {np.dtype("u1")}:
+        sha256, phash = arrays["sha256"], arrays["phash"]
+        shapes = [(len(sha256), SHA256_BYTES), (len(sha256), PHASH_BYTES)]
+        if [sha256.shape, phash.shape] != shapes or {sha256.dtype, phash.dtype} != {np.dtype("u1")}:
             raise ValueError("expected uint8 (N, 32) and (N, 8)")
     except FileNotFoundError:
-        return nothing()
+        return NONE
     except (SafetensorError, KeyError, ValueError, TypeError) as error:  # TypeError: an array without dimensions
         raise ChromascapeError(f"{file}: damaged ({error}): train again, or install Chromascape again") from None
-    return seen
+    return np.hstack([sha256, phash])
 
 
 def write_seen(seen: Hashes, folder: Path) -> None:
     """Write the hashes beside the weights."""
+    sha256, phash = np.hsplit(seen, [SHA256_BYTES])
     with atomic_write(folder / FILE) as temporary:
-        temporary.write_bytes(save({"sha256": seen.sha256, "phash": seen.phash}))
+        temporary.write_bytes(save({"sha256": sha256.copy(), "phash": phash.copy()}))
 
 
 def count_seen(photos: Hashes, seen: Hashes, bits: int) -> int:
-    """How many of `photos` were seen, as the same file or a near copy.
-
-    Args:
-        bits: in how many of the 64 bits of its perceptual hash a near copy may differ.
-    """
-    files = {row.tobytes() for row in seen.sha256}
-    seen_values = _as_integers(seen.phash)
+    """How many of `photos` were seen, as the same file or with at most `bits` other bits of the perceptual hash."""
+    files = {row[:SHA256_BYTES].tobytes() for row in seen}
+    values, seen_values = (rows[:, SHA256_BYTES:].copy().view(np.uint64).reshape(-1) for rows in (photos, seen))
     return sum(
-        row.tobytes() in files or bool(np.any(np.bitwise_count(seen_values ^ value) <= bits))
-        for row, value in zip(photos.sha256, _as_integers(photos.phash), strict=True)
+        row[:SHA256_BYTES].tobytes() in files or bool(np.any(np.bitwise_count(seen_values ^ value) <= bits))
+        for row, value in zip(photos, values, strict=True)
     )
-
-
-def _bytes(digits: "pd.Series", width: int) -> NDArray[np.uint8]:
-    """Hex texts as uint8 (N, width)."""
-    return np.frombuffer(bytes.fromhex("".join(digits)), np.uint8).reshape(-1, width)
-
-
-def _as_integers(phash: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """uint8 (N, 8) as (N,)."""
-    return np.ascontiguousarray(phash).view(np.uint64).reshape(-1)

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Level = Literal["ok", "note", "problem"]
-
 
 @dataclass(frozen=True)
 class Finding:
     """One line of `chromascape doctor`: how serious it is, what was checked and found; problems say the remedy."""
 
-    level: Level
+    level: Literal["ok", "note", "problem"]
     subject: str
     text: str

@@ -59,7 +59,7 @@ def _is_locked(file: Path) -> bool:
 
 
 def _path_locks(file: Path) -> list[Finding]:
-    """The processes that DVC has recorded as reading or writing paths."""
+    """The processes that DVC has recorded as reading or writing paths; DVC itself removes those that are gone."""
     try:
         recorded = json.loads(file.read_text(encoding="utf-8"))
         holders = [entry for entries in recorded.get("read", {}).values() for entry in entries]
@@ -69,17 +69,15 @@ def _path_locks(file: Path) -> list[Finding]:
         return []
     except (ValueError, KeyError, TypeError, AttributeError):
         return [Finding("problem", "locks", f"{file} is damaged, and DVC stops at it: remove this file")]
-    return [_path_lock(file, process, command) for process, command in sorted(processes.items())]
-
-
-def _path_lock(file: Path, process: int, command: str) -> Finding:
-    named = f"{file} names process {process} ({command})"
-    running = _command(process)
-    if running is None:
-        return Finding("note", "locks", f"{named}, which is gone: the next DVC command removes it")
-    if "dvc" in running:
-        return Finding("note", "locks", f"{named}, which is running")
-    return Finding("problem", "locks", f"{named}, but another program has that number now: remove this file")
+    found = []
+    for process, command in sorted(processes.items()):
+        running, named = _command(process), f"{file} names process {process} ({command})"
+        if running is not None and "dvc" in running:
+            found.append(Finding("note", "locks", f"{named}, which is running"))
+        elif running is not None:
+            text = f"{named}, but another program has that number now: remove this file"
+            found.append(Finding("problem", "locks", text))
+    return found
 
 
 def _command(process: int) -> str | None:

@@ -1,13 +1,10 @@
 """This machine: versions, device and free disk, against what params.yaml and its photos need."""
 
 import platform
-import re
-import tempfile
 from importlib import metadata
 from pathlib import Path
 
 import torch
-from packaging.requirements import Requirement
 
 from chromascape import __version__
 from chromascape.devices import pick_device, pick_precision
@@ -21,54 +18,26 @@ from chromascape.photos.reading import EXTENSIONS
 from chromascape.photos.source import check_folder, check_trackable, list_files
 from chromascape.resume import repository_root
 
-SHOWN = ("torch", "dvc", "mlflow", "pillow", "scikit-image")
-EXTRAS = ("pipeline", "sample")
+SHOWN = ("torch", "onnxruntime", "numpy", "pillow", "scikit-image", "dvc", "mlflow")
 CONSTRAINTS, MANIFEST = Path("constraints.txt"), Path("data/manifest.csv")
-TEMPORARY_BYTES = 200_000_000  # a model that is logged passes through the temporary folder
 
 
 def versions(params: Params | None) -> list[Finding]:
-    """Python, Chromascape and its main packages; others only where they are not the tested or required version."""
+    """Python, Chromascape and the packages that decide its results, compared with the versions of constraints.txt."""
+    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines() if CONSTRAINTS.exists() else []
+    tested = dict(line.split("==", 1) for line in lines if "==" in line)
     found = [Finding("ok", "python", platform.python_version()), Finding("ok", "chromascape", __version__)]
-    tested = _tested()
-    try:
-        required = [Requirement(line) for line in metadata.requires("chromascape") or []]
-    except metadata.PackageNotFoundError:
-        required = [Requirement(name) for name in SHOWN]
-    named = {_normalized(one.name): one for one in required if _applies(one)}
-    for name in [*SHOWN, *sorted({*named} - {*SHOWN})]:
-        finding = _version(name, named.get(name), tested.get(name))
-        if name in SHOWN or finding.level != "ok":
-            found.append(finding)
-    return found
+    return [*found, *(_version(name, tested.get(name)) for name in SHOWN)]
 
 
-def _version(name: str, required: Requirement | None, tested: str | None) -> Finding:
+def _version(name: str, tested: str | None) -> Finding:
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
         return Finding("problem", name, "is not installed: run `make run`, which installs it")
-    if required and not required.specifier.contains(version, prereleases=True):
-        return Finding("note", name, f"{version}, but Chromascape requires {required.specifier}: install that")
     if tested and version.partition("+")[0] != tested:  # torch's ends in "+cpu"
         return Finding("note", name, f"{version}; tested with {tested} (constraints.txt)")
     return Finding("ok", name, version)
-
-
-def _tested() -> dict[str, str]:
-    """The versions in constraints.txt, by name; none where there is no such file."""
-    if not CONSTRAINTS.exists():
-        return {}
-    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
-    return {_normalized(name): version for name, mark, version in (line.partition("==") for line in lines) if mark}
-
-
-def _normalized(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _applies(requirement: Requirement) -> bool:
-    return not requirement.marker or any(requirement.marker.evaluate({"extra": extra}) for extra in EXTRAS)
 
 
 def device(params: Params | None) -> list[Finding]:
@@ -87,7 +56,7 @@ def data(params: Params) -> list[Finding]:
         return [Finding("ok", "data.dir", f"{folder}, which the first stage creates")]
     count = check_trackable(check_folder(folder))
     size = sum((folder / name).stat().st_size for name in list_files(folder))
-    return [Finding("ok", "data.dir", f"{count:,} files, {shown_bytes(size)} in {folder}")]
+    return [Finding("ok", "data.dir", f"{count:,} files, {shown_bytes(size)} in {folder}, all trackable by DVC")]
 
 
 def disk(params: Params) -> list[Finding]:
@@ -102,13 +71,6 @@ def disk(params: Params) -> list[Finding]:
     check_disk(root, shards + checkpoints, "shards and checkpoints", f"free some, or lower preprocess.side ({side})")
     needs = f"shards need {shown_bytes(shards)} more, checkpoints {shown_bytes(checkpoints)}"
     return [Finding("ok", "disk", f"{shown_bytes(free_bytes(root))} free in {root}; {needs}")]
-
-
-def temporary_disk(params: Params) -> list[Finding]:
-    """Free disk of the temporary folder; raises ChromascapeError where it is too little for a model."""
-    folder = Path(tempfile.gettempdir())
-    check_disk(folder, TEMPORARY_BYTES, "models on their way to MLflow", "free some, or set TMPDIR")
-    return [Finding("ok", "temporary disk", f"{shown_bytes(free_bytes(folder))} free in {folder}")]
 
 
 def _photos_to_accept(folder: Path) -> int:

@@ -2,12 +2,11 @@
 
 import sqlite3
 from contextlib import closing
-from importlib.util import find_spec
+from importlib.resources import files
 from pathlib import Path
 
 import psutil
 
-from chromascape.errors import ChromascapeError
 from chromascape.health import Finding
 from chromascape.params import Params
 from chromascape.tracking.run import killed_runs
@@ -48,8 +47,8 @@ def _database(file: Path, uri: str) -> Finding:
             return Finding("note", "MLflow", f"{file} is locked by {_who_has(file)}: a run waits until it is free")
         return Finding("problem", "MLflow", f"{file}: {error}: check its permissions and those of its folder")
     except sqlite3.DatabaseError as error:
-        way_out = "move it away, and the next run makes a new one"
-        return Finding("problem", "MLflow", f"{file} is damaged ({error}): {way_out}")
+        text = f"{file} is damaged ({error}): move it away, and the next run makes a new one"
+        return Finding("problem", "MLflow", text)
     if not revision:
         return Finding("note", "MLflow", f"{file} was never set up to its end: the next run does")
     return _revision(file, uri, str(revision[0]))
@@ -60,10 +59,7 @@ def _revision(file: Path, uri: str, revision: str) -> Finding:
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError
 
-    spec = find_spec("mlflow")
-    if spec is None or not spec.submodule_search_locations:
-        raise ChromascapeError("MLflow is not installed: run `make run`, which installs it")
-    scripts = ScriptDirectory(str(Path(spec.submodule_search_locations[0]) / "store" / "db_migrations"))
+    scripts = ScriptDirectory(str(files("mlflow") / "store" / "db_migrations"))
     if revision == scripts.get_current_head():
         return Finding("ok", "MLflow", f"{file}, set up for the installed version, free")
     try:

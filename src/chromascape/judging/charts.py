@@ -14,11 +14,7 @@ BLUE, ORANGE, GRAY = "#3b6ea8", "#c8662b", "#777777"
 
 
 def curves_svg(curves: pd.DataFrame) -> str:
-    """Loss by epoch beside gray's; bars if there is only one epoch.
-
-    Args:
-        curves: as `report.read_curves`.
-    """
+    """Loss by epoch beside gray's, from what `report.read_curves` returns; bars if there is only one epoch."""
     series = {"train_loss": ("train", BLUE), "val_loss": ("validation", ORANGE)}
     figure, axes = plt.subplots(figsize=(5.6, 3.2))
     if len(curves) == 1:
@@ -43,11 +39,7 @@ def curves_svg(curves: pd.DataFrame) -> str:
 
 
 def histogram_svg(histogram: pd.DataFrame) -> str:
-    """Number of photos by gain over gray, negative gains in another color.
-
-    Args:
-        histogram: as `evaluation.gain_histogram`.
-    """
+    """Photos by gain over gray, as `evaluation.gain_histogram` counts them; negative gains in another color."""
     figure, axes = plt.subplots(figsize=(5.6, 3.2))
     colors = [ORANGE if gain < 0 else BLUE for gain in histogram["gain_db"]]
     axes.bar(histogram["gain_db"], histogram["photos"], width=0.45, color=colors)

@@ -1,5 +1,6 @@
 """Conclusions from the figures, in sentences: does the model beat gray, and which baselines beat the model?"""
 
+from collections.abc import Sequence
 from typing import Any
 
 from chromascape.color.metrics import METRICS
@@ -24,6 +25,11 @@ def signed(value: float, digits: int) -> str:
     return number(value, f"{'+' if round(value, digits) else ''}.{digits}f")
 
 
+def shown_interval(interval: Sequence[float] | None) -> str:
+    """A 95 % interval in dB, in brackets and after a space; empty where there is none."""
+    return f" (95 % interval {signed(interval[0], 2)} to {signed(interval[1], 2)})" if interval else ""
+
+
 def best(figures: dict[str, Any]) -> dict[str, set[str]]:
     """The best predictions for each metric that has a better direction, compared as rounded for display."""
     found = {}
@@ -38,9 +44,7 @@ def best(figures: dict[str, Any]) -> dict[str, set[str]]:
 def conclusion(figures: dict[str, Any]) -> str:
     """The report's first sentence: is the model closer to the truth than gray, as far as these photos can show?"""
     gain, interval = figures["gain_over_gray_db"], figures["gain_over_gray_ci95_db"]
-    amount = f"{signed(gain, 2)} dB PSNR"
-    if interval:
-        amount += f" (95 % interval {signed(interval[0], 2)} to {signed(interval[1], 2)})"
+    amount = f"{signed(gain, 2)} dB PSNR{shown_interval(interval)}"
     if interval and interval[0] <= 0 <= interval[1]:
         return f"On {_photos(figures)} it is unclear whether the model is closer to the truth than gray: {amount}."
     closer = "closer to" if gain > 0 else "further from" if gain < 0 else "as far from"

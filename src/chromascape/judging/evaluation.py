@@ -1,6 +1,8 @@
 """Figures of a model on test photos, photo by photo, always beside those of gray and of a mean color."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,15 @@ from chromascape.color.measures import bootstrap_ci95
 from chromascape.color.metrics import METRICS, Picture
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.model_files import CONFIG
-from chromascape.colorizing.training_photos import Hashes, count_seen, hashes_of, read_seen
+from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
 from chromascape.files import sha256_of_file
-from chromascape.judging.predictions import MODELS, PREDICTIONS
+from chromascape.judging.predictions import PREDICTIONS
 from chromascape.parallel import ProgressBar, in_parallel
 from chromascape.params import Params
 from chromascape.photos.shards import Shards
 from chromascape.resume import Journal, photos_fingerprint
 
+Predicted = dict[str, NDArray[np.float32]]  # Lab (H, W, 3) by the name of the prediction
 DIGITS = 4  # behind the point, of figures in tables of experiments
 
 
@@ -52,23 +55,15 @@ def evaluate(
     Args:
         colorizer: the trained model: predictions `model`, its faithful rendering, and `vivid`.
         shipped: the model that comes with the package, in its faithful rendering.
-        photos: to measure on.
         mean_color: a* and b*, (2,): the prediction `mean_ab`.
         manifest: whose columns path and group tell which photos show the same scene.
-        jobs: worker processes, 0 for one a core.
         journal: rows that an interrupted evaluation has measured, by path; new ones are added.
     """
     journal = journal or Journal(None, "evaluation")
     todo = [row for row, path in enumerate(photos.paths) if path not in journal.entries]
-
-    def tasks() -> Iterator[Any]:
-        for row in todo:
-            # Contiguous, as a worker receives it: sums in another order have other low bits.
-            quantised = np.ascontiguousarray(photos.read(np.array([row]))[0].transpose(1, 2, 0))
-            yield quantised, _predictions(colorizer, shipped, lab.dequantise(quantised), mean_color)
-
     measured = dict(journal.entries)
-    for row, figures in zip(todo, in_parallel(measure_photo, tasks(), jobs, len(todo), "evaluate"), strict=True):
+    predict = partial(_predictions, colorizer, shipped, mean_color)
+    for row, figures in zip(todo, measure(photos, todo, predict, jobs, "evaluate"), strict=True):
         journal.add(photos.paths[row], figures)
         measured[photos.paths[row]] = figures
     table = pd.DataFrame([measured[path] for path in photos.paths])
@@ -79,8 +74,8 @@ def evaluate(
 
 
 def _predictions(
-    colorizer: Colorizer, shipped: Colorizer, photo: NDArray[np.float32], mean_color: NDArray[np.floating]
-) -> dict[str, NDArray[np.float32]]:
+    colorizer: Colorizer, shipped: Colorizer, mean_color: NDArray[np.floating], photo: NDArray[np.float32]
+) -> Predicted:
     """The predictions for a photo, each Lab (H, W, 3), by name."""
     picture, lightness = colorizer.network_lab(photo), photo[..., 0]
     return {
@@ -92,6 +87,20 @@ def _predictions(
     }
 
 
+def measure(
+    photos: Shards, rows: Sequence[int], predict: Callable[[NDArray[np.float32]], Predicted], jobs: int, title: str
+) -> Iterator[dict[str, float]]:
+    """What `measure_photo` finds of each of the photos with these numbers; `predict` takes the true Lab (H, W, 3)."""
+
+    def tasks() -> Iterator[Any]:
+        for row in rows:
+            # Contiguous, as a worker receives it: sums in another order have other low bits.
+            quantised = np.ascontiguousarray(photos.read(np.array([row]))[0].transpose(1, 2, 0))
+            yield quantised, predict(lab.dequantise(quantised))
+
+    yield from in_parallel(measure_photo, tasks(), jobs, len(rows), title)
+
+
 def evaluate_splits(
     colorizer: Colorizer,
     shipped: Colorizer,
@@ -101,30 +110,18 @@ def evaluate_splits(
     jobs: int,
     kept: Path | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """What `evaluate` finds on the photos of each split.
-
-    Args:
-        lab_folder: the Lab shards.
-        kept: a folder for what an interrupted evaluation has measured; None keeps nothing.
-    """
+    """What `evaluate` finds on the photos of each split; `kept` is a folder for what an interrupted one measured."""
     mean_color = mean_ab(Shards(lab_folder, ("train",)))
     tables = {}
     for split in splits:
-        journal = Journal(kept and kept / f"{split}.jsonl", "evaluation")
-        try:
-            photos = Shards(lab_folder, (split,))
+        photos = Shards(lab_folder, (split,))
+        with closing(Journal(kept and kept / f"{split}.jsonl", "evaluation")) as journal:
             tables[split] = evaluate(colorizer, shipped, photos, mean_color, manifest, jobs, journal)
-        finally:
-            journal.close()
     return tables
 
 
 def evaluation_fingerprint(model: Path, lab_folder: Path, manifest: Path) -> str:
-    """What the tables of `evaluate_splits` follow from, as 16 hex digits.
-
-    Args:
-        model, lab_folder, manifest: of the trained model, of the Lab shards, and of the manifest.
-    """
+    """What the tables of `evaluate_splits` follow from, as 16 hex digits."""
     files = (model / CONFIG, SHIPPED / CONFIG, lab_folder / "index.json", manifest)
     return photos_fingerprint(Path(__file__), files=[sha256_of_file(file) for file in files])
 
@@ -134,7 +131,7 @@ def predicted_rgb(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
     return lab.lab_to_rgb(lab.fit_to_srgb(picture))
 
 
-def measure_photo(quantised: NDArray[np.uint8], predictions: dict[str, NDArray[np.float32]]) -> dict[str, float]:
+def measure_photo(quantised: NDArray[np.uint8], predictions: Predicted) -> dict[str, float]:
     """All metrics of one photo; runs in worker processes.
 
     Args:
@@ -151,30 +148,19 @@ def measure_photo(quantised: NDArray[np.uint8], predictions: dict[str, NDArray[n
     return row | {f"truth.{key}": metric.of(truth, truth) for key, metric in alone.items()}
 
 
-def seen_by(photos: Hashes, model: Hashes, shipped: Hashes, bits: int) -> dict[str, int]:
-    """How many of the photos each model has seen in its training, by the name of its prediction.
-
-    Args:
-        photos: those that are measured on.
-        model, shipped: what their weights have seen.
-        bits: of the perceptual hash that a near copy may differ in.
-    """
-    by_model = count_seen(photos, model, bits)
-    return {"model": by_model, "vivid": by_model, "shipped": count_seen(photos, shipped, bits)}
-
-
 def summarize(table: pd.DataFrame, n_seen: dict[str, int], resamples: int, seed: int) -> dict[str, Any]:
     """Means over photos for `metrics/evaluate.json`, and how much is gained over gray.
 
     Args:
         table: what `evaluate` returns.
-        n_seen: what `seen_by` returns. `held_out` is False where the trained model has seen any of the photos.
+        n_seen: how many of the photos each model has seen in its training, by the name of its prediction. `held_out`
+            is False where the trained model has seen any.
         resamples, seed: of the bootstrap over groups of photos.
     """
     model = gain_over_gray(table, "model")
     interval = bootstrap_ci95(_gains(table, "model"), table["group"], resamples, seed)
     means = {name: _means(table, name) for name in PREDICTIONS}
-    for name in MODELS[1:]:  # the model's own gain stands beside its figures, with its interval
+    for name in ("vivid", "shipped"):  # the model's own gain stands beside its figures, with its interval
         means[name] |= gain_over_gray(table, name)
     return {
         "n_photos": len(table),
@@ -199,7 +185,9 @@ def summarize_splits(
     section, bits = params.evaluate, params.validate_.near_duplicate_bits
     found = {}
     for name, table in tables.items():
-        n_seen = seen_by(hashes_of(manifest, (name,)), read_seen(model), read_seen(SHIPPED), bits)
+        photos = hashes_of(manifest, (name,))
+        by_model, by_shipped = (count_seen(photos, read_seen(folder), bits) for folder in (model, SHIPPED))
+        n_seen = {"model": by_model, "vivid": by_model, "shipped": by_shipped}
         found[name] = summarize(table, n_seen, section.bootstrap, section.seed)
     return {"split": split, **found[split], "val": found["val"]}
 

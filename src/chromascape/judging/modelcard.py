@@ -8,11 +8,7 @@ from chromascape.params import Params, Train
 
 
 def model_card(params: Params, summary: dict[str, Any]) -> str:
-    """Markdown that says on what and how the weights were trained, and how good they are.
-
-    Args:
-        summary: what `metrics/train.json` holds.
-    """
+    """Markdown: on what and how the weights were trained, and how good they are; `summary` as in metrics/train.json."""
     train, data = params.train, params.data
     whole = " All three splits were trained on, so no figure measured on them is a held-out one." * (
         train.photos == "all"

@@ -10,15 +10,10 @@ PREDICTIONS = {
     "gray": "gray input",
     "mean_ab": "mean training color",
 }
-MODELS = ("model", "vivid", "shipped")  # those that have learned from photos
 
 
 def labels(figures: dict[str, Any]) -> dict[str, str]:
-    """Labels of the rows of a table of these figures; one of a model that has seen some of the photos says so.
-
-    Args:
-        figures: as `evaluation.summarize` returns them.
-    """
+    """Labels of the rows of a table of these figures; one of a model that has seen some of the photos says so."""
     seen = figures["n_seen"]
     return {
         name: f"{label} (has seen {seen[name]} of {figures['n_photos']})" if seen.get(name) else label

@@ -34,9 +34,9 @@ def fit_renderings(colorizer: Colorizer, photos: Shards, calibrate: bool, vivid:
         `faithful` and `vivid`, factors on a* and b*.
     """
     if len(photos) < MIN_PHOTOS:
-        kept = shipped_renderings()
-        faithful = kept["faithful"] if calibrate else 1.0
-        return {"faithful": faithful, "vivid": max(faithful, kept["vivid"])}
+        shipped = read_config(SHIPPED)["renderings"]  # fitted on hundreds of photos
+        faithful = float(shipped["faithful"]) if calibrate else 1.0
+        return {"faithful": faithful, "vivid": max(faithful, float(shipped["vivid"]))}
     psnr, color, true_color = _sums(colorizer, photos)
     fitted = int(np.argmax(psnr)) if calibrate else int(np.searchsorted(FACTORS, 1))
     reached = np.flatnonzero(color >= vivid * true_color)
@@ -56,9 +56,3 @@ def _sums(colorizer: Colorizer, photos: Shards) -> tuple[NDArray[np.floating], N
         figures += [(psnr_db(truth, rgb), colorfulness(rgb)) for rgb in scaled]
         true_color += colorfulness(truth)
     return figures[:, 0], figures[:, 1], true_color
-
-
-def shipped_renderings() -> dict[str, float]:
-    """The factors of the model that ships, fitted on hundreds of photos."""
-    renderings = read_config(SHIPPED)["renderings"]
-    return {name: float(renderings[name]) for name in ("faithful", "vivid")}

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 from chromascape.colorizing.colorizer import SHIPPED
-from chromascape.colorizing.efficientnet import EfficientNetUNet
 from chromascape.colorizing.networks import NETWORKS, build_network
 from chromascape.devices import pick_device, pick_precision
 from chromascape.disk import bytes_of
@@ -87,11 +86,8 @@ class Checkpoints:
 def open_checkpoints(params: Train, lab: Path, root: Path) -> Iterator[Checkpoints | None]:
     """The checkpoints of the training with this fingerprint; they are removed when the block ends without an error.
 
-    None, with a warning, if another process uses them or the folder can't be made.
+    None, with a warning, if another process uses them or the folder can't be made. `lab` is the folder of the shards.
 
-    Args:
-        lab: the folder of the Lab shards.
-        root: of the repository, for `.checkpoints/`.
     Raises:
         KeyboardInterrupt: again, with a text that says how to resume.
     """
@@ -125,27 +121,22 @@ def fingerprint(params: Train, lab: Path) -> str:
 
     Two trainings with the same fingerprint give the same weights. It is known also where there are no checkpoints.
 
-    Args:
-        lab: the folder of the Lab shards.
     Raises:
         ChromascapeError: the device is unavailable.
     """
     device = pick_device(params.device, "train.device")
+    name = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+    lite: Any = getattr(NETWORKS[params.network], "lite", None)  # the number of an EfficientNet-Lite
     parts = {
         "params": params.model_dump(mode="json", exclude={"checkpoint_seconds"}),
         "data": sha256_of_file(lab / "index.json"),
         "code": code(Path(__file__).with_name("training.py")),
         "shipped": sha256_of_file(SHIPPED / "weights.safetensors") if params.init == "shipped" else "",
-        "imagenet": sha256_of_file(weights_file(_lite(params.network))) if params.init == "imagenet" else "",
+        "imagenet": sha256_of_file(weights_file(lite)) if params.init == "imagenet" else "",
         "versions": [torch.__version__, np.__version__],
-        "device": [device, _device_name(device), pick_precision(params.precision, device), torch.get_num_threads()],
+        "device": [device, name, pick_precision(params.precision, device), torch.get_num_threads()],
     }
     return digest(parts)[:16]
-
-
-def _lite(network: str) -> int:
-    """The number of the EfficientNet-Lite in a network that can start from ImageNet weights."""
-    return cast(type[EfficientNetUNet], NETWORKS[network]).lite
 
 
 @contextmanager
@@ -179,7 +170,3 @@ def _read(file: Path) -> dict[str, Any]:
     if hashlib.sha256(data[size:]).digest() != data[:size]:
         raise ValueError("its checksum is not the recorded one")
     return cast(dict[str, Any], torch.load(io.BytesIO(data[size:]), map_location="cpu", weights_only=True))
-
-
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()

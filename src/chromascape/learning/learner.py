@@ -88,7 +88,7 @@ def state_of(learner: Learner, progress: Progress) -> dict[str, Any]:
         "averaged": learner.averaged.state_dict() if learner.averaged else None,
         "optimizer": learner.optimizer.state_dict(),
         "schedule": learner.schedule.state_dict(),
-        "random": _random_states(learner.device),
+        "random": {name: module.get_rng_state() for name, module in _generators(learner.device).items()},
         # One tensor of losses: on a GPU each of its own would be a wait.
         "progress": vars(progress) | {"losses": torch.stack(progress.losses) if progress.losses else torch.empty(0)},
     }
@@ -102,22 +102,10 @@ def load_state(learner: Learner, progress: Progress, state: dict[str, Any]) -> N
     learner.optimizer.load_state_dict(state["optimizer"])
     learner.schedule.load_state_dict(state["schedule"])
     vars(progress).update(state["progress"], losses=list(state["progress"]["losses"].to(learner.device)))
-    _set_random_states(learner.device, state["random"])
+    for name, module in _generators(learner.device).items():
+        module.set_rng_state(state["random"][name])
 
 
-def _random_states(device: str) -> dict[str, Tensor]:
-    """The states of torch's global generators."""
-    states = {"cpu": torch.get_rng_state()}
-    if device == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state()
-    if device == "mps":
-        states["mps"] = torch.mps.get_rng_state()
-    return states
-
-
-def _set_random_states(device: str, states: dict[str, Tensor]) -> None:
-    torch.set_rng_state(states["cpu"])
-    if device == "cuda":
-        torch.cuda.set_rng_state(states["cuda"])
-    if device == "mps":
-        torch.mps.set_rng_state(states["mps"])
+def _generators(device: str) -> dict[str, Any]:
+    """The modules that hold torch's global generators, by device."""
+    return {"cpu": torch} if device == "cpu" else {"cpu": torch, device: torch.get_device_module(device)}

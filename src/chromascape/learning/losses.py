@@ -12,22 +12,13 @@ from torch.nn import functional as F
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def mse(predicted: Tensor, true: Tensor) -> Tensor:
-    """Mean of (predicted - true)² over all pixels and channels; the baseline's first loss."""
-    return F.mse_loss(predicted, true)
-
-
-def l1(predicted: Tensor, true: Tensor) -> Tensor:
-    """Mean of |predicted - true| over all pixels and channels; times 255 it is in units of a* and b*."""
-    return F.l1_loss(predicted, true)
-
-
 def ssim_loss(predicted: Tensor, true: Tensor) -> Tensor:
     """1 - SSIM (Wang et al. 2004), 0..2; sides of at least 7 pixels. See `ssim`."""
     return 1 - ssim(predicted, true)
 
 
-LOSSES: dict[str, Loss] = {"mse": mse, "l1": l1, "ssim": ssim_loss}
+# The means of (predicted - true)² and |predicted - true| over all pixels and channels, and `ssim_loss`.
+LOSSES: dict[str, Loss] = {"mse": F.mse_loss, "l1": F.l1_loss, "ssim": ssim_loss}
 
 
 def build_loss(weights: Mapping[str, float]) -> Loss:

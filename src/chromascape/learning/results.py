@@ -11,7 +11,7 @@ from chromascape.color.measures import psnr_db
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer, scale_chroma
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork, save
-from chromascape.colorizing.training_photos import Hashes, hashes_of, read_seen, write_seen
+from chromascape.colorizing.training_photos import hashes_of, join, read_seen, write_seen
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder
 from chromascape.judging.modelcard import model_card
@@ -23,11 +23,7 @@ from chromascape.photos.shards import SPLITS, Shards
 
 
 def trained_colorizer(trained: Trained, params: Params, val: Shards) -> Colorizer:
-    """The network of the best epoch, with its colors as strong as the validation photos ask for.
-
-    Args:
-        val: the validation photos.
-    """
+    """The network of the best epoch, with its colors as strong as the validation photos ask for."""
     section = params.train
     module = build_network(section.network)
     module.load_state_dict(trained.weights)
@@ -38,38 +34,22 @@ def trained_colorizer(trained: Trained, params: Params, val: Shards) -> Colorize
     return colorizer
 
 
-def seen_photos(params: Params, manifest: pd.DataFrame) -> Hashes:
-    """Photos that the weights were trained on or chosen by, those of the weights that they started from among them."""
-    splits = SPLITS if params.train.photos == "all" else ("train", "val")
-    own = hashes_of(manifest, splits)
-    return own | read_seen(SHIPPED) if params.train.init == "shipped" else own
-
-
 def val_psnr(colorizer: Colorizer, val: Shards) -> dict[str, float]:
     """Mean PSNR in dB over the validation photos: of the model's faithful rendering, and of the gray photo."""
-    total = {"psnr_db": 0.0, "gray_psnr_db": 0.0}
+    total = np.zeros(2)
     for row in with_progress(range(len(val)), len(val), "validation, PSNR"):
         true_lab = lab.dequantise(np.ascontiguousarray(val.read(np.array([row]))[0].transpose(1, 2, 0)))
         truth = lab.lab_to_rgb(true_lab)
-        pictures = {
-            "psnr_db": colorizer.render(colorizer.network_lab(true_lab), "faithful"),
-            "gray_psnr_db": scale_chroma(true_lab, 0),
-        }
-        for name, picture in pictures.items():
-            total[name] += psnr_db(truth, lab.lab_to_rgb(lab.fit_to_srgb(picture)))
-    return {name: value / len(val) for name, value in total.items()}
+        pictures = (colorizer.render(colorizer.network_lab(true_lab), "faithful"), scale_chroma(true_lab, 0))
+        total += [psnr_db(truth, lab.lab_to_rgb(lab.fit_to_srgb(picture))) for picture in pictures]
+    psnr, gray_psnr = (total / len(val)).tolist()
+    return {"psnr_db": psnr, "gray_psnr_db": gray_psnr}
 
 
 def training_summary(
     trained: Trained, colorizer: Colorizer, n_train: int, n_val: int, psnr: dict[str, float], fingerprint: str
 ) -> dict[str, Any]:
-    """What `metrics/train.json` holds.
-
-    Args:
-        n_train, n_val: photos.
-        psnr: as `val_psnr`.
-        fingerprint: of the training, by which its MLflow run is found.
-    """
+    """What `metrics/train.json` holds; `psnr` as from `val_psnr`, and the fingerprint by which the run is found."""
     best = trained.history[trained.best_epoch - 1]
     return {
         "best_epoch": trained.best_epoch,
@@ -104,12 +84,14 @@ def save_model(
 ) -> None:
     """Write weights, configuration, model card and the hashes of the photos seen; the folder appears whole.
 
-    Args:
-        summary: as `training_summary`.
+    Seen are the photos that the weights were trained on or chosen by, and those of the weights that they started from.
     """
+    seen = hashes_of(manifest, SPLITS if params.train.photos == "all" else ("train", "val"))
+    if params.train.init == "shipped":
+        seen = join(seen, read_seen(SHIPPED))
     with atomic_folder(folder) as temporary:
         save(temporary, trained.weights, colorizer.name, colorizer.size, colorizer.renderings, colorizer.luma)
-        write_seen(seen_photos(params, manifest), temporary)
+        write_seen(seen, temporary)
         (temporary / "MODEL_CARD.md").write_text(model_card(params, summary), encoding="utf-8")
 
 

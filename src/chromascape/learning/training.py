@@ -113,11 +113,9 @@ def _learner(params: Train, steps: int) -> Learner:
     device = pick_device(params.device, "train.device")
     network = initial_network(params).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     fused = True if device == "cuda" else None  # one kernel for all weights; on other devices torch decides
-    optimizer: torch.optim.Optimizer
-    if params.optimizer == "adamw":
-        optimizer = torch.optim.AdamW(network.parameters(), params.lr, weight_decay=params.weight_decay, fused=fused)
-    else:
-        optimizer = torch.optim.Adam(network.parameters(), params.lr, fused=fused)
+    decay = params.weight_decay if params.optimizer == "adamw" else 0.0
+    kind = torch.optim.AdamW if params.optimizer == "adamw" else torch.optim.Adam
+    optimizer = kind(network.parameters(), params.lr, weight_decay=decay, fused=fused)
     averaged = None
     if params.ema:
         averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(params.ema), use_buffers=True)

@@ -1,6 +1,5 @@
 """`reports/validation.html`: thumbnails of rejected files with their reasons, and of photos that share a scene."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,41 +18,18 @@ PER_REASON, PER_SCENE, IN_TOTAL = 24, 8, 300
 RARE = 3  # combinations of reasons with fewer files share one heading
 
 
-@dataclass
-class Shown:
-    """One file on the page. `row` is its row in the manifest; its path is `folder` + `name`."""
-
-    row: int
-    folder: str
-    name: str
-    facts: str
-    status: str
-    accepted: bool
-    detail: str
-    thumbnail: str | None = None
-
-
-@dataclass
-class Group:
-    """The files below one heading; `more` further ones are not shown."""
-
-    title: str
-    files: list[Shown] = field(default_factory=list)
-    more: int = 0
-
-
 def render_gallery(manifest: pd.DataFrame, folder: Path, validate: Validate, stopped: str | None, jobs: int) -> str:
     """The page as HTML. It contains no times, so the same photos give the same bytes.
 
     Args:
         stopped: the line that says why the pipeline stops, if it does.
-        jobs: worker processes, 0 for one a core.
     """
     left_out = manifest["reasons"].isin([rule.reason for rule in rules.RULES if rule.of_set])
     scenes, n_scenes = _scenes(manifest, left_out)
     rejected = _rejected(manifest[(manifest["verdict"] == "rejected") & ~left_out])
-    shown = [file for group in [*scenes, *rejected] for file in group.files]
-    _add_thumbnails(shown, manifest, folder, validate, jobs)
+    _add_thumbnails(
+        [file for group in [*scenes, *rejected] for file in group["files"]], manifest, folder, validate, jobs
+    )
     return render_page(
         Path(__file__).with_name("gallery.html.j2"),
         folder=source.shown_name(str(folder)),
@@ -68,7 +44,7 @@ def render_gallery(manifest: pd.DataFrame, folder: Path, validate: Validate, sto
     )
 
 
-def _rejected(manifest: pd.DataFrame) -> list[Group]:
+def _rejected(manifest: pd.DataFrame) -> list[dict[str, Any]]:
     """Rejected files by their combination of reasons: the most frequent first, the rare ones in one group."""
     counts = manifest["reasons"].value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable")
     titles = manifest["reasons"].where(manifest["reasons"].map(counts) >= RARE, "")
@@ -78,18 +54,13 @@ def _rejected(manifest: pd.DataFrame) -> list[Group]:
         rows = rows if reasons else rows.sort_values("reasons", kind="stable")
         count = min(len(rows), PER_REASON, left)
         left -= count
-        files = [_shown(row) for row in rows.head(count).itertuples()]
         if len(rows):
-            groups.append(Group(str(reasons).replace(";", ", ") or "Other reasons", files, len(rows) - count))
+            groups.append(_group(str(reasons).replace(";", ", ") or "Other reasons", rows, count))
     return groups
 
 
-def _scenes(manifest: pd.DataFrame, left_out: pd.Series) -> tuple[list[Group], int]:
-    """Scenes with several usable photos, those with most photos left out first, then by size.
-
-    Returns:
-        The scenes to show, and the number of all such scenes.
-    """
+def _scenes(manifest: pd.DataFrame, left_out: pd.Series) -> tuple[list[dict[str, Any]], int]:
+    """Scenes with several usable photos, those with most photos left out first, then by size; and how many they are."""
     usable = manifest[(manifest["verdict"] == "accepted") | left_out]
     several = usable[usable.groupby("group")["path"].transform("size") > 1]
     ranked = sorted(
@@ -102,8 +73,7 @@ def _scenes(manifest: pd.DataFrame, left_out: pd.Series) -> tuple[list[Group], i
             break
         count = min(len(rows), PER_SCENE, left)
         left -= count
-        files = [_shown(row) for row in _side_by_side(rows, left_out).head(count).itertuples()]
-        groups.append(Group(f"{len(rows)} photos of one scene", files, len(rows) - count))
+        groups.append(_group(f"{len(rows)} photos of one scene", _side_by_side(rows, left_out), count))
     return groups, len(ranked)
 
 
@@ -115,19 +85,25 @@ def _side_by_side(rows: pd.DataFrame, left_out: pd.Series) -> pd.DataFrame:
     return rows.loc[order.sort_values(["single", "first", "out", "row"]).index]
 
 
-def _shown(row: Any) -> Shown:
+def _group(title: str, rows: pd.DataFrame, count: int) -> dict[str, Any]:
+    """The first `count` files below one heading, as the template reads them; `more` further ones are not shown."""
+    return {"title": title, "files": [_file(row) for row in rows.head(count).itertuples()], "more": len(rows) - count}
+
+
+def _file(row: Any) -> dict[str, Any]:
     """A row of `itertuples` as a file to show, without its thumbnail."""
     accepted = row.verdict == "accepted"
     folder, slash, name = source.shown_name(row.path).rpartition("/")
-    return Shown(
-        row=row.Index,
-        folder=folder + slash,
-        name=name,
-        facts=_facts(row),
-        status=f"used: {row.split}" if accepted else ", ".join(row.reasons.split(";")),
-        accepted=accepted,
-        detail=source.shown_name(row.detail) if isinstance(row.detail, str) else "",
-    )
+    return {
+        "row": row.Index,
+        "folder": folder + slash,
+        "name": name,
+        "facts": _facts(row),
+        "status": f"used: {row.split}" if accepted else ", ".join(row.reasons.split(";")),
+        "accepted": accepted,
+        "thumbnail": None,
+        "detail": source.shown_name(row.detail) if isinstance(row.detail, str) else "",
+    }
 
 
 def _facts(row: Any) -> str:
@@ -140,15 +116,18 @@ def _facts(row: Any) -> str:
     return ", ".join(facts)
 
 
-def _add_thumbnails(shown: list[Shown], manifest: pd.DataFrame, folder: Path, validate: Validate, jobs: int) -> None:
+def _add_thumbnails(
+    files: list[dict[str, Any]], manifest: pd.DataFrame, folder: Path, validate: Validate, jobs: int
+) -> None:
     """Add thumbnails of the files that validation could read; others, such as pipes, are not opened again."""
-    readable = [file for file in shown if pd.isna(manifest.at[file.row, "problem"])]
+    readable = [file for file in files if pd.isna(manifest.at[file["row"], "problem"])]
     limits = limits_of(validate)
-    tasks = ((folder / manifest.at[file.row, "path"], limits) for file in readable)
-    pictures = in_parallel(thumbnail, tasks, jobs, len(readable), "thumbnails", validate.seconds, no_thumbnail)
-    for file, made in zip(readable, pictures, strict=True):
-        file.thumbnail, problem = made
-        file.detail = file.detail or problem
+    tasks = ((folder / manifest.at[file["row"], "path"], limits) for file in readable)
+    pictures = in_parallel(
+        thumbnail, tasks, jobs, len(readable), "thumbnails", validate.seconds, lambda *lost: (None, lost[-1])
+    )
+    for file, (picture, problem) in zip(readable, pictures, strict=True):
+        file.update(thumbnail=picture, detail=file["detail"] or problem)
 
 
 def thumbnail(path: Path, limits: source.Limits) -> tuple[str | None, str]:
@@ -159,8 +138,3 @@ def thumbnail(path: Path, limits: source.Limits) -> tuple[str | None, str]:
         return None, str(error)
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     return data_uri(image, quality=80), ""
-
-
-def no_thumbnail(path: Path, limits: source.Limits, reason: str, detail: str) -> tuple[None, str]:
-    """The result for a photo that took too long or crashed its worker process."""
-    return None, detail

@@ -1,8 +1,6 @@
 """The facts about one file, from a single read."""
 
 import re
-import warnings
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from chromascape.parallel import in_parallel
 from chromascape.params import Validate
 from chromascape.photos import reading, source
 from chromascape.photos.manifest import COLUMNS, TYPES
+from chromascape.photos.pixels import tolerantly
 from chromascape.photos.source import check_folder
 from chromascape.resume import WORK, Journal, photos_fingerprint, tell
 
@@ -28,8 +27,11 @@ EXIF_FRACTION = re.compile(r"[0-9]{1,9}")
 LONGEST_NAME = 100  # characters of a camera's make, model or serial number; longer ones are ignored
 
 
-def inspect(folder: Path, name: str, limits: source.Limits) -> dict[str, Any]:
+def inspect(folder: Path, name: str, limits: source.Limits, known: dict[str, Any] | None = None) -> dict[str, Any]:
     """All facts about one file that validation needs, from a single read.
+
+    Args:
+        known: its row of an earlier run, which is returned if the content is the same.
 
     Returns:
         A row with the columns up to `taken`. If the file is not a usable photo, `problem` (one of `rules.RULES`) and
@@ -40,6 +42,8 @@ def inspect(folder: Path, name: str, limits: source.Limits) -> dict[str, Any]:
     try:
         data = source.read_bytes(folder / name, limits)
         row |= {"bytes": len(data), "sha256": source.sha256(data)}
+        if known and known["sha256"] == row["sha256"]:
+            return known
         image = reading.open_photo(data, limits)
         row |= _header(image, name)
         reading.decode(image, MEASURING_SIDE)
@@ -69,16 +73,15 @@ def shot(image: Image.Image) -> dict[str, Any]:
         camera: make, model and the body's serial number, if any. taken: seconds since 1970 by the camera's own clock,
         whose time zone is unknown, so only differences are meaningful.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            exif = image.getexif()
-            inner = exif.get_ifd(ExifTags.IFD.Exif)
-            named = [_name(exif.get(tag)) for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
-            camera = " ".join(part for part in [*named, _name(inner.get(ExifTags.Base.BodySerialNumber))] if part)
-            taken = _seconds(inner.get(ExifTags.Base.DateTimeOriginal), inner.get(ExifTags.Base.SubsecTimeOriginal))
-        except Exception:  # EXIF may be malformed in any way
-            return {"camera": None, "taken": None}
+    return tolerantly(lambda: _shot(image), {"camera": None, "taken": None})
+
+
+def _shot(image: Image.Image) -> dict[str, Any]:
+    exif = image.getexif()
+    inner = exif.get_ifd(ExifTags.IFD.Exif)
+    named = [_name(exif.get(tag)) for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
+    camera = " ".join(part for part in [*named, _name(inner.get(ExifTags.Base.BodySerialNumber))] if part)
+    taken = _seconds(inner.get(ExifTags.Base.DateTimeOriginal), inner.get(ExifTags.Base.SubsecTimeOriginal))
     # Two makers may use the same serial number.
     return {"camera": camera if any(named) else None, "taken": taken}
 
@@ -154,17 +157,15 @@ def inspect_folder(folder: Path, validate: Validate, jobs: int, kept: Path | Non
         raise ChromascapeError(f"data.dir: {folder} is empty: put your photos there or point data.dir elsewhere")
     limits = limits_of(validate)
     journal = Journal(kept and kept / "inspected.jsonl", WORK["validate"])
-    stamps = {name: _stamp(folder / name) for name in names}  # before reading, so that a later change is noticed
-    entries = journal.entries.items()
-    known = {name: entry["row"] for name, entry in entries if name in stamps and entry["stamp"] == stamps[name]}
+    known = {name: journal.entries[name] for name in names if name in journal.entries}
     if known:
         tell(f"validation resumes at file {len(known):,} of {len(names):,}")
     calls = ((folder, name, limits, known.get(name)) for name in names)
-    found = in_parallel(_inspect_unless_known, calls, jobs, len(names), "validate", validate.seconds or None, lost)
+    found = in_parallel(inspect, calls, jobs, len(names), "validate", validate.seconds or None, lost)
     rows = []
     for name, row in zip(names, found, strict=True):
         if "sha256" in row and row != known.get(name):
-            journal.add(name, {"stamp": stamps[name], "row": row})
+            journal.add(name, row)
         rows.append(row)
     journal.close()
     return pd.DataFrame(rows, dtype=object).reindex(columns=COLUMNS).astype(TYPES)
@@ -174,23 +175,3 @@ def fingerprint(folder: Path, validate: Validate) -> str:
     """Fingerprint of what the rows depend on, besides the content of the files."""
     limits = {"max_pixels": validate.max_pixels, "max_file_mb": validate.max_file_mb}
     return photos_fingerprint(Path(__file__), folder=str(folder), **limits)
-
-
-def _stamp(path: Path) -> list[int] | None:
-    """A file's size in bytes and modification time in ns; None if unavailable."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _inspect_unless_known(
-    folder: Path, name: str, limits: source.Limits, known: dict[str, Any] | None
-) -> dict[str, Any]:
-    """The known row if the file's content is unchanged, else what `inspect` finds."""
-    if known:
-        with suppress(source.PhotoError):
-            if source.sha256(source.read_bytes(folder / name, limits)) == known["sha256"]:
-                return known
-    return inspect(folder, name, limits)

@@ -2,11 +2,12 @@
 
 import re
 import struct
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import ExifTags, Image
+
+from chromascape.photos.pixels import tolerantly
 
 ORIENTATION = int(ExifTags.Base.Orientation)
 # A TIFF's own directory is its EXIF. These tags describe the photo; the others, how its pixels are stored.
@@ -19,23 +20,14 @@ SUBDIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
 @dataclass(frozen=True)
 class Metadata:
-    """Metadata of a photo that was turned upright and converted to sRGB.
+    """Metadata of a photo that was turned upright and converted to sRGB; what it lacks is empty."""
 
-    Attributes:
-        exif: with orientation 1 and without the gray thumbnail; empty if there is none.
-        xmp: with orientation 1; empty if there is none.
-        dpi: resolution across and down.
-        texts: of a PNG, by keyword.
-        comment: of a JPEG.
-        profile: whether the file had a color profile.
-    """
-
-    exif: bytes = b""
-    xmp: bytes = b""
-    dpi: tuple[float, float] | None = None
-    texts: dict[str, str] = field(default_factory=dict)
-    comment: bytes = b""
-    profile: bool = False
+    exif: bytes = b""  # with orientation 1 and without the gray thumbnail
+    xmp: bytes = b""  # with orientation 1
+    dpi: tuple[float, float] | None = None  # across and down
+    texts: dict[str, str] = field(default_factory=dict)  # of a PNG, by keyword
+    comment: bytes = b""  # of a JPEG
+    profile: bool = False  # whether the file had a color profile
 
 
 def metadata(image: Image.Image, turned: bool = False) -> Metadata:
@@ -80,20 +72,17 @@ def _exif(image: Image.Image) -> bytes:
     raw = image.info.get("exif", b"")
     if isinstance(raw, bytes) and raw:
         return _upright_exif(raw)
-    if image.format != "TIFF":
-        return b""
-    exif = Image.Exif()
-    with warnings.catch_warnings(action="ignore"):
-        try:
-            tags = _tags_of_photo(image.getexif())
-            for tag, value in tags.items():
-                if isinstance(value, dict):
-                    exif.get_ifd(tag).update(value)
-                else:
-                    exif[tag] = value
-            return exif.tobytes() if tags else b""
-        except Exception:  # EXIF is as hostile as the rest of the file
-            return b""
+    return tolerantly(lambda: _exif_of_tiff(image), b"") if image.format == "TIFF" else b""
+
+
+def _exif_of_tiff(image: Image.Image) -> bytes:
+    exif, tags = Image.Exif(), _tags_of_photo(image.getexif())
+    for tag, value in tags.items():
+        if isinstance(value, dict):
+            exif.get_ifd(tag).update(value)
+        else:
+            exif[tag] = value
+    return exif.tobytes() if tags else b""
 
 
 def _upright_exif(raw: bytes) -> bytes:
@@ -118,12 +107,8 @@ def _upright_exif(raw: bytes) -> bytes:
 
 
 def _upright_xmp(xmp: Any) -> bytes:
-    if isinstance(xmp, str):
-        xmp = xmp.encode()
-    if not isinstance(xmp, bytes):
-        return b""
-    xmp = re.sub(rb'(tiff:Orientation\s*=\s*["\'])[0-9]+', rb"\g<1>1", xmp)
-    return re.sub(rb"(<tiff:Orientation>)[0-9]+", rb"\g<1>1", xmp)
+    data = xmp.encode() if isinstance(xmp, str) else xmp if isinstance(xmp, bytes) else b""
+    return re.sub(rb'(tiff:Orientation\s*=\s*["\']|<tiff:Orientation>)[0-9]+', rb"\g<1>1", data)
 
 
 def _dpi(dpi: Any, turned: bool) -> tuple[float, float] | None:

@@ -1,8 +1,9 @@
 """A decoded photo in sRGB, read in strips of rows, so that a large photo needs no second copy in memory."""
 
 import io
-from collections.abc import Iterable
-from typing import Any
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from chromascape.photos.source import PhotoError
 
 # Rows of a picture: which, their sRGB (h, W, 3), and their alpha (h, W), None where the picture has no transparency.
 Strip = tuple[slice, NDArray[Any], NDArray[np.uint8] | None]
+Result = TypeVar("Result")
 WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 # The modes in which the pixels of these modes are converted; all others as they are.
 CONVERTED_AS = {"LA": "L", "La": "L", "I": "L", "RGBA": "RGB", "RGBa": "RGB", "P": "RGB", "PA": "RGB"}
@@ -94,11 +96,7 @@ class Photo:
 
 
 def assemble(photo: Photo, strips: Iterable[Strip], widen: int = 1) -> Image.Image:
-    """An 8-bit image from strips of any depth: RGBA if the photo has transparency, else RGB.
-
-    Args:
-        widen: width of the strips as a multiple of the photo's.
-    """
+    """An 8-bit image from strips that are `widen` times as wide as the photo: RGBA if it has transparency, else RGB."""
     picture = Image.new("RGBA" if photo.alpha else "RGB", (widen * photo.width, photo.height))
     for rows, colors, alpha in strips:
         strip = Image.fromarray(_eight_bit(colors))
@@ -118,6 +116,15 @@ def on_white(picture: Image.Image) -> Image.Image:
 def one_line(error: Exception) -> str:
     """What a decoder says, in at most 200 characters."""
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def tolerantly(read: Callable[[], Result], otherwise: Result) -> Result:
+    """The result of `read`, without warnings, or `otherwise` if it fails: EXIF is as hostile as the rest of a file."""
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            return read()
+        except Exception:
+            return otherwise
 
 
 def check_array(array: NDArray[Any]) -> NDArray[Any]:

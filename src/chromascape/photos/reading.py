@@ -2,29 +2,19 @@
 
 import io
 import warnings
+from importlib import import_module
 
 import numpy as np
-from PIL import (  # noqa: F401, for the plugins
-    AvifImagePlugin,
-    BmpImagePlugin,
-    ExifTags,
-    GifImagePlugin,
-    Image,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-)
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from chromascape.photos.pixels import Photo, assemble, on_white, one_line
+from chromascape.photos.pixels import Photo, assemble, on_white, one_line, tolerantly
 from chromascape.photos.source import DEFAULT_LIMITS, Limits, PhotoError
 
 # Pillow's other decoders are left out: some start programs (EPS), and photos rarely come in the rest.
-# The plugins are imported above because `open` knows only loaded ones; MPO is opened by JPEG's.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000")
+# `open` knows only plugins that are loaded; MPO is opened by JPEG's.
+for plugin in ("Avif", "Bmp", "Gif", "Jpeg2K", "Jpeg", "Png", "Ppm", "Tiff", "WebP"):
+    import_module(f"PIL.{plugin}ImagePlugin")
 EXTENSIONS = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
     "MPO": {".jpg", ".jpeg", ".mpo"},  # what some phones and stereo cameras write as .jpg
@@ -105,11 +95,7 @@ def bit_depth(image: Image.Image) -> int:
 
 def orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 (upright) to 8; 1 if there is none or it can't be read. Call it after `decode`."""
-    with warnings.catch_warnings(action="ignore"):
-        try:
-            value = image.getexif().get(ExifTags.Base.Orientation, 1)
-        except Exception:  # EXIF is as hostile as the rest of the file
-            return 1
+    value = tolerantly(lambda: image.getexif().get(ExifTags.Base.Orientation), None)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
@@ -117,11 +103,7 @@ def frames(image: Image.Image) -> int:
     """Pictures in the file, counted up to 2: an animation or a TIFF of several pages has more than 1."""
     if image.format == "MPO":
         return 1  # the further pictures are previews or the other eye's view
-    with warnings.catch_warnings(action="ignore"):
-        try:
-            return 2 if getattr(image, "is_animated", False) else 1
-        except Exception:
-            return 1
+    return 2 if tolerantly(lambda: getattr(image, "is_animated", False), False) else 1
 
 
 def upright(image: Image.Image, shorter_side: int | None = None) -> Image.Image:
@@ -151,14 +133,12 @@ def to_rgb(image: Image.Image, shorter_side: int | None = None) -> Image.Image:
 
 
 def find_letterbox(rgb: np.ndarray, dark: int = 20, least: float = 0.02) -> tuple[int, int, int, int]:
-    """The box of the picture inside black bars at its edges.
+    """The box of the picture inside black bars at the edges of uint8 RGB (H, W, 3).
 
     A row or column belongs to a bar if 99 % of its pixels are nearly black (JPEG makes some brighter where bar and
     picture meet). Bars come in pairs, left and right or above and below, each at least `least` of the side thick: a
     dark foreground alone is not a bar.
 
-    Args:
-        rgb: uint8 (H, W, 3).
     Returns:
         left, top, right, bottom in pixels; (0, 0, W, H) if there are no bars or everything is dark.
     """

@@ -34,25 +34,15 @@ class Policy:
 
 @dataclass(frozen=True)
 class Rule:
-    """One reason to reject files: they fail an expectation on one column.
+    """One reason to reject files: they fail an expectation on one column."""
 
-    Attributes:
-        reason: its name in the manifest.
-        description: what is true of accepted files, for Data Docs.
-        reads: a column of `facts`, or for rules on the whole set a column that `splits` computes.
-        expectation: a class of `great_expectations.expectations`.
-        arguments: its arguments, from `validate`.
-        policies: conversions that are applied, in this order, before the expectation.
-        of_set: the rule is about all files together and runs after those about single files.
-    """
-
-    reason: str
-    description: str
-    reads: str
-    expectation: str
-    arguments: Limits
-    policies: tuple[Policy, ...] = ()
-    of_set: bool = False
+    reason: str  # its name in the manifest
+    description: str  # what is true of accepted files, for Data Docs
+    reads: str  # a column of `facts`, or for rules on the whole set a column that `splits` computes
+    expectation: str  # a class of `great_expectations.expectations`
+    arguments: Limits  # of the expectation, from `validate`
+    policies: tuple[Policy, ...] = ()  # conversions that are applied, in this order, before the expectation
+    of_set: bool = False  # about all files together; it runs after the rules about single files
 
 
 def _becomes(value: Any, column: str, of: list[Any] | None = None) -> Callable[..., "pd.Series"]:
@@ -63,11 +53,6 @@ def _becomes(value: Any, column: str, of: list[Any] | None = None) -> Callable[.
         return read if choice == REJECT else read.mask(converted, value)
 
     return convert
-
-
-def _shorter_side(read: "pd.Series", facts: "pd.DataFrame", choice: str) -> "pd.Series":
-    """The shorter side without black bars, if these are trimmed."""
-    return facts["inner_side"] if choice == "trim" else read
 
 
 def _modes(value: Any) -> tuple[Policy, ...]:
@@ -120,7 +105,7 @@ RULES = (
     Rule(
         "too_small", "The shorter side, without the black bars that are trimmed, reaches validate.min_side",
         "shorter_side", BETWEEN, lambda validate: {"min_value": validate.min_side},
-        (Policy("letterbox", BARS, _shorter_side),),
+        (Policy("letterbox", BARS, lambda read, facts, choice: facts["inner_side"] if choice == "trim" else read),),
     ),
     Rule(
         "letterbox", "Photos have no black bars (after what validate.policy trims)",

@@ -94,11 +94,7 @@ def _copy_landscapes(landscapes: Path, folder: Path, max_side: int) -> list[tupl
 
 
 def _copy(source: Path, target: Path, max_side: int, missing: str) -> None:
-    """Copy one file; large color photos are scaled down, in their own format.
-
-    Args:
-        missing: the message if the file is missing.
-    """
+    """Copy one file, or raise ChromascapeError with `missing`; large color photos are scaled down, in their format."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         data = source.read_bytes()

@@ -93,12 +93,8 @@ def write_shards(
 
 def fingerprint(manifest: pd.DataFrame, side: int, fit: str, shard_mb: float) -> str:
     """Fingerprint of everything that the shards depend on, including the photos' content."""
-    photos = (
-        manifest[manifest["verdict"] == "accepted"][["path", "split", "sha256", *BOX_COLUMNS]]
-        .astype(str)
-        .to_numpy()
-        .tolist()
-    )
+    accepted = manifest[manifest["verdict"] == "accepted"]
+    photos = accepted[["path", "split", "sha256", *BOX_COLUMNS]].astype(str).to_numpy().tolist()
     return photos_fingerprint(Path(__file__), photos=photos, side=side, fit=fit, shard_mb=shard_mb)
 
 
@@ -143,9 +139,7 @@ def _write_shard(file: Path, converted: Iterable[NDArray[np.uint8]], count: int,
 class Shards:
     """The photos of one or more splits, numbered consecutively, as read-only memory maps.
 
-    Attributes:
-        paths: (N,) as in the manifest.
-        side: of the photos, in pixels.
+    `paths` are as in the manifest, `side` is that of the photos in pixels.
     """
 
     def __init__(self, folder: Path, splits: Iterable[str], verify: bool = True):

@@ -1,9 +1,7 @@
 """Groups of photos that show one scene, and the split of each group."""
 
 import fnmatch
-import hashlib
 import itertools
-import re
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -19,15 +17,13 @@ _MISSING = "does not exist"
 
 
 def near_links(hashes: pd.Series, bits: int) -> np.ndarray:
-    """Links that connect photos whose hashes differ in at most `bits` bits, directly or through others.
+    """Links that connect photos whose hashes differ in at most `bits` bits, directly or through others: int (K, 2).
 
     Such hashes are equal in at least one of `bits + 1` bands of bits, so only photos that share a band are compared,
     and equal hashes only once. There is at most one link for each photo and band, which keeps memory linear.
 
     Args:
         hashes: (N,) 64-bit perceptual hashes in hex, or missing.
-    Returns:
-        int (K, 2): pairs of row numbers.
     """
     known = np.flatnonzero(hashes.notna())
     every = np.array([int(text, 16) for text in hashes.iloc[known]], dtype=np.uint64)
@@ -88,8 +84,7 @@ def _pattern_links(paths: pd.Series, patterns: list[str]) -> np.ndarray:
     """
     links = [np.empty((0, 2), dtype=np.int64)]
     for pattern in patterns:
-        matches = re.compile(fnmatch.translate(pattern)).match
-        rows = np.flatnonzero([matches(path) is not None for path in paths])
+        rows = np.flatnonzero([fnmatch.fnmatchcase(path, pattern) for path in paths])
         links.append(np.stack([rows[:-1], rows[1:]], axis=1))
     return np.concatenate(links)
 
@@ -104,15 +99,10 @@ def connected(links: np.ndarray, count: int) -> np.ndarray:
 
 
 def scenes(manifest: pd.DataFrame, bits: int, split: Split) -> np.ndarray:
-    """The number of the scene of each row.
+    """The number of the scene of each row, int (N,), from path, sha256, phash, camera and taken.
 
     Rows show one scene if they are exact copies, near copies (perceptual hashes at most `bits` bits apart), were taken
     by one camera within `split.burst_seconds`, or match one pattern of `split.same_scene`, directly or through others.
-
-    Args:
-        manifest: (N,) rows with path, sha256, phash, camera and taken.
-    Returns:
-        int (N,).
     """
     links = [
         _equal_links(manifest["sha256"]),
@@ -128,11 +118,7 @@ def add_groups(manifest: pd.DataFrame, accepted: pd.Series, bits: int, split: Sp
 
     Accepted photos are grouped without the rejected ones, so that an unusable file never joins two groups. A rejected
     file gets the group of the accepted photos of its scene (of two groups, the one with the smaller SHA-256). If there
-    are none, the group is named after the smallest rejected file.
-
-    Args:
-        manifest: (N,) rows, as `scenes` needs them.
-        accepted: bool (N,), accepted so far.
+    are none, the group is named after the smallest rejected file. `accepted` is bool (N,), accepted so far.
     """
     # An unreadable file has no SHA-256, so its path is used.
     content = manifest["sha256"].where(manifest["sha256"].notna(), manifest["path"])
@@ -143,7 +129,7 @@ def add_groups(manifest: pd.DataFrame, accepted: pd.Series, bits: int, split: Sp
     among_accepted = _smallest(content.where(accepted), everywhere)
     among_all = _smallest(content, everywhere)
     named = smallest.where(accepted, among_accepted.where(among_accepted.notna(), among_all))
-    names = {member: _digest(member)[:12] for member in set(named)}
+    names = {member: source.sha256(member.encode("utf-8", "surrogateescape"))[:12] for member in set(named)}
     manifest["group"] = pd.Series([names[member] for member in named], index=manifest.index, dtype=object)
 
 
@@ -158,7 +144,7 @@ def _smallest(content: pd.Series, numbers: np.ndarray) -> pd.Series:
 
 def split_of(sha256: str, split: Split) -> str:
     """train, val or test, as a function of only the photo's content and the seed."""
-    place = int(_digest(f"{split.seed}:{sha256}")[:16], 16) / 2**64
+    place = int(source.sha256(f"{split.seed}:{sha256}".encode())[:16], 16) / 2**64
     # With this order, few photos change their split when the shares change.
     return "test" if place < split.test else "val" if place < split.test + split.val else "train"
 
@@ -272,7 +258,3 @@ def empty_split(manifest: pd.DataFrame, data: Data) -> str | None:
         f"raise data.split.{empty[0]} (now {getattr(data.split, empty[0])}) or try another data.split.seed"
         + f"; {only_note(manifest, data)}".replace("\n", " ").rstrip("; ")
     )
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -20,23 +20,14 @@ from chromascape.photos.source import PhotoError
 
 @dataclass(frozen=True)
 class Format:
-    """What a format can hold, and how it is written.
+    """What a format can hold, and how it is written."""
 
-    Attributes:
-        suffixes: in lower case.
-        options: of Pillow's `save`.
-        side: the largest side in pixels.
-        alpha: whether it can hold transparency.
-        deep: whether 16 bits are written.
-        kept: the fields of `Metadata` that are written, besides the color profile.
-    """
-
-    suffixes: tuple[str, ...]
-    options: dict[str, Any]
-    side: int
-    alpha: bool
-    deep: bool
-    kept: tuple[str, ...]
+    suffixes: tuple[str, ...]  # in lower case
+    options: dict[str, Any]  # of Pillow's `save`
+    side: int  # the largest, in pixels
+    alpha: bool  # whether it can hold transparency
+    deep: bool  # whether 16 bits are written
+    kept: tuple[str, ...]  # the fields of `Metadata` that are written, besides the color profile
 
 
 # JPEG's usual color at half size would make colors run over edges again: full size.
@@ -59,11 +50,7 @@ XMP_KEY = "XML:com.adobe.xmp"  # keyword of XMP among a PNG's texts
 
 
 def check_size(name: str, width: int, height: int) -> None:
-    """Refuse a picture that the format can't hold, before any work.
-
-    Raises:
-        PhotoError: a side is too long.
-    """
+    """Raises PhotoError if a side is too long for the format."""
     side = FORMATS[name].side
     if max(width, height) > side:
         raise PhotoError("too_large", f"{width} × {height}, but {name} has at most {side:,} pixels per side: write PNG")
@@ -101,9 +88,7 @@ def _options(name: str, about: Metadata) -> dict[str, Any]:
     return options
 
 
-def _png_texts(about: Metadata) -> PngImagePlugin.PngInfo | None:
-    if not about.texts and not about.xmp:
-        return None
+def _png_texts(about: Metadata) -> PngImagePlugin.PngInfo:
     info = PngImagePlugin.PngInfo()
     for key, value in about.texts.items():
         info.add_itxt(key, value)
@@ -133,8 +118,8 @@ def _png_16_bit(picture: NDArray[np.uint16], about: Metadata) -> Iterator[bytes]
         yield _chunk(b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in about.dpi), 1))
     if about.exif:
         yield _chunk(b"eXIf", about.exif.removeprefix(b"Exif\0\0"))
-    for key, value in [*about.texts.items(), *([(XMP_KEY, about.xmp.decode("utf-8", "replace"))] * bool(about.xmp))]:
-        yield _chunk(b"iTXt", key.encode("latin-1", "replace") + b"\0\0\0\0\0" + value.encode())
+    for kind, data, *_ in _png_texts(about).chunks:
+        yield _chunk(kind, data)
     pack = zlib.compressobj(6)
     above = np.zeros((1, width * 6), np.uint8)
     for top in range(0, height, 64):

@@ -11,8 +11,6 @@ the shipped weights. Run it after a change of the network; new weights alone don
 import json
 import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,27 +75,14 @@ def as_onnx(colorizer: Colorizer) -> Any:
         3: multiple * dim("width", min=1, max=LARGEST_SIDE) if multiple > 1 else dim("width"),
     }
     example = torch.zeros(2, 1, 4 * multiple, 6 * multiple, device=colorizer.network.device)
-    with _quiet():
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns about packages that our networks do not need
+    with warnings.catch_warnings(action="ignore"):
         program = torch.onnx.export(
             module, (example,), dynamo=True, dynamic_shapes=({0: dim("photos"), **sides},),
             input_names=[INPUT], output_names=[OUTPUT], opset_version=OPSET, verbose=False, optimize=False,
         )  # fmt: skip
     assert program is not None
     return program.model_proto
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the exporter: it warns about packages that our networks do not need."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)
 
 
 def whole(model: Any, about: dict[str, Any]) -> bytes:
@@ -165,12 +150,7 @@ def _file(model: Any, about: dict[str, Any]) -> bytes:
     return data
 
 
-def shipped_graph() -> bytes:
-    """The content of the file GRAPH for the model that ships."""
-    colorizer = Colorizer.load(SHIPPED, "cpu", by_torch=True)
-    return without_weights(as_onnx(colorizer), facts(colorizer))
-
-
 if __name__ == "__main__":
+    shipped = Colorizer.load(SHIPPED, "cpu", by_torch=True)
     with atomic_write(SHIPPED / GRAPH) as temporary:
-        temporary.write_bytes(shipped_graph())
+        temporary.write_bytes(without_weights(as_onnx(shipped), facts(shipped)))

@@ -13,6 +13,7 @@ import anyio
 from anyio import to_thread
 from PIL import Image
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -45,14 +46,6 @@ HEADERS = {  # of every answer, errors included
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class _Refused(Exception):
-    """A refused request: the HTTP status, and the reason in one line."""
-
-    def __init__(self, status: int, reason: str):
-        super().__init__(reason)
-        self.status = status
-
-
 def app(colorizer: Colorizer, hosts: list[str]) -> Starlette:
     """The web application: the page's files, and POST /colorize.
 
@@ -82,14 +75,14 @@ def _colorizes(colorizer: Colorizer) -> Endpoint:
     async def colorize(request: Request) -> Response:
         try:
             if one.statistics().tasks_waiting >= WAITING:
-                raise _Refused(503, "too many photos are waiting: try again in a minute")
+                raise HTTPException(503, "too many photos are waiting: try again in a minute")
             style = request.query_params.get("style", "faithful")
             if style not in colorizer.renderings:
-                raise _Refused(400, f"style: {style[:20]!r} is none of {', '.join(colorizer.renderings)}")
+                raise HTTPException(400, f"style: {style[:20]!r} is none of {', '.join(colorizer.renderings)}")
             data = await _body(request)
             picture, kind = await to_thread.run_sync(_colorized, colorizer, data, style, limiter=one)
-        except _Refused as refused:
-            return JSONResponse({"error": str(refused)}, refused.status)
+        except HTTPException as refused:
+            return JSONResponse({"error": refused.detail}, refused.status_code)
         except (PhotoError, ChromascapeError) as error:
             return JSONResponse({"error": str(error)}, 422)
         return Response(picture, media_type=kind)
@@ -103,8 +96,8 @@ async def _body(request: Request) -> bytes:
     A form on another site can't send application/octet-stream without a preflight request, which is refused.
     """
     if request.headers.get("content-type") != "application/octet-stream":
-        raise _Refused(415, "send the photo file as application/octet-stream")
-    too_large = _Refused(413, f"larger than {MAX_BYTES // 1_000_000} MB")
+        raise HTTPException(415, "send the photo file as application/octet-stream")
+    too_large = HTTPException(413, f"larger than {MAX_BYTES // 1_000_000} MB")
     if int(request.headers.get("content-length", "0")) > MAX_BYTES:
         raise too_large
     data = bytearray()
@@ -115,7 +108,7 @@ async def _body(request: Request) -> bytes:
                 if len(data) > MAX_BYTES:
                     raise too_large
     except TimeoutError:
-        raise _Refused(408, f"the photo did not arrive within {SECONDS:g} seconds") from None
+        raise HTTPException(408, f"the photo did not arrive within {SECONDS:g} seconds") from None
     return bytes(data)
 
 

@@ -72,34 +72,53 @@ def two_by_two(row: Image.Image) -> Image.Image:
 
 
 def log_model(client: Any, run: Any, folder: Path, name: str, description: str) -> None:
-    """Log a model folder as a pyfunc with the code that it needs; a run that has this model is left as it is."""
+    """Log a model folder as a pyfunc with the code that it needs. A run that has this model is left as it is.
+
+    `mlflow.pyfunc.log_model` does the same in one call, but fails where a killed process has begun it.
+    """
     import mlflow
-    from mlflow.models import Model
+    from mlflow.entities import LoggedModelOutput
 
     experiment, run_id, digest = run.info.experiment_id, run.info.run_id, model_digest(folder)
     found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
-    known = [model for model in found if model.tags.get(DIGEST) == digest]
-    if any(str(model.status) == "READY" for model in known):
+    model = next((model for model in found if model.tags.get(DIGEST) == digest), None)
+    if model and str(model.status) == "READY":
         return
     tags = {"mlflow.note.content": description, DIGEST: digest}
-    model = known[0] if known else client.create_logged_model(experiment, name, run_id, tags)
+    model = model or client.create_logged_model(experiment, name, run_id, tags)
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
-        # Without the weights that the package ships: a run keeps its own alone. MLflow writes __pycache__ into it.
+        # Without the weights that the package ships: a run keeps its own alone.
         ignored = shutil.ignore_patterns("weights", "__pycache__")
         code = shutil.copytree(PACKAGE, Path(place) / PACKAGE.name, ignore=ignored)
-        # MLflow warns of a missing example, which would cost a load of the model at each run.
-        warnings.simplefilter("ignore")
-        Model.log(
-            None,
-            flavor=mlflow.pyfunc,  # type: ignore[attr-defined]
-            model_id=model.model_id,
-            run_id=run_id,
+        warnings.simplefilter("ignore")  # of a missing example, which would cost a load of the model
+        saved = Path(place) / "model"
+        mlflow.pyfunc.save_model(  # type: ignore[attr-defined]
+            saved,
             python_model=str(code / "serving" / "mlflow_model.py"),
             artifacts={"colorizer": str(folder)},
             code_paths=[str(code)],
             pip_requirements=requirements(),
             signature=_signature(),
+            mlflow_model=mlflow.models.Model(run_id=run_id, model_id=model.model_id),
         )
+        for cache in list(saved.rglob("__pycache__")):  # left by saving, which imports the code
+            shutil.rmtree(cache)
+        client.log_model_artifacts(model.model_id, str(saved))
+    outputs = client.get_run(run_id).outputs
+    if model.model_id not in [output.model_id for output in (outputs.model_outputs if outputs else [])]:
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    _copy_metrics(client, run_id, model.model_id)
+    client.finalize_logged_model(model.model_id, "READY")
+
+
+def _copy_metrics(client: Any, run_id: str, model_id: str) -> None:
+    """Give the model the figures of its run, which MLflow's page of models shows."""
+    from mlflow.entities import Metric
+
+    names = client.get_run(run_id).data.metrics
+    points = [point for name in names for point in client.get_metric_history(run_id, name) if point.step == 0]
+    copies = [Metric(p.key, p.value, p.timestamp, 0, model_id=model_id, run_id=run_id) for p in points]
+    client.log_batch(run_id, metrics=[copy for copy, p in zip(copies, points, strict=True) if not p.model_id])
 
 
 def _signature() -> Any:
