@@ -567,7 +567,7 @@ def test_check_of_a_fresh_clone_knows_that_the_sample_is_still_to_come(
     assert main(["check"]) == 1
 
 
-def test_check_names_a_pipe_among_ten_thousand_files_in_seconds(project: Callable[..., Path]) -> None:
+def test_check_names_a_pipe_among_ten_thousand_files_in_a_second_or_two(project: Callable[..., Path]) -> None:
     folder = project()
     for number in range(100):
         (folder / f"{number}").mkdir()
@@ -582,7 +582,7 @@ def test_check_names_a_pipe_among_ten_thousand_files_in_seconds(project: Callabl
     expected = "error: data.dir: DVC can't track 1 of the files in photos: '50/x.jpg' (not a regular file): "
     assert done.stderr == expected + "remove, rename or repair them\n"
     assert (done.returncode, done.stdout) == (1, "")
-    assert seconds < 8  # about 3 where nothing else runs, most of them for torch
+    assert seconds < 8  # about 1 where nothing else runs
 
 
 @pytest.mark.parametrize(

@@ -431,8 +431,9 @@ def test_an_inspection_goes_on_from_the_files_already_inspected(
     pd.testing.assert_frame_equal(table, inspection.inspect_folder(folder, validate, 1))
 
 
-def test_workers_go_on_too(kept: Path, folder: Path, validate: Any) -> None:
+def test_workers_go_on_too(kept: Path, folder: Path, validate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """They get the known rows by way of a pickle."""
+    monkeypatch.undo()  # a worker can't import `noted`
     data = (kept / "inspected.jsonl").read_bytes()
     table = inspection.inspect_folder(folder, validate, 2, kept)
     pd.testing.assert_frame_equal(table, inspection.inspect_folder(folder, validate, 1))
@@ -463,6 +464,14 @@ def test_a_file_that_changed_meanwhile_is_inspected_again(
     table = inspection.inspect_folder(folder, validate, 1, kept)
     assert inspected == ["gone.png", "photo-002.png", *LEFT[1:]]
     pd.testing.assert_frame_equal(table, inspection.inspect_folder(folder, validate, 1))
+
+
+def test_a_file_of_which_only_the_time_changed_is_not_inspected_again(
+    kept: Path, folder: Path, validate: Any, inspected: list[str]
+) -> None:
+    os.utime(folder / "photo-002.png", (0, 0))
+    inspection.inspect_folder(folder, validate, 1, kept)
+    assert inspected == LEFT
 
 
 def test_files_that_came_or_went_meanwhile_are_seen(

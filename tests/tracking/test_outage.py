@@ -87,7 +87,7 @@ class Through(http.server.BaseHTTPRequestHandler):
             self.send_error(500)
             return
         if self.server.mode == "slow":
-            time.sleep(1)
+            time.sleep(0.1)
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         connection.request(self.command, self.path, body, dict(self.headers))
         answer = connection.getresponse()

@@ -4,13 +4,9 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-import torch
-
 from chromascape import __version__
-from chromascape.devices import pick_device, pick_precision
 from chromascape.disk import bytes_of, check_disk, free_bytes, shard_bytes, shown_bytes
 from chromascape.health import Finding
-from chromascape.learning.checkpoints import needed_bytes
 from chromascape.parallel import cores
 from chromascape.params import Params
 from chromascape.photos.manifest import read_manifest
@@ -42,6 +38,10 @@ def _version(name: str, tested: str | None) -> Finding:
 
 def device(params: Params | None) -> list[Finding]:
     """The device, precision and number of threads that `train.device` gives."""
+    import torch
+
+    from chromascape.devices import pick_device, pick_precision
+
     wanted, precision = (params.train.device, params.train.precision) if params else ("auto", "auto")
     chosen = pick_device(wanted, "train.device")
     name = f" ({torch.cuda.get_device_name()})" if chosen == "cuda" else ""
@@ -65,6 +65,10 @@ def disk(params: Params) -> list[Finding]:
     Raises:
         ChromascapeError: less is free.
     """
+    from chromascape.learning.checkpoints import (
+        needed_bytes,  # here, as it imports torch: `check` looks at photos first
+    )
+
     root, side = repository_root(), params.preprocess.side
     shards = max(0, shard_bytes(_photos_to_accept(Path(params.data.dir)), side) - bytes_of(Path(), "data/lab/*"))
     checkpoints = needed_bytes(params.train, root)

@@ -71,8 +71,8 @@ def two_by_two(row: Image.Image) -> Image.Image:
     return square
 
 
-def log_model(client: Any, run: Any, folder: Path, name: str, description: str) -> None:
-    """Log a model folder as a pyfunc with the code that it needs. A run that has this model is left as it is.
+def log_model(client: Any, run: Any, folder: Path, name: str, description: str) -> str:
+    """Log a model folder as a pyfunc with the code that it needs, unless the run has it already; returns its id.
 
     `mlflow.pyfunc.log_model` does the same in one call, but fails where a killed process has begun it.
     """
@@ -83,7 +83,7 @@ def log_model(client: Any, run: Any, folder: Path, name: str, description: str) 
     found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
     model = next((model for model in found if model.tags.get(DIGEST) == digest), None)
     if model and str(model.status) == "READY":
-        return
+        return str(model.model_id)
     tags = {"mlflow.note.content": description, DIGEST: digest}
     model = model or client.create_logged_model(experiment, name, run_id, tags)
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
@@ -107,18 +107,8 @@ def log_model(client: Any, run: Any, folder: Path, name: str, description: str) 
     outputs = client.get_run(run_id).outputs
     if model.model_id not in [output.model_id for output in (outputs.model_outputs if outputs else [])]:
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-    _copy_metrics(client, run_id, model.model_id)
     client.finalize_logged_model(model.model_id, "READY")
-
-
-def _copy_metrics(client: Any, run_id: str, model_id: str) -> None:
-    """Give the model the figures of its run, which MLflow's page of models shows."""
-    from mlflow.entities import Metric
-
-    names = client.get_run(run_id).data.metrics
-    points = [point for name in names for point in client.get_metric_history(run_id, name) if point.step == 0]
-    copies = [Metric(p.key, p.value, p.timestamp, 0, model_id=model_id, run_id=run_id) for p in points]
-    client.log_batch(run_id, metrics=[copy for copy, p in zip(copies, points, strict=True) if not p.model_id])
+    return str(model.model_id)
 
 
 def _signature() -> Any:

@@ -56,6 +56,7 @@ def log_run(params: Params) -> str:
 
 def _log_run(params: Params) -> str:
     import mlflow
+    from mlflow.entities import RunTag
 
     experiment = connect(params.track.experiment)
     client = mlflow.MlflowClient()
@@ -68,7 +69,8 @@ def _log_run(params: Params) -> str:
     run_id = run.info.run_id
     log_params(client, run, flatten(params))
     values = metrics_of(figures["val"], "val") | (metrics_of(figures, split) if split == "test" else {})
-    _log_metrics(client, run, values)
+    model_id = artifacts.log_model(client, run, MODEL, names.model_name(params), note)
+    _log_metrics(client, run, values, model_id)
     _log_datasets(client, run_id, params.data.dir)
     for name in {"val", split}:
         client.log_dict(run_id, figures["val"] if name == "val" else figures, f"figures/{name}.json")
@@ -76,9 +78,7 @@ def _log_run(params: Params) -> str:
     for file in FILES:
         client.log_artifact(run_id, str(file))
     tags |= artifacts.log_pictures(client, run_id, PICTURES)
-    artifacts.log_model(client, run, MODEL, names.model_name(params), note)
-    for name, value in (tags | {STATE: EVALUATED}).items():
-        client.set_tag(run_id, name, value)
+    client.log_batch(run_id, tags=[RunTag(name, value) for name, value in (tags | {STATE: EVALUATED}).items()])
     if ENDED in client.get_run(run_id).data.tags:
         client.delete_tag(run_id, ENDED)
     client.set_terminated(run_id, "FINISHED")
@@ -150,8 +150,8 @@ def log_params(client: Any, run: Any, values: dict[str, Any]) -> None:
     client.log_batch(run.info.run_id, params=missing)
 
 
-def _log_metrics(client: Any, run: Any, values: dict[str, float]) -> None:
-    """All epochs of the curves and the figures, as far as the run does not have them."""
+def _log_metrics(client: Any, run: Any, values: dict[str, float], model_id: str) -> None:
+    """All epochs of the curves, and the figures, which are the model's too, as far as the run does not have them."""
     from mlflow.entities import Metric
 
     now, run_id = int(time.time() * 1000), run.info.run_id
@@ -163,7 +163,8 @@ def _log_metrics(client: Any, run: Any, values: dict[str, float]) -> None:
     }
     curves = [(name, float(row[name]), int(row["epoch"])) for row in _rows(CURVES) for name in EPOCH]
     missing = [Metric(name, value, now, step) for name, value, step in curves if (name, step) not in logged]
-    missing += [Metric(name, value, now, 0) for name, value in values.items() if name not in run.data.metrics]
+    new = {name: value for name, value in values.items() if name not in run.data.metrics}
+    missing += [Metric(name, value, now, 0, model_id=model_id, run_id=run_id) for name, value in new.items()]
     for start in range(0, len(missing), BATCH):
         client.log_batch(run_id, metrics=missing[start : start + BATCH])
 
