@@ -224,7 +224,7 @@ def test_the_stage_wrapper_shows_one_line_for_each_error(monkeypatch: pytest.Mon
         ChromascapeError("data.dir: wrong"): "error: data.dir: wrong",
         OSError(errno.ENOSPC, "No space left on device", "x"): "error: x: No space left on device; free some space",
         KeyboardInterrupt(): "stopped: `dvc repro` runs this stage again from the start",
-        KeyboardInterrupt("`dvc repro` goes on from step 3 of 9"): "stopped: `dvc repro` goes on from step 3 of 9",
+        KeyboardInterrupt("`dvc repro` resumes at step 3 of 9"): "stopped: `dvc repro` resumes at step 3 of 9",
     }
     for error, line in errors.items():
 

@@ -89,6 +89,10 @@ def stream(params: Params, epochs: int = 3, training: str = TRAINING) -> str:
     return live.run_id
 
 
+def refuse(*_: Any, **__: Any) -> None:
+    raise mlflow.MlflowException("refused")
+
+
 def assert_whole(run: Run, params: Params) -> None:
     """Everything is in the run, once."""
     assert run.info.status == "FINISHED" and run.data.tags["chromascape.state"] == "evaluated"
@@ -267,6 +271,29 @@ def test_where_mlflow_fails_it_is_one_line_and_the_next_call_completes_the_same_
     assert_whole(run, params)
 
 
+def test_a_run_counts_as_whole_only_once_its_logging_is_complete(
+    store: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_outputs()
+    experiment = stores.connect("tests")
+    client = mlflow.MlflowClient()
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "log_artifact", refuse)
+        with pytest.raises(ChromascapeError):
+            tracking.log_run(params)
+    assert len(runs()) == 1 and tracking.find_run(client, experiment, params) is None
+    run_id = tracking.log_run(params)
+    assert tracking.find_run(client, experiment, params).info.run_id == run_id
+
+
+def test_a_run_of_a_training_that_was_stopped_is_finished_by_the_evaluation(store: Path, params: Params) -> None:
+    with pytest.raises(KeyboardInterrupt), stream_training(params, TRAINING) as live:
+        raise KeyboardInterrupt
+    assert evaluated_run(params) == live.run_id
+    (run,) = runs()
+    assert_whole(run, params)
+
+
 def test_another_execution_of_the_same_training_has_a_run_of_its_own(
     store: Path, params: Params, make_params: Callable[..., Params]
 ) -> None:
@@ -298,7 +325,7 @@ def test_only_what_decides_the_figures_tells_executions_apart(
     assert tracking.execution(make_params({"train.lr": 0.5})) != tracking.execution(params)
 
 
-def test_a_run_of_another_experiment_of_dvc_or_another_checkout_is_not_completed(
+def test_a_run_of_another_experiment_of_dvc_or_another_training_is_not_completed(
     store: Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_EXP_NAME", "happy-owl")
