@@ -286,14 +286,6 @@ def test_a_run_counts_as_whole_only_once_its_logging_is_complete(
     assert tracking.find_run(client, experiment, params).info.run_id == run_id
 
 
-def test_a_run_of_a_training_that_was_stopped_is_finished_by_the_evaluation(store: Path, params: Params) -> None:
-    with pytest.raises(KeyboardInterrupt), stream_training(params, TRAINING) as live:
-        raise KeyboardInterrupt
-    assert evaluated_run(params) == live.run_id
-    (run,) = runs()
-    assert_whole(run, params)
-
-
 def test_another_execution_of_the_same_training_has_a_run_of_its_own(
     store: Path, params: Params, make_params: Callable[..., Params]
 ) -> None:
@@ -335,6 +327,15 @@ def test_a_run_of_another_experiment_of_dvc_or_another_training_is_not_completed
     assert ours != theirs
     Path("metrics/train.json").write_text('{"training": "another"}')
     assert tracking.log_run(params) not in (ours, theirs)
+
+
+def test_a_run_of_another_checkout_stays_as_it_is(store: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two clones that share a store and have the same results."""
+    theirs = evaluated_run(params)
+    before = mlflow.MlflowClient().get_run(theirs).data.to_dictionary()
+    monkeypatch.setattr(tracking, "checkout", lambda: "9" * 16)
+    assert tracking.log_run(params) != theirs
+    assert mlflow.MlflowClient().get_run(theirs).data.to_dictionary() == before
 
 
 def test_figures_of_val_alone_leave_the_headline_figures_out(store: Path, params: Params) -> None:
