@@ -1,4 +1,4 @@
-"""The shape of the code itself: sizes, layers of packages, and what `dvc.yaml` says that a stage depends on."""
+"""The shape of the code itself: sizes, the layers of packages, and what `dvc.yaml` says that a stage depends on."""
 
 import ast
 import re
@@ -15,9 +15,9 @@ from chromascape.imports import DECIDES_NOTHING, closure, direct, imported_names
 
 PACKAGE = REPOSITORY / "src/chromascape"
 SOURCES = sorted(file for folder in ("src", "stages", "experiments") for file in (REPOSITORY / folder).rglob("*.py"))
-# From top to bottom: each may use what stands below it.
+# From top to bottom: each may import those below it.
 PACKAGES = ["cli", "health", "learning", "judging", "serving", "tracking", "colorizing", "photos", "color"]
-MODULES = {
+SHARED = {
     "__init__", "params", "errors", "files", "imports", "parallel", "devices", "resume", "disk", "workers",
 }  # fmt: skip
 # Tests of what is not one module of the package.
@@ -40,15 +40,15 @@ WHOLE = {
     "test_using",
 }
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-HOME = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|Users)/(?!me/)|\b[A-Z]:\\Users\\")  # /home/me is an example
+ABSOLUTE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|Users)/(?!me/)|\b[A-Z]:\\Users\\")  # /home/me is an example
 
 
 def shown(file: Path) -> str:
     return file.relative_to(REPOSITORY).as_posix()
 
 
-def package_of(file: Path) -> str:
-    """The package of a file, or its name if it is in none."""
+def layer(file: Path) -> str:
+    """The package that holds a file of the library, or the name of a shared module."""
     return file.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
@@ -72,19 +72,17 @@ def test_no_module_has_over_300_lines_and_no_function_over_45() -> None:
     assert not long
 
 
-def test_every_module_is_in_a_package_or_below_them() -> None:
-    files = {package_of(file) for file in PACKAGE.rglob("*.py")}
-    assert files <= {*PACKAGES, *MODULES}, (
-        "a new package takes its place in PACKAGES here, in CONTRIBUTING.md and in the design"
-    )
-    assert {*PACKAGES, *MODULES} <= files
+def test_every_module_is_in_a_listed_package_or_shared() -> None:
+    files = {layer(file) for file in PACKAGE.rglob("*.py")}
+    assert files <= {*PACKAGES, *SHARED}, "list a new package in PACKAGES here and in CONTRIBUTING.md"
+    assert {*PACKAGES, *SHARED} <= files
 
 
 @pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: shown(file))
-def test_a_package_uses_only_what_is_below_it(file: Path) -> None:
-    own = package_of(file)
+def test_a_package_imports_only_packages_below_it(file: Path) -> None:
+    own = layer(file)
     below = {*PACKAGES[PACKAGES.index(own) :]} if own in PACKAGES else set()
-    assert not {shown(other) for other in direct(file) if package_of(other) not in MODULES | below}
+    assert not {shown(other) for other in direct(file) if layer(other) not in SHARED | below}
 
 
 def test_no_modules_import_each_other() -> None:
@@ -111,7 +109,7 @@ def test_params_stay_light() -> None:
     params = PACKAGE / "params.py"
     names = set().union(*(imported_names(file) for file in {params, *closure(params, skip=())}))
     assert not {name.split(".")[0] for name in names} & {"torch", "great_expectations", "mlflow", "dvc", "pandas"}
-    assert {package_of(file) for file in closure(params, skip=())} <= MODULES
+    assert {layer(file) for file in closure(params, skip=())} <= SHARED
 
 
 def test_only_one_place_opens_pictures_and_one_starts_workers() -> None:
@@ -151,7 +149,7 @@ def test_nothing_names_a_path_of_some_machine() -> None:
     for file in tracked():
         if not file.is_relative_to(REPOSITORY / "tests"):
             text = file.read_bytes().decode("utf-8", errors="ignore")
-            named += [f"{shown(file)}:{1 + text[: m.start()].count(chr(10))}" for m in HOME.finditer(text)]
+            named += [f"{shown(file)}:{1 + text[: m.start()].count(chr(10))}" for m in ABSOLUTE_PATH.finditer(text)]
     assert not named
 
 
@@ -209,8 +207,8 @@ def test_the_closure_follows_all_ways_of_importing(tmp_path: Path) -> None:
         "stages/run.py": "from _help import go\nimport json, numpy\n",
         "stages/_help.py": "def go():\n    from house.attic import box\n",
         "stages/other.py": "",
-        "src/house/__init__.py": "from house.door import bell\n",
-        "src/house/door.py": "",
+        "src/house/__init__.py": "from house.porch import bell\n",
+        "src/house/porch.py": "",
         "src/house/attic/__init__.py": "",
         "src/house/attic/box.py": "from house import cellar\nfrom house.attic import key, lamp as light\n",
         "src/house/attic/lamp.py": "if t.TYPE_CHECKING:\n    import house.hidden\n",

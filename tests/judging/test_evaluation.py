@@ -395,6 +395,20 @@ def test_an_interrupted_evaluation_measures_only_what_is_left_and_ends_in_the_sa
     pd.testing.assert_frame_equal(again, whole, check_exact=True)
 
 
+def test_another_model_other_photos_or_another_manifest_are_another_evaluation(tmp_path: Path) -> None:
+    model, lab_folder, manifest = tmp_path / "model", tmp_path / "lab", tmp_path / "manifest.csv"
+    files = [model / "config.json", lab_folder / "index.json", manifest]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("one")
+    found = [evaluation.evaluation_fingerprint(model, lab_folder, manifest)]
+    for file in files:
+        file.write_text("another")
+        found.append(evaluation.evaluation_fingerprint(model, lab_folder, manifest))
+    assert len(set(found)) == 4
+    assert evaluation.evaluation_fingerprint(model, lab_folder, manifest) == found[-1]
+
+
 def test_figures_of_a_split_stand_on_top_with_those_of_val_below(
     tmp_path: Path, make_params: Callable[..., Params]
 ) -> None:

@@ -1,4 +1,4 @@
-"""The door to folders: what can not be used is named."""
+"""Folders of photos: what can not be used is named."""
 
 import os
 import socket

@@ -89,6 +89,10 @@ def stream(params: Params, epochs: int = 3, training: str = TRAINING) -> str:
     return live.run_id
 
 
+def refuse(*_: Any, **__: Any) -> None:
+    raise mlflow.MlflowException("refused")
+
+
 def assert_whole(run: Run, params: Params) -> None:
     """Everything is in the run, once."""
     assert run.info.status == "FINISHED" and run.data.tags["chromascape.state"] == "evaluated"
@@ -267,6 +271,21 @@ def test_where_mlflow_fails_it_is_one_line_and_the_next_call_completes_the_same_
     assert_whole(run, params)
 
 
+def test_a_run_counts_as_whole_only_once_its_logging_is_complete(
+    store: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_outputs()
+    experiment = stores.connect("tests")
+    client = mlflow.MlflowClient()
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, "log_artifact", refuse)
+        with pytest.raises(ChromascapeError):
+            tracking.log_run(params)
+    assert len(runs()) == 1 and tracking.find_run(client, experiment, params) is None
+    run_id = tracking.log_run(params)
+    assert tracking.find_run(client, experiment, params).info.run_id == run_id
+
+
 def test_another_execution_of_the_same_training_has_a_run_of_its_own(
     store: Path, params: Params, make_params: Callable[..., Params]
 ) -> None:
@@ -298,7 +317,7 @@ def test_only_what_decides_the_figures_tells_executions_apart(
     assert tracking.execution(make_params({"train.lr": 0.5})) != tracking.execution(params)
 
 
-def test_a_run_of_another_experiment_of_dvc_or_another_checkout_is_not_completed(
+def test_a_run_of_another_experiment_of_dvc_or_another_training_is_not_completed(
     store: Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_EXP_NAME", "happy-owl")
@@ -308,6 +327,15 @@ def test_a_run_of_another_experiment_of_dvc_or_another_checkout_is_not_completed
     assert ours != theirs
     Path("metrics/train.json").write_text('{"training": "another"}')
     assert tracking.log_run(params) not in (ours, theirs)
+
+
+def test_a_run_of_another_checkout_stays_as_it_is(store: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two clones that share a store and have the same results."""
+    theirs = evaluated_run(params)
+    before = mlflow.MlflowClient().get_run(theirs).data.to_dictionary()
+    monkeypatch.setattr(tracking, "checkout", lambda: "9" * 16)
+    assert tracking.log_run(params) != theirs
+    assert mlflow.MlflowClient().get_run(theirs).data.to_dictionary() == before
 
 
 def test_figures_of_val_alone_leave_the_headline_figures_out(store: Path, params: Params) -> None:
@@ -361,7 +389,7 @@ def test_a_run_and_its_description_say_what_it_is_and_how_good(
     said = run.data.tags["mlflow.note.content"]
     assert said.startswith("efficientnet_lite2 on sample") and "On 4 test photos: gain over gray **+1.50 dB**" in said
     assert "PSNR dB 24.00 (gray 22.50)" in said and "better than gray on 75 %" in said
-    assert "has trained on these" in said
+    assert "was trained on these photos or chosen by them" in said
 
 
 def test_a_run_says_where_dvc_ran_it(store: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,12 +88,13 @@ def _log_run(params: Params) -> str:
 def _find_or_create(client: Any, experiment: str, tags: dict[str, str]) -> Any:
     """The run that the training streamed to, else the one that an earlier logging has begun, else a new one.
 
-    The run of an experiment of DVC is never taken for that of another.
+    All are of this checkout. A run that another experiment of DVC streamed to is left alone.
     """
-    streamed = client.search_runs([experiment], f"tags.`{TRAINING}` = '{tags[TRAINING]}'")
-    begun = client.search_runs([experiment], f"tags.`{EXECUTION}` = '{tags[EXECUTION]}'")
-    same = [run for run in streamed if run.data.tags.get("dvc.experiment") == tags.get("dvc.experiment")]
-    for run in [*(run for run in same if EXECUTION not in run.data.tags), *begun]:
+    found = client.search_runs([experiment], f"tags.`{TRAINING}` = '{tags[TRAINING]}'")
+    same = [run for run in found if run.data.tags.get("dvc.experiment") == tags.get("dvc.experiment")]
+    streamed = [run for run in same if EXECUTION not in run.data.tags]
+    begun = [run for run in found if run.data.tags.get(EXECUTION) == tags[EXECUTION]]
+    for run in [*streamed, *begun]:
         client.set_tag(run.info.run_id, EXECUTION, tags[EXECUTION])
         return run
     return client.create_run(experiment, tags=tags)
