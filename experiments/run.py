@@ -5,7 +5,7 @@
 A list is a YAML file with a `title`, `common` params for all rows and `rows`: a label, and the params that the row
 changes, where `{data}` stands for the folder of photos; `notes`, if there are any, end the file. Every row is an
 ordinary DVC experiment and MLflow run, made in a temporary copy of the repository: your workspace stays as it is, and a
-run that was stopped goes on where it was.
+run that was stopped resumes.
 
 Rows are compared on the validation photos, and run with `evaluate.split=val`: the test photos are for the model that is
 reported, and must not have chosen it.

@@ -34,7 +34,7 @@ def validate(params: Params) -> None:
         raise ChromascapeError(f"{stopped}; {where}")
     print(counts_line(manifest))
     print(only_note(manifest, params.data) + relative_note(folder), end="")
-    print(where[0].upper() + where[1:])
+    print(where)
 
 
 if __name__ == "__main__":

@@ -714,8 +714,8 @@ def test_summary_says_of_which_photos_a_model_has_seen(summary: Callable[..., li
     ]  # fmt: skip
     assert len({len(line) for line in lines[:6]}) == 1
     assert lines[7:9] == [
-        "The model has seen 2 of these 7 photos in its training, so its figures are not held-out ones.",
-        "The shipped model has seen 5 of these 7 photos in its training, so its figures are not held-out ones.",
+        "The model was trained on or chosen by 2 of these 7 photos, so its figures are optimistic.",
+        "The shipped model was trained on or chosen by 5 of these 7 photos, so its figures are optimistic.",
     ]
 
 

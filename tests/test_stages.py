@@ -62,11 +62,11 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *parts: str) -> None
         ({"data.dir": "/nowhere/at/all"}, ["data.dir: /nowhere/at/all does not exist: write the path of your photos"]),
         ({"data.dir": "~/photos"}, ["data.dir", "'~' is not expanded"]),
         ({"data.dir": "params.yaml"}, ["data.dir: params.yaml is a file"]),
-        ({"train.network": "resnet"}, ["train.network", "'unet', 'efficientnet', 'efficientnet_lite1'", "'resnet'"]),
+        ({"train.network": "resnet"}, ["train.network", "'unet', ", "'efficientnet_lite1'", "'resnet'"]),
         ({"train.lr": -0.1}, ["train.lr", "greater than 0", "-0.1"]),
         ({"train.learning_rate": 0.1}, ["train.learning_rate: unknown key"]),
         ({"train.epoch": 3}, ["train.epoch: unknown key; did you mean train.epochs?"]),
-        ({"train.loss.huber": 1.0}, ["train.loss.huber: unknown key"]),
+        ({"train.loss.fourier": 1.0}, ["train.loss.fourier: unknown key"]),
         ({"data.split.test": 0.5}, ["data.split", "train + val + test must be 1"]),
     ],
 )

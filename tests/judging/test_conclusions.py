@@ -44,7 +44,7 @@ def test_the_sentence_on_top_claims_no_more_than_the_interval_allows(
 
 def test_photos_that_the_model_was_trained_on_are_counted_in_the_same_sentence() -> None:
     line = conclusion(figures(n_photos=1, n_seen={"model": 1, "vivid": 1, "shipped": 0}))
-    assert line.startswith("On 1 test photo, 1 of which it was trained on, the model is closer")
+    assert line.startswith("On 1 test photo, 1 of which it was trained on or chosen by, the model is closer")
 
 
 def test_where_nothing_beats_the_model_that_is_said() -> None:

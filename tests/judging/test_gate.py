@@ -30,7 +30,7 @@ def not_measured(champion: Any) -> dict[str, Any]:
         ({"gain_over_gray_db": 0.49}, r"\+0.49 dB .* on 4 test photos, less than register.min_gain_db = 0.5"),
         ({"gain_over_gray_ci95_db": [0.0, 3.0]}, r"95 % interval 0.00 to \+3.00.*reaches down to gray"),
         ({"gain_over_gray_ci95_db": None}, "fewer than 2 scenes"),
-        ({"n_seen": {"model": 1}}, "has seen 1 of the 4 test photos"),
+        ({"n_seen": {"model": 1}}, "trained on or chosen by 1 of the 4 test photos"),
         ({"split": "val"}, "evaluate.split"),
     ],
     ids=["good", "just", "small", "not shown", "one scene", "seen", "val"],

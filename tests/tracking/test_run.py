@@ -389,7 +389,7 @@ def test_a_run_and_its_description_say_what_it_is_and_how_good(
     said = run.data.tags["mlflow.note.content"]
     assert said.startswith("efficientnet_lite2 on sample") and "On 4 test photos: gain over gray **+1.50 dB**" in said
     assert "PSNR dB 24.00 (gray 22.50)" in said and "better than gray on 75 %" in said
-    assert "has trained on these" in said
+    assert "was trained on these photos or chosen by them" in said
 
 
 def test_a_run_says_where_dvc_ran_it(store: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:

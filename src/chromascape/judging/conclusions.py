@@ -81,10 +81,10 @@ def _shown(figures: dict[str, Any], name: str, key: str) -> float:
 
 
 def _photos(figures: dict[str, Any]) -> str:
-    """The number of photos, and how many of them the model was trained on."""
+    """The number of photos, and how many of them the model was trained on or chosen by."""
     count, seen = figures["n_photos"], figures["n_seen"]["model"]
     text = f"{count:,} {figures.get('split', 'test')} photo{'s' if count != 1 else ''}"
-    return text + (f", {seen:,} of which it was trained on," if seen else "")
+    return text + (f", {seen:,} of which it was trained on or chosen by," if seen else "")
 
 
 def _list(words: list[str]) -> str:

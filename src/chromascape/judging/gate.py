@@ -52,7 +52,7 @@ def _short_of_gray(figures: dict[str, Any], min_gain: float, over_gray: str) -> 
     if figures.get("split", "test") != "test":
         return "evaluate.split: the figures are not of the test photos"
     if seen := figures["n_seen"]["model"]:
-        return f"the model has seen {seen} of the {count} test photos, so its figures are not held-out ones"
+        return f"the model was trained on or chosen by {seen} of the {count} test photos, so its figures are optimistic"
     if interval is None:
         return f"the {count} test photos show fewer than 2 scenes, which gives no interval"
     if figures["gain_over_gray_db"] < min_gain:

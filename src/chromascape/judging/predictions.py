@@ -24,8 +24,8 @@ def labels(figures: dict[str, Any]) -> dict[str, str]:
 def caveats(figures: dict[str, Any]) -> list[str]:
     """A sentence for each model that was trained on, or chosen by, some of the photos that it is measured on."""
     return [
-        f"The {PREDICTIONS[name]} has seen {figures['n_seen'][name]} of these {figures['n_photos']} photos in its "
-        "training, so its figures are not held-out ones."
+        f"The {PREDICTIONS[name]} was trained on or chosen by {figures['n_seen'][name]} of these "
+        f"{figures['n_photos']} photos, so its figures are optimistic."
         for name in ("model", "shipped")
         if figures["n_seen"][name]
     ]

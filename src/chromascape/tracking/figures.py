@@ -52,7 +52,7 @@ def result_in_words(figures: dict[str, Any], split: str) -> str:
         for name, label, form in (("psnr_db", "PSNR dB", ".2f"), ("ssim", "SSIM", ".3f"), ("ciede2000", "ΔE00", ".2f"))
         if name in model and name in gray
     ]
-    seen = "" if figures.get("held_out", True) else " **The model has trained on these photos.**"
+    seen = "" if figures.get("held_out", True) else " **The model was trained on these photos or chosen by them.**"
     return (
         f"On {figures['n_photos']} {kind} photos: gain over gray **{figures['gain_over_gray_db']:+z.2f} dB**{between}, "
         f"better than gray on {100 * figures['win_rate_over_gray']:.0f} %; {', '.join(beside)}.{seen}"
