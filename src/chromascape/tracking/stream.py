@@ -29,7 +29,7 @@ from chromascape.tracking.server import without_credentials
 from chromascape.tracking.store import connect, tracking_uri
 
 PATIENCE = 10.0  # seconds that a training waits at its end for what MLflow has not taken yet
-NO_RESULT = ("train.checkpoint_seconds",)  # may change within one training, and MLflow changes no param
+MAY_CHANGE = ("train.checkpoint_seconds",)  # while a training is interrupted; MLflow never changes a logged param
 
 
 class Stream:
@@ -132,7 +132,7 @@ def _open(params: Params, fingerprint: str) -> Stream:
         for name in run.data.metrics:
             logged |= {(name, point.step) for point in client.get_metric_history(run.info.run_id, name)}
     values = {name: value for name, value in flatten(params).items() if name.startswith("train.")}
-    log_params(client, run, {name: value for name, value in values.items() if name not in NO_RESULT})
+    log_params(client, run, {name: value for name, value in values.items() if name not in MAY_CHANGE})
     return Stream(client, run.info.run_id, logged)
 
 
