@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
 from chromascape.files import read_metrics, sha256_of_file
@@ -207,7 +207,7 @@ def _is_at_work(fingerprint: str) -> bool:
     try:
         with FileLock(lock, timeout=0):
             return False
-    except Timeout:
+    except OSError:  # a timeout, or a folder that is read-only
         return True
 
 
