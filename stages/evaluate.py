@@ -29,7 +29,7 @@ def evaluate_stage(params: Params) -> None:
     section, device = params.evaluate, pick_device(params.train.device, "train.device")
     manifest = read_manifest(MANIFEST)
     colorizer, shipped = Colorizer.load(MODEL, device, by_torch=True), Colorizer.load(SHIPPED, device, by_torch=True)
-    with open_folder(repository_root(), "evaluate", evaluation_fingerprint(MODEL, LAB, MANIFEST)) as kept:
+    with open_folder(repository_root(), "evaluate", evaluation_fingerprint(MODEL, LAB, MANIFEST, device)) as kept:
         splits = sorted({"val", section.split})
         tables = evaluate_splits(colorizer, shipped, LAB, manifest, splits, params.jobs, kept)
         figures = summarize_splits(tables, section.split, manifest, MODEL, params)

@@ -401,12 +401,12 @@ def test_another_model_other_photos_or_another_manifest_are_another_evaluation(t
     for file in files:
         file.parent.mkdir(exist_ok=True)
         file.write_text("one")
-    found = [evaluation.evaluation_fingerprint(model, lab_folder, manifest)]
+    found = [evaluation.evaluation_fingerprint(model, lab_folder, manifest, "cpu")]
     for file in files:
         file.write_text("another")
-        found.append(evaluation.evaluation_fingerprint(model, lab_folder, manifest))
+        found.append(evaluation.evaluation_fingerprint(model, lab_folder, manifest, "cpu"))
     assert len(set(found)) == 4
-    assert evaluation.evaluation_fingerprint(model, lab_folder, manifest) == found[-1]
+    assert evaluation.evaluation_fingerprint(model, lab_folder, manifest, "cpu") == found[-1]
 
 
 def test_figures_of_a_split_stand_on_top_with_those_of_val_below(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +121,11 @@ def evaluate_splits(
     return tables
 
 
-def evaluation_fingerprint(model: Path, lab_folder: Path, manifest: Path) -> str:
+def evaluation_fingerprint(model: Path, lab_folder: Path, manifest: Path, device: str) -> str:
     """What the tables of `evaluate_splits` follow from, as 16 hex digits."""
     files = (model / CONFIG, SHIPPED / CONFIG, lab_folder / "index.json", manifest)
-    return photos_fingerprint(Path(__file__), files=[sha256_of_file(file) for file in files])
+    digests = [sha256_of_file(file) for file in files]
+    return photos_fingerprint(Path(__file__), files=digests, torch=version("torch"), device=device)
 
 
 def predicted_rgb(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
