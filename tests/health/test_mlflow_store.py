@@ -2,8 +2,6 @@
 
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import changed_params
+from warm import run_python
 
 from chromascape.errors import ChromascapeError
 from chromascape.health.mlflow_store import store
@@ -18,12 +17,12 @@ from chromascape.params import Params
 from chromascape.tracking.store import connect
 
 RUN = """
-import os, sys
+import os
 from pathlib import Path
 from chromascape.params import load_params
 from chromascape.tracking.stream import stream_training
 with stream_training(load_params(Path("params.yaml")), "0123456789abcdef"):
-    os.kill(os.getpid(), 9) if sys.argv[1:] else None
+    os.kill(os.getpid(), 9)
 """
 
 
@@ -53,7 +52,8 @@ def test_a_store_in_order_and_a_run_whose_process_was_killed(params: Params) -> 
     assert [finding.text.rpartition("/")[2] for finding in store(params)] == [
         "mlflow.db, set up for the installed version, free", "all have ended",
     ]  # fmt: skip
-    subprocess.run([sys.executable, "-c", RUN, "killed"], check=False, timeout=120)
+    Path("killed.py").write_text(RUN, encoding="utf-8")
+    run_python(["killed.py"], Path.cwd())
     _, runs = store(params)
     assert runs.level == "note" and runs.text.startswith("1 whose process was killed: ")
     with closing(sqlite3.connect("mlflow.db")) as database:

@@ -150,7 +150,7 @@ def test_a_store_elsewhere_is_locked_where_all_who_share_it_look(
     assert len(list(other.parent.glob("*.lock"))) == 1
 
 
-@pytest.mark.parametrize("name", ["my photos", "größe", "a#b", "50% off"])
+@pytest.mark.parametrize("name", ["größe a#b", "50% off"])
 def test_the_folder_may_have_any_name(store: Path, params: Params, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     root = store / name
     root.mkdir()

@@ -196,7 +196,9 @@ def killed_runs(client: Any, experiment: str) -> list[Any]:
     found = client.search_runs(
         [experiment], f"attributes.status = 'RUNNING' and tags.`{TRAINING}` LIKE '{checkout()}/%'"
     )
-    return [run for run in found if not _is_at_work(run.data.tags[TRAINING].partition("/")[2])]
+    idle = [run for run in found if not _is_at_work(run.data.tags[TRAINING].partition("/")[2])]
+    # A training ends its run before it frees its lock: one that ended meanwhile is not running any more.
+    return [run for run in idle if client.get_run(run.info.run_id).info.status == "RUNNING"]
 
 
 def _is_at_work(fingerprint: str) -> bool:
