@@ -34,7 +34,7 @@ def main() -> None:
     colorizer, manifest = Colorizer.load(SHIPPED, "cpu", by_torch=True), read_manifest(options.manifest)
     seen = count_seen(hashes_of(manifest, options.splits), read_seen(SHIPPED), bits=4)
     photos = Shards(options.lab, options.splits)
-    table = evaluate(colorizer, colorizer, photos, mean_ab(photos), manifest, jobs=0)
+    table = evaluate(colorizer, colorizer, photos, lambda: mean_ab(photos), manifest, jobs=0)
     sets = table["path"].str.split("/").map(lambda parts: parts[0] if len(parts) > 1 else ".")
     print(f"The model has seen {seen} of these {len(table)} photos.\n")
     print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|")

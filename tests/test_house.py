@@ -202,6 +202,12 @@ def test_what_decides_nothing_exists() -> None:
     assert DECIDES_NOTHING.keys() <= modules
 
 
+def write_tree(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
 def test_the_closure_follows_all_ways_of_importing(tmp_path: Path) -> None:
     files = {
         "stages/run.py": "from _help import go\nimport json, numpy\n",
@@ -218,9 +224,7 @@ def test_the_closure_follows_all_ways_of_importing(tmp_path: Path) -> None:
         "src/house/roof/__init__.py": "",
         "src/house/roof/tile.py": "",
     }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+    write_tree(tmp_path, files)
     script, root = tmp_path / "stages/run.py", tmp_path.resolve()
     found = {file.relative_to(root).as_posix() for file in closure(script)}
     assert found == set(files) - {"stages/run.py", "stages/other.py", "src/house/hidden.py"}
@@ -236,8 +240,6 @@ def test_what_is_skipped_is_not_followed(tmp_path: Path) -> None:
         "src/house/talker.py": "",
         "src/house/voice.py": "",
     }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+    write_tree(tmp_path, files)
     found = {file.name for file in closure(tmp_path / "stages/run.py", skip=["house.talk"])}
     assert found == {"__init__.py", "work.py", "talker.py"}

@@ -35,7 +35,7 @@ def write_figures_of(folder: Path, photos: Shards) -> pd.DataFrame:
     """What the stage `evaluate` writes for this model."""
     colorizer, manifest = Colorizer.load(folder, "cpu"), pd.read_csv(comparison.MANIFEST)
     table = evaluation.evaluate(
-        colorizer, colorizer, photos, evaluation.mean_ab(Shards(comparison.LAB, ("train",))), manifest, 1
+        colorizer, colorizer, photos, lambda: evaluation.mean_ab(Shards(comparison.LAB, ("train",))), manifest, 1
     )
     write_table(table, comparison.TABLE)
     return table

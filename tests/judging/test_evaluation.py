@@ -42,7 +42,7 @@ MANIFEST = pd.DataFrame({"path": [f"photo-{n:03}.png" for n in range(9)], "group
 def evaluate(
     colorizer: Any, shipped: Any, photos: Shards, train: Shards, manifest: pd.DataFrame = MANIFEST, jobs: int = 1
 ) -> pd.DataFrame:
-    return evaluation.evaluate(colorizer, shipped, photos, mean_ab(train), manifest, jobs)
+    return evaluation.evaluate(colorizer, shipped, photos, lambda: mean_ab(train), manifest, jobs)
 
 
 @pytest.fixture(scope="module")
@@ -393,6 +393,9 @@ def test_an_interrupted_evaluation_measures_only_what_is_left_and_ends_in_the_sa
     again = evaluation.evaluate_splits(Perfect(), Gray(), lab_folder, MANIFEST, ["test"], 1, tmp_path)["test"]
     assert len(measured) == 3 + 2  # two of four were kept
     pd.testing.assert_frame_equal(again, whole, check_exact=True)
+    monkeypatch.setattr(evaluation, "mean_ab", lambda photos: pytest.fail("the training photos were read"))
+    kept = evaluation.evaluate_splits(Perfect(), Gray(), lab_folder, MANIFEST, ["test"], 1, tmp_path)["test"]
+    pd.testing.assert_frame_equal(kept, whole, check_exact=True)
 
 
 def test_another_model_other_photos_or_another_manifest_are_another_evaluation(tmp_path: Path) -> None:

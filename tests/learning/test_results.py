@@ -61,7 +61,7 @@ def test_the_summary_has_losses_and_psnr_beside_grays(
     torch.nn.init.normal_(network.head.weight, std=0.1)
     colorizer, summary = finish(replace(trained, weights=network.state_dict()), photos, make_params(SMALL))
     val = Shards(photos[0], ("val",))
-    table = evaluate(colorizer, colorizer, val, mean_ab(val), photos[1], 1)
+    table = evaluate(colorizer, colorizer, val, lambda: mean_ab(val), photos[1], 1)
     assert summary["val_psnr_db"] == pytest.approx(table["model.psnr_db"].mean())
     assert summary["gray_val_psnr_db"] == pytest.approx(table["gray.psnr_db"].mean())
     assert summary["val_psnr_db"] != summary["gray_val_psnr_db"]

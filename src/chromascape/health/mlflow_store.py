@@ -11,17 +11,14 @@ from chromascape.health import Finding
 from chromascape.params import Params
 from chromascape.tracking.run import killed_runs
 from chromascape.tracking.server import check_server, without_credentials
-from chromascape.tracking.store import tracking_uri
-
-SQLITE = "sqlite:///"
+from chromascape.tracking.store import database_file, tracking_uri
 
 
 def store(params: Params) -> list[Finding]:
     """The store, and the runs that it calls running; an empty store is none yet, and is not made."""
-    uri = tracking_uri()
-    shown = without_credentials(uri)
-    if uri.startswith(SQLITE):
-        file = Path(uri.removeprefix(SQLITE).partition("?")[0]).absolute()
+    shown = without_credentials(tracking_uri())
+    if database := database_file():
+        file = Path(database).absolute()
         if not file.exists():
             return [Finding("ok", "MLflow", f"no store yet: the first run makes {file}")]
         found = _database(file, shown)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def evaluate(
     colorizer: Colorizer,
     shipped: Colorizer,
     photos: Shards,
-    mean_color: NDArray[np.floating],
+    mean_color: Callable[[], NDArray[np.floating]],
     manifest: pd.DataFrame,
     jobs: int,
     journal: Journal | None = None,
@@ -56,14 +56,14 @@ def evaluate(
     Args:
         colorizer: the trained model: predictions `model`, its faithful rendering, and `vivid`.
         shipped: the model that comes with the package, in its faithful rendering.
-        mean_color: a* and b*, (2,): the prediction `mean_ab`.
+        mean_color: gives a* and b*, (2,), of the prediction `mean_ab`; called only if a photo is left to measure.
         manifest: whose columns path and group tell which photos show the same scene.
         journal: rows that an interrupted evaluation has measured, by path; new ones are added.
     """
     journal = journal or Journal(None, "evaluation")
     todo = [row for row, path in enumerate(photos.paths) if path not in journal.entries]
     measured = dict(journal.entries)
-    predict = partial(_predictions, colorizer, shipped, mean_color)
+    predict = partial(_predictions, colorizer, shipped, mean_color() if todo else np.zeros(2))
     for row, figures in zip(todo, measure(photos, todo, predict, jobs, "evaluate"), strict=True):
         journal.add(photos.paths[row], figures)
         measured[photos.paths[row]] = figures
@@ -112,7 +112,7 @@ def evaluate_splits(
     kept: Path | None = None,
 ) -> dict[str, pd.DataFrame]:
     """What `evaluate` finds on the photos of each split; `kept` is a folder for what an interrupted one measured."""
-    mean_color = mean_ab(Shards(lab_folder, ("train",)))
+    mean_color = cache(lambda: mean_ab(Shards(lab_folder, ("train",))))
     tables = {}
     for split in splits:
         photos = Shards(lab_folder, (split,))

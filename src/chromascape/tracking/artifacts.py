@@ -13,6 +13,7 @@ from PIL import Image
 from chromascape.files import sha256_of_file
 from chromascape.photos.reading import open_photo, to_rgb
 from chromascape.photos.source import read_bytes, shown_name
+from chromascape.tracking.resolve import is_complete, models_of_run
 
 PACKAGE = Path(__file__).parents[1]
 DIGEST = "chromascape.model_sha256"  # tag of logged models and of their versions in the registry
@@ -79,13 +80,12 @@ def log_model(client: Any, run: Any, folder: Path, name: str, description: str) 
     import mlflow
     from mlflow.entities import LoggedModelOutput
 
-    experiment, run_id, digest = run.info.experiment_id, run.info.run_id, model_digest(folder)
-    found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
-    model = next((model for model in found if model.tags.get(DIGEST) == digest), None)
-    if model and str(model.status) == "READY":
+    run_id, digest = run.info.run_id, model_digest(folder)
+    model = next((model for model in models_of_run(client, run) if model.tags.get(DIGEST) == digest), None)
+    if model and is_complete(model):
         return str(model.model_id)
     tags = {"mlflow.note.content": description, DIGEST: digest}
-    model = model or client.create_logged_model(experiment, name, run_id, tags)
+    model = model or client.create_logged_model(run.info.experiment_id, name, run_id, tags)
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
         # Without the weights that the package ships: a run keeps its own alone.
         ignored = shutil.ignore_patterns("weights", "__pycache__")

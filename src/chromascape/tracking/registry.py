@@ -16,7 +16,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.tracking.artifacts import DIGEST
 from chromascape.tracking.resolve import download, explain, model_of_run, model_of_version
 from chromascape.tracking.server import without_credentials
-from chromascape.tracking.store import connect, tracking_uri
+from chromascape.tracking.store import connect, database_file, tracking_uri
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 DESCRIPTION = (
@@ -158,14 +158,13 @@ def open_registry(name: str, experiment: str) -> Iterator[Registry]:
     identifier = connect(experiment)
     from mlflow import MlflowClient, MlflowException
 
-    uri = tracking_uri()
-    file = uri.removeprefix("sqlite:///").split("?")[0]
+    file = database_file()
     try:
         # Not the lock of `connect`: starting a run need not wait for a comparison.
-        with FileLock(f"{file}.register.lock") if uri.startswith("sqlite:///") else nullcontext():
+        with FileLock(f"{file}.register.lock") if file else nullcontext():
             yield Registry(MlflowClient(), name, identifier)
     except MlflowException as error:
-        store = without_credentials(uri)
+        store = without_credentials(tracking_uri())
         raise ChromascapeError(
             f"MLflow can't register the model in {store} ({explain(error)}): fix that, then run `dvc repro` again"
         ) from None

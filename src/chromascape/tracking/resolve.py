@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chromascape.errors import ChromascapeError
-from chromascape.tracking.server import without_credentials
+from chromascape.tracking.server import one_line, without_credentials
 
 # Weights and configuration inside a model that `artifacts.log_model` has logged.
 FOLDER = "artifacts/colorizer"
@@ -72,12 +72,23 @@ def model_of_version(client: Any, version: Any) -> Any:
 
 def model_of_run(client: Any, run: Any) -> Any:
     """The last complete model of a run; None if there is none."""
-    found = client.search_logged_models(
-        [run.info.experiment_id],
-        filter_string=f"source_run_id = '{run.info.run_id}'",
-        order_by=[{"field_name": "creation_timestamp", "ascending": False}],
+    return next((model for model in models_of_run(client, run) if is_complete(model)), None)
+
+
+def models_of_run(client: Any, run: Any) -> list[Any]:
+    """The models of a run, the last one first; the logging of some may have been interrupted."""
+    return list(
+        client.search_logged_models(
+            [run.info.experiment_id],
+            filter_string=f"source_run_id = '{run.info.run_id}'",
+            order_by=[{"field_name": "creation_timestamp", "ascending": False}],
+        )
     )
-    return next((model for model in found if str(model.status) == "READY"), None)
+
+
+def is_complete(model: Any) -> bool:
+    """Whether the logging of a model has ended."""
+    return str(model.status) == "READY"
 
 
 def download(model: Any, shown: str) -> Path:
@@ -102,5 +113,5 @@ def download(model: Any, shown: str) -> Path:
 
 
 def explain(error: Exception) -> str:
-    """The text of an MLflow error in one line, without the secrets of an address."""
-    return without_credentials(" ".join(str(error).split()))[:200] or type(error).__name__
+    """The text of an MLflow error as a part of a line."""
+    return one_line(error) or type(error).__name__

@@ -16,11 +16,11 @@ from chromascape.errors import ChromascapeError
 from chromascape.files import read_metrics, sha256_of_file
 from chromascape.params import Params, flatten
 from chromascape.photos.manifest import read_manifest
-from chromascape.resume import digest, repository_root
+from chromascape.resume import FOLDER, digest, repository_root
 from chromascape.tracking import artifacts, names
 from chromascape.tracking.figures import constants_of, metrics_of, result_in_words
 from chromascape.tracking.lineage import checkout, lineage, place
-from chromascape.tracking.server import without_credentials
+from chromascape.tracking.server import one_line, without_credentials
 from chromascape.tracking.store import connect, tracking_uri
 
 MODEL = Path("models/colorizer")
@@ -56,7 +56,6 @@ def log_run(params: Params) -> str:
 
 def _log_run(params: Params) -> str:
     import mlflow
-    from mlflow.entities import RunTag
 
     experiment = connect(params.track.experiment)
     client = mlflow.MlflowClient()
@@ -68,17 +67,18 @@ def _log_run(params: Params) -> str:
     run = _find_or_create(client, experiment, tags)
     run_id = run.info.run_id
     log_params(client, run, flatten(params))
-    values = metrics_of(figures["val"], "val") | (metrics_of(figures, split) if split == "test" else {})
+    by_split = {split: figures, "val": figures["val"]}
+    values = {name: value for of, its in by_split.items() for name, value in metrics_of(its, of).items()}
     model_id = artifacts.log_model(client, run, MODEL, names.model_name(params), note)
     _log_metrics(client, run, values, model_id)
     _log_datasets(client, run_id, params.data.dir)
-    for name in {"val", split}:
-        client.log_dict(run_id, figures["val"] if name == "val" else figures, f"figures/{name}.json")
-        tags |= constants_of(figures["val"] if name == "val" else figures, name)
+    for name, its in by_split.items():
+        client.log_dict(run_id, its, f"figures/{name}.json")
+        tags |= constants_of(its, name)
     for file in FILES:
         client.log_artifact(run_id, str(file))
     tags |= artifacts.log_pictures(client, run_id, PICTURES)
-    client.log_batch(run_id, tags=[RunTag(name, value) for name, value in (tags | {STATE: EVALUATED}).items()])
+    set_tags(client, run_id, tags | {STATE: EVALUATED})
     if ENDED in client.get_run(run_id).data.tags:
         client.delete_tag(run_id, ENDED)
     client.set_terminated(run_id, "FINISHED")
@@ -143,6 +143,13 @@ def run_tags(params: Params) -> dict[str, str]:
     return dict(resolve_tags(lineage() | own))
 
 
+def set_tags(client: Any, run_id: str, values: dict[str, str]) -> None:
+    """Set tags of a run in one request."""
+    from mlflow.entities import RunTag
+
+    client.log_batch(run_id, tags=[RunTag(name, value) for name, value in values.items()])
+
+
 def log_params(client: Any, run: Any, values: dict[str, Any]) -> None:
     """Log those params that the run does not have yet."""
     from mlflow.entities import Param
@@ -203,7 +210,7 @@ def killed_runs(client: Any, experiment: str) -> list[Any]:
 
 def _is_at_work(fingerprint: str) -> bool:
     """Whether a process holds the lock on the checkpoints of a training."""
-    lock = repository_root() / ".checkpoints" / f"train-{fingerprint}.lock"
+    lock = repository_root() / FOLDER / f"train-{fingerprint}.lock"
     if not lock.exists():
         return False
     try:
@@ -214,6 +221,5 @@ def _is_at_work(fingerprint: str) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """An error as a part of a line, without the secrets of the server's address."""
-    text = without_credentials(" ".join(str(error).split())) or "no reason given"
-    return f"{type(error).__name__}: {text[:200]}"
+    """The type and text of an error as a part of a line."""
+    return f"{type(error).__name__}: {one_line(error) or 'no reason given'}"

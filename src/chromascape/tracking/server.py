@@ -26,6 +26,11 @@ def without_credentials(text: str) -> str:
     return re.sub(r"://[^/\s]*@", "://", text)
 
 
+def one_line(error: Exception) -> str:
+    """The text of an error in one line of at most 200 characters, without credentials; empty if it has none."""
+    return without_credentials(" ".join(str(error).split()))[:200]
+
+
 def check_server() -> None:
     """Ask the server in MLFLOW_TRACKING_URI, if one is named, for any HTTP answer within 4 seconds in all.
 

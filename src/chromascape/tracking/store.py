@@ -34,29 +34,33 @@ def tracking_uri() -> str:
     return named or f"sqlite:///{file}"
 
 
+def database_file() -> str:
+    """The path of the store's SQLite file; empty if the store is of another kind."""
+    scheme, uri = "sqlite:///", tracking_uri()
+    return uri.removeprefix(scheme).split("?")[0] if uri.startswith(scheme) else ""
+
+
 def existing_client() -> Any:
     """A client of a store that exists. (MLflow itself would create a missing one.)
 
     Raises:
         ChromascapeError: there is no store.
     """
-    uri = tracking_uri()
     check_server()
-    file = uri.removeprefix("sqlite:///").split("?")[0]
-    if uri.startswith("sqlite:///") and not Path(file).is_file():
+    if (file := database_file()) and not Path(file).is_file():
         raise ChromascapeError(
             f"no MLflow store at {file}: run this in the project's folder, or name the store in MLFLOW_TRACKING_URI"
         )
-    return _mlflow(uri).MlflowClient()
+    return _mlflow().MlflowClient()
 
 
-def _mlflow(uri: str) -> Any:
-    """The module `mlflow`, set to a store, with its logging switched off."""
+def _mlflow() -> Any:
+    """The module `mlflow`, set to the store, with its logging switched off."""
     import mlflow
 
     for name in ("mlflow", "alembic"):  # after the import, which sets the levels
         logging.getLogger(name).setLevel(logging.ERROR)
-    mlflow.set_tracking_uri(uri)
+    mlflow.set_tracking_uri(tracking_uri())
     return mlflow
 
 
@@ -65,11 +69,9 @@ def connect(experiment: str) -> str:
 
     A lock guards a fresh SQLite store: if several processes set it up at once, all but one crash.
     """
-    uri = tracking_uri()
-    mlflow = _mlflow(uri)
-    local = uri.startswith("sqlite:///")
+    mlflow, file = _mlflow(), database_file()
     # Beside the database, where every process that shares it looks.
-    with FileLock(uri.removeprefix("sqlite:///").split("?")[0] + ".lock") if local else nullcontext():
+    with FileLock(f"{file}.lock") if file else nullcontext():
         client = mlflow.MlflowClient()
         known = client.get_experiment_by_name(experiment)
         if known is not None and known.lifecycle_stage == "deleted":
@@ -77,7 +79,7 @@ def connect(experiment: str) -> str:
                 f"track.experiment: {experiment!r} was deleted in MLflow: restore it or choose another name"
             )
         if known is None:
-            place = (repository_root() / "mlartifacts").as_uri() if local else None
+            place = (repository_root() / "mlartifacts").as_uri() if file else None
             return str(client.create_experiment(experiment, artifact_location=place, tags=experiment_tags()))
         for name, value in experiment_tags().items():
             if name not in known.tags:  # of an older version; changes made in MLflow's page stay

@@ -23,6 +23,7 @@ from chromascape.tracking.run import (
     log_params,
     reason,
     run_tags,
+    set_tags,
     training_tag,
 )
 from chromascape.tracking.server import without_credentials
@@ -125,8 +126,7 @@ def _open(params: Params, fingerprint: str) -> Stream:
         run = client.create_run(experiment, tags=tags)
     else:
         client.update_run(run.info.run_id, status="RUNNING")
-        for name, value in tags.items():
-            client.set_tag(run.info.run_id, name, value)
+        set_tags(client, run.info.run_id, tags)
         if ENDED in run.data.tags:
             client.delete_tag(run.info.run_id, ENDED)
         for name in run.data.metrics:
