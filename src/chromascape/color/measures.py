@@ -65,4 +65,5 @@ def bootstrap_ci95(
         batch=max(1, 2**20 // len(sums)),  # resamples at a time: some 25 MB
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return float(interval.low), float(interval.high)
+    low, high = sorted((float(interval.low), float(interval.high)))  # of equal values, rounding may exchange them
+    return low, high
