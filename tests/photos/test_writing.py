@@ -11,6 +11,7 @@ from PIL import ExifTags, Image
 from test_metadata import MAKERS_NOTE, camera_exif, opened
 
 from chromascape.photos import reading
+from chromascape.photos.exif import Pixels
 from chromascape.photos.metadata import Metadata, metadata
 from chromascape.photos.source import PhotoError
 from chromascape.photos.writing import (
@@ -27,7 +28,12 @@ from chromascape.photos.writing import (
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"></x:xmpmeta>'
 ABOUT = Metadata(
-    metadata(opened("JPEG", exif=camera_exif())).exif, XMP, (300.0, 150.0), {"Author": "Ængström"}, b"attic", True
+    metadata(opened("JPEG", exif=camera_exif()), Pixels(40, 30)).exif,
+    XMP,
+    (300.0, 150.0),
+    {"Author": "Ængström"},
+    b"attic",
+    True,
 )
 DEEP = [name for name, entry in FORMATS.items() if entry.deep]
 
@@ -105,7 +111,7 @@ def test_16_bits_are_all_there(tmp_path: Path, name: str, height: int) -> None:
 def test_16_bits_without_metadata(tmp_path: Path, name: str) -> None:
     image = written(tmp_path, name, np.full((5, 6, 3), 40_000, np.uint16), Metadata())
     assert image.getpixel((3, 3)) == (156, 156, 156)
-    assert metadata(image).dpi is None and "icc_profile" not in image.info and "xmp" not in image.info
+    assert metadata(image, Pixels(6, 5)).dpi is None and "icc_profile" not in image.info and "xmp" not in image.info
 
 
 def test_the_same_picture_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin, TiffTags
 
 from chromascape.photos import reading
-from chromascape.photos.metadata import ORIENTATION, Metadata, exif_tags, metadata
+from chromascape.photos.exif import ORIENTATION, Pixels
+from chromascape.photos.metadata import XMP_KEY, Metadata, exif_tags, metadata
 from chromascape.photos.pixels import WITH_ALPHA, Photo, Strip, assemble, on_white
 from chromascape.photos.source import PhotoError
 
@@ -54,7 +55,6 @@ FORMATS = {
 }  # fmt: skip
 SUFFIXES = {suffix: name for name, entry in FORMATS.items() for suffix in entry.suffixes}
 MARKER = 65_533  # largest part of a JPEG's header in bytes
-XMP_KEY = "XML:com.adobe.xmp"  # keyword of XMP among a PNG's texts
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,11 @@ def prepare(image: Image.Image, name: str, wide: int = 1) -> Prepared:
     # Decoding turns a TIFF and deletes its orientation; of other formats, the orientation is known only then.
     orientation = getattr(image, "tag_v2", {}).get(ORIENTATION, 1)
     upright = reading.upright(image)
-    turned = max(orientation, reading.orientation(image)) > 4
+    orientation = max(orientation, reading.orientation(image))
     pixels = Photo(upright)
-    check_size(name, wide * pixels.width, pixels.height)
-    about = metadata(image, turned)
+    width, height = wide * pixels.width, pixels.height
+    check_size(name, width, height)
+    about = metadata(image, Pixels(width, height, orientation))
     if upright is not image:
         image.close()  # frees its pixels
     return Prepared(pixels, about, name, wide, tuple(notes))
