@@ -150,7 +150,7 @@ def test_a_transparent_level_of_16_bits_gray_stays_or_is_told(tmp_path: Path) ->
         ]]  # fmt: skip
         image = Image.open(io.BytesIO(encoded(photo, strips)))
         if FORMATS[name].alpha:
-            assert image.getchannel("A").getcolors() == [(9, 255), (72, 0)], name
+            assert sorted(image.getchannel("A").getcolors() or []) == [(9, 255), (72, 0)], name
         else:
             assert f"{name} has no transparency: transparent parts become white" in photo.notes
 

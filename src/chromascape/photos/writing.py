@@ -93,12 +93,13 @@ def prepare(image: Image.Image, name: str, wide: int = 1) -> Prepared:
         PhotoError: the photo can't be read, or the format can't hold it.
     """
     check_size(name, *image.size)
-    notes, depth = [], reading.bit_depth(image)
+    notes: list[str] = []
+    depth = reading.bit_depth(image)
     if reading.frames(image) > 1:
         notes.append("has several pictures: only the first is colorized")
     # Decoding turns a TIFF and deletes its orientation; of other formats, the orientation is known only then.
     orientation = getattr(image, "tag_v2", {}).get(ORIENTATION, 1)
-    upright = reading.upright(image)
+    upright = reading.upright(image, notes=notes)
     orientation = max(orientation, reading.orientation(image))
     pixels = Photo(upright)
     width, height = wide * pixels.width, pixels.height
