@@ -44,7 +44,8 @@ def read(exif: bytes) -> Image.Exif:
 def test_exif_is_kept_but_for_its_orientation(tmp_path: Path, kind: str) -> None:
     image = opened(kind, exif=camera_exif())
     if kind == "TIFF":  # Pillow's own writer loses the folders
-        write_picture(image, tmp_path / "a.tif", kind, metadata(opened("JPEG", exif=camera_exif())))
+        with (tmp_path / "a.tif").open("wb") as file:
+            write_picture(image, file, kind, metadata(opened("JPEG", exif=camera_exif())))
         image = reading.open_photo((tmp_path / "a.tif").read_bytes())
     about = metadata(image)
     own = read(about.exif)

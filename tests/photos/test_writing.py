@@ -10,9 +10,20 @@ from conftest import make_photo
 from PIL import ExifTags, Image
 from test_metadata import MAKERS_NOTE, camera_exif, opened
 
+from chromascape.photos import reading
 from chromascape.photos.metadata import Metadata, metadata
 from chromascape.photos.source import PhotoError
-from chromascape.photos.writing import FORMATS, SUFFIXES, check_size, srgb_profile, write_picture
+from chromascape.photos.writing import (
+    FORMATS,
+    SUFFIXES,
+    check_size,
+    encoded,
+    prepare,
+    srgb_profile,
+    web_format,
+    write,
+    write_picture,
+)
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"></x:xmpmeta>'
 ABOUT = Metadata(
@@ -23,7 +34,8 @@ DEEP = [name for name, entry in FORMATS.items() if entry.deep]
 
 def written(tmp_path: Path, name: str, picture: Image.Image | np.ndarray, about: Metadata = ABOUT) -> Image.Image:
     path = tmp_path / f"a{FORMATS[name].suffixes[0]}"
-    write_picture(picture, path, name, about)
+    with path.open("wb") as file:
+        write_picture(picture, file, name, about)
     image = Image.open(path)
     image.load()
     return image
@@ -122,3 +134,20 @@ def test_sides_that_are_too_long_are_refused(name: str, side: int) -> None:
 
 def test_each_suffix_has_one_format() -> None:
     assert len(SUFFIXES) == sum(len(entry.suffixes) for entry in FORMATS.values())
+
+
+def test_a_page_gets_the_same_bytes_as_the_command_line(tmp_path: Path) -> None:
+    gray = Image.fromarray(make_photo(0, 96, 80)).convert("L")
+    gray.save(tmp_path / "a.jpg", exif=camera_exif(), dpi=(300, 150), icc_profile=srgb_profile())
+    image = reading.open_photo((tmp_path / "a.jpg").read_bytes())
+    photo = prepare(image, web_format(image))
+    colors = make_photo(1, 80, 96)
+    strips = [(slice(0, 50), colors[:50], None), (slice(50, 96), colors[50:], None)]
+    data = encoded(photo, strips)
+    with (tmp_path / "b.jpg").open("wb") as file:
+        write(photo, strips, file)
+    assert data == (tmp_path / "b.jpg").read_bytes() and photo.media_type == "image/jpeg"
+    written = Image.open(tmp_path / "b.jpg")
+    assert tuple(written.info["dpi"]) == (150, 300) and written.info["icc_profile"] == srgb_profile()
+    assert written.getexif()[ExifTags.Base.Make] == "Lens & Sons"
+    assert [layer[1:3] for layer in written.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]  # no color at half size

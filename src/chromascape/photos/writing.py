@@ -1,20 +1,28 @@
-"""Writing color pictures in the formats that can hold them, with their photo's metadata."""
+"""Writing color pictures in the formats that can hold them, with their photo's metadata.
+
+All who write a colorized photo take the same three steps: `prepare` an opened photo for a format, compute its strips,
+and `write` or `encoded` them:
+
+    image = reading.open_photo(data)
+    photo = prepare(image, web_format(image))
+    data = encoded(photo, colorizer.strips(photo.pixels, "vivid", saturation))
+"""
 
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin, TiffTags
 
-from chromascape.photos.metadata import Metadata, exif_tags
-from chromascape.photos.pixels import on_white
+from chromascape.photos import reading
+from chromascape.photos.metadata import ORIENTATION, Metadata, exif_tags, metadata
+from chromascape.photos.pixels import WITH_ALPHA, Photo, Strip, assemble, on_white
 from chromascape.photos.source import PhotoError
 
 
@@ -49,6 +57,79 @@ MARKER = 65_533  # largest part of a JPEG's header in bytes
 XMP_KEY = "XML:com.adobe.xmp"  # keyword of XMP among a PNG's texts
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A photo that was read to be colorized and written.
+
+    Attributes:
+        pixels: of the upright photo, to be given to `Colorizer.strips`.
+        about: its metadata.
+        name: of FORMATS, the format of its picture.
+        wide: how many times as wide as the photo the picture is.
+        notes: lines for people on what the picture will lack of the photo.
+    """
+
+    pixels: Photo
+    about: Metadata
+    name: str
+    wide: int
+    notes: tuple[str, ...]
+
+    @property
+    def media_type(self) -> str:
+        """The picture's type for HTTP, such as image/jpeg."""
+        return Image.MIME[self.name]
+
+
+def web_format(image: Image.Image) -> str:
+    """The format in which a page gets the picture of an opened photo: JPEG for a JPEG, else PNG."""
+    return "JPEG" if image.format in ("JPEG", "MPO") else "PNG"
+
+
+def prepare(image: Image.Image, name: str, wide: int = 1) -> Prepared:
+    """Decode a photo that `reading.open_photo` opened, for a picture in the format `name` of FORMATS.
+
+    Args:
+        wide: 2 for a picture with gray beside color.
+    Raises:
+        PhotoError: the photo can't be read, or the format can't hold it.
+    """
+    check_size(name, *image.size)
+    notes = _notes(image, name)
+    # Decoding turns a TIFF and deletes its orientation; of other formats, the orientation is known only then.
+    orientation = getattr(image, "tag_v2", {}).get(ORIENTATION, 1)
+    upright = reading.upright(image)
+    turned = max(orientation, reading.orientation(image)) > 4
+    pixels = Photo(upright)
+    check_size(name, wide * pixels.width, pixels.height)
+    about = metadata(image, turned)
+    if upright is not image:
+        image.close()  # frees its pixels
+    return Prepared(pixels, about, name, wide, tuple(notes))
+
+
+def encoded(photo: Prepared, strips: Iterable[Strip]) -> bytes:
+    """The picture of a photo as a file's bytes; `write` puts the same into an open file.
+
+    Args:
+        strips: colors from top to bottom, `photo.wide` times as wide as the photo.
+    """
+    stream = io.BytesIO()
+    write(photo, strips, stream)
+    return stream.getvalue()
+
+
+def write(photo: Prepared, strips: Iterable[Strip], file: IO[bytes]) -> None:
+    """Write the picture of a photo with its metadata into a file, see `encoded`.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    deep = FORMATS[photo.name].deep and photo.pixels.dtype != np.uint8
+    put_together = _sixteen_bits if deep else assemble
+    write_picture(put_together(photo.pixels, strips, photo.wide), file, photo.name, photo.about)
+
+
 def check_size(name: str, width: int, height: int) -> None:
     """Raises PhotoError if a side is too long for the format."""
     side = FORMATS[name].side
@@ -56,8 +137,20 @@ def check_size(name: str, width: int, height: int) -> None:
         raise PhotoError("too_large", f"{width} × {height}, but {name} has at most {side:,} pixels per side: write PNG")
 
 
-def write_picture(picture: Image.Image | NDArray[np.uint16], path: Path, name: str, about: Metadata) -> None:
-    """Write a picture into a file, in the format `name` of FORMATS.
+def _notes(image: Image.Image, name: str) -> list[str]:
+    """What a picture in the format `name` lacks of an opened photo."""
+    notes = []
+    if reading.frames(image) > 1:
+        notes.append("has several pictures: only the first is colorized")
+    if (image.mode in WITH_ALPHA or "transparency" in image.info) and not FORMATS[name].alpha:
+        notes.append(f"{name} has no transparency: transparent parts become white")
+    if reading.bit_depth(image) > 8 and not FORMATS[name].deep:
+        notes.append(f"{name} has 8 bits per channel, the photo {reading.bit_depth(image)}")
+    return notes
+
+
+def write_picture(picture: Image.Image | NDArray[np.uint16], file: IO[bytes], name: str, about: Metadata) -> None:
+    """Write a picture into an open file, in the format `name` of FORMATS.
 
     Args:
         picture: 8-bit RGB or RGBA, composed on white if the format has no transparency; or uint16 (H, W, 3),
@@ -67,12 +160,18 @@ def write_picture(picture: Image.Image | NDArray[np.uint16], path: Path, name: s
     """
     if name == "TIFF" or isinstance(picture, np.ndarray):
         levels = np.asarray(picture)
-        with path.open("wb") as file:
-            file.writelines(_tiff(levels, about) if name == "TIFF" else _png_16_bit(levels, about))
+        file.writelines(_tiff(levels, about) if name == "TIFF" else _png_16_bit(levels, about))
         return
     if not FORMATS[name].alpha:
         picture = on_white(picture)
-    picture.save(path, name, **FORMATS[name].options, **_options(name, about))
+    picture.save(file, name, **FORMATS[name].options, **_options(name, about))
+
+
+def _sixteen_bits(photo: Photo, strips: Iterable[Strip], wide: int) -> NDArray[np.uint16]:
+    picture = np.empty((photo.height, wide * photo.width, 3), np.uint16)
+    for rows, colors, _ in strips:
+        picture[rows] = colors if colors.dtype == np.uint16 else np.rint(colors * 65535)
+    return picture
 
 
 def _options(name: str, about: Metadata) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from chromascape.resume import repository_root
 from chromascape.tracking.server import check_server
 from chromascape.tracking.view import experiment_tags
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # A call of a server that hangs ends after 43 seconds; MLflow's own 120 seconds and 7 retries take many minutes. 20 is
 # what a server waits for a SQLite file that others write to.
