@@ -4,7 +4,6 @@ The folder has the page, the model as ONNX, and two packages of npm: ONNX Runtim
 """
 
 import hashlib
-import io
 import json
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ from chromascape.files import atomic_folder
 from chromascape.serving import onnx_export
 from chromascape.serving.page_files import COMMON, PAGE
 
-RUNTIME = ("onnxruntime-web@1.30.0", "geotiff@3.0.5")  # both MIT
+ONNX_RUNTIME, GEOTIFF = RUNTIME = ("onnxruntime-web@1.30.0", "geotiff@3.0.5")  # both MIT
 
 
 class Part(NamedTuple):
@@ -33,21 +32,18 @@ class Part(NamedTuple):
 
 # By their names in the folder: `.mjs` is `.js` there, because many hosts don't know that it is JavaScript.
 RUNTIME_FILES = {
-    "ort.js": Part(
-        RUNTIME[0], "dist/ort.wasm.bundle.min.mjs", "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90"
-    ),
-    "ort.wasm": Part(
-        RUNTIME[0],
-        "dist/ort-wasm-simd-threaded.wasm",
-        "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
-    ),
-    "geotiff.js": Part(
-        RUNTIME[1], "dist-browser/geotiff.js", "8cfc01ffc945904766d8fb89f19da7afb799e342834454f5592fbcf0bcfe2db5"
-    ),
-    "geotiff.LICENSE.txt": Part(
-        RUNTIME[1], "LICENSE", "da0811089f254e909f69f75fa496ca97e5167a8eaa945d9a6bffdd8499b47a49"
-    ),
-}
+    name: Part(package, path, sha256)
+    for name, package, path, sha256 in (
+        ("ort.js", ONNX_RUNTIME, "dist/ort.wasm.bundle.min.mjs",
+         "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90"),
+        ("ort.wasm", ONNX_RUNTIME, "dist/ort-wasm-simd-threaded.wasm",
+         "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2"),
+        ("geotiff.js", GEOTIFF, "dist-browser/geotiff.js",
+         "8cfc01ffc945904766d8fb89f19da7afb799e342834454f5592fbcf0bcfe2db5"),
+        ("geotiff.LICENSE.txt", GEOTIFF, "LICENSE",
+         "da0811089f254e909f69f75fa496ca97e5167a8eaa945d9a6bffdd8499b47a49"),
+    )
+}  # fmt: skip
 SCRIPTS = ("colors.js", "fullsize.js", "reading.js", "tiff.js", "worker.js")  # which the server's page does without
 MARK = "model.json"  # marks a folder as an exported page
 SECONDS = 300  # for npm
