@@ -3,6 +3,7 @@
 import functools
 import http.server
 import io
+import struct
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -53,6 +54,11 @@ class Files(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
+class FileServer(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A page that is closed while it loads breaks its connections."""
+
+
 @pytest.fixture(scope="module")
 def exported(shipped_program: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
     onnx, folder = pytest.importorskip("onnx"), tmp_path_factory.mktemp("web") / "page"
@@ -65,8 +71,8 @@ def exported(shipped_program: bytes, tmp_path_factory: pytest.TempPathFactory) -
     return folder
 
 
-def file_server(folder: Path) -> http.server.ThreadingHTTPServer:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Files, directory=folder))
+def file_server(folder: Path) -> FileServer:
+    server = FileServer(("127.0.0.1", 0), functools.partial(Files, directory=folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
@@ -293,6 +299,56 @@ def test_a_large_photo_says_how_much_of_it_has_come(served: str, browser: Any, t
     page.set_input_files("#files", tmp_path / "noise.png")
     finished(page)
     assert [text for text in page.evaluate("window.said") if text and text.startswith("sending, ")]
+    page.close()
+
+
+def tiff(path: Path, values: np.ndarray, order: str, tags: dict[int, tuple[int, int]]) -> Path:
+    """An uncompressed TIFF of one strip. tags: type and value by number, besides those that any photo has."""
+    height, width = values.shape[:2]
+    channels = values.shape[2] if values.ndim == 3 else 1
+    entries = {
+        256: (4, width), 257: (4, height), 258: (3, 8 * values.itemsize), 259: (3, 1), 262: (3, 1), 273: (4, 8),
+        277: (3, channels), 278: (4, height), 279: (4, values.nbytes), **tags,
+    }  # fmt: skip
+    start = 8 + values.nbytes + values.nbytes % 2
+    data = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, start)
+    data += values.astype(values.dtype.newbyteorder(order)).tobytes() + bytes(values.nbytes % 2)
+    data += struct.pack(f"{order}H", len(entries))
+    for tag, (kind, value) in sorted(entries.items()):
+        data += struct.pack(f"{order}HHI{'I' if kind == 4 else 'Hxx'}", tag, kind, 1, value)
+    path.write_bytes(data + bytes(4))
+    return path
+
+
+def test_the_static_page_reads_plain_tiffs_by_their_tags_and_refuses_others_by_name(
+    static: str, browser: Any, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    gray = np.asarray(Image.fromarray(make_photo(5, 301, 207)).convert("L"))
+    deep = gray.astype(np.uint16) * 257
+    read = {
+        "turned.tif": tiff(tmp_path / "turned.tif", gray, "<", {274: (3, 6)}),
+        "deep.tif": tiff(tmp_path / "deep.tif", deep, ">", {}),
+        "white.tif": tiff(tmp_path / "white.tif", 65535 - deep, "<", {262: (3, 0)}),
+        "lzw.tif": tmp_path / "lzw.tif",
+    }
+    Image.fromarray(gray).save(read["lzw.tif"], compression="tiff_lzw")
+    floats = tiff(tmp_path / "floats.tif", (gray / np.float32(255)), "<", {339: (3, 3)})
+    signed = tiff(tmp_path / "signed.tif", (gray // 2).astype(np.int8), "<", {339: (3, 2)})
+    raw = tiff(tmp_path / "raw.tif", gray, "<", {254: (4, 1)})
+    page = browser.new_page()
+    page.goto(static)
+    page.set_input_files("#files", [*read.values(), floats, signed, raw])
+    finished(page, 7)
+    reasons = page.locator(".bad:visible").all_inner_texts()
+    assert sum("a TIFF with signed numbers or floats is not read here" in reason for reason in reasons) == 2
+    assert sum("a TIFF with a small preview first" in reason for reason in reasons) == 1
+    upright = Image.fromarray(gray)
+    color, turned = (colorizer.colorize(photo) for photo in (upright, upright.transpose(Image.Transpose.ROTATE_270)))
+    for name in read:
+        with page.expect_download() as started:
+            page.get_by_role("article", name=name).locator(".download").click()
+        started.value.save_as(tmp_path / "result.png")
+        assert_same(tmp_path / "result.png", turned if name == "turned.tif" else color)
     page.close()
 
 
