@@ -189,7 +189,10 @@ def test_other_files_are_not_an_image(tmp_path: Path, data: bytes) -> None:
 def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
     with (tmp_path / "x.jpg").open("wb") as stream:
         stream.truncate(3_000_001)
-    assert reason_of(tmp_path / "x.jpg", Limits(max_file_bytes=3_000_000)) == ("too_large", "3 MB")
+    assert reason_of(tmp_path / "x.jpg", Limits(max_file_bytes=3_000_000)) == (
+        "too_large",
+        "4 MB, more than the limit of 3 MB: save it smaller, as JPEG",
+    )
 
 
 def test_a_file_of_just_the_allowed_size_is_read(tmp_path: Path) -> None:

@@ -51,11 +51,17 @@ def lab_to_levels(lab: Float) -> NDArray[np.float32]:
     return encoded.astype(np.float32)
 
 
+def linear_light(levels: Float) -> NDArray[np.float32]:
+    """sRGB in 0..1 to linear light."""
+    levels = levels.astype(np.float32)
+    return np.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92).astype(np.float32)
+
+
 def lightness(values: NDArray[Any]) -> NDArray[np.float32]:
     """L* in 0..100, (H, W), of sRGB: gray (H, W) or color (H, W, 3), as uint8, uint16, or floats in 0..1."""
     if values.ndim == 2 and values.dtype in (np.uint8, np.uint16):
         return (116 * _cube_root(_linear_levels(values.dtype.itemsize)) - 16)[values]
-    linear = _linearise(values) if values.dtype.kind == "f" else _linear_levels(values.dtype.itemsize)[values]
+    linear = linear_light(values) if values.dtype.kind == "f" else _linear_levels(values.dtype.itemsize)[values]
     return 116 * _cube_root(linear if values.ndim == 2 else linear @ _FROM_LINEAR[1]) - 16
 
 
@@ -140,16 +146,10 @@ def _cube_root(xyz: Float) -> NDArray[np.float32]:
     return np.where(xyz > 0.008856, np.cbrt(xyz), xyz * np.float32(7.787) + np.float32(16 / 116))
 
 
-def _linearise(levels: Float) -> NDArray[np.float32]:
-    """sRGB in 0..1 to linear light."""
-    levels = levels.astype(np.float32)
-    return np.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92).astype(np.float32)
-
-
 @cache
 def _linear_levels(size: int) -> NDArray[np.float32]:
     """Linear light of each level of integers of `size` bytes."""
-    return _LINEAR if size == 1 else _linearise(np.arange(65536) / 65535)
+    return _LINEAR if size == 1 else linear_light(np.arange(65536) / 65535)
 
 
 def _lab_to_linear(lab: Float) -> NDArray[np.float32]:

@@ -134,7 +134,8 @@ def _mean(values: Float) -> NDArray[np.float64]:
     return total / 9
 
 
-def _on_white(values: NDArray[Any], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """8-bit gray or color composed on white."""
+def _on_white(values: NDArray[Any], alpha: NDArray[np.uint8]) -> NDArray[Any]:
+    """Gray or color of 8 or 16 bits, composed on white."""
     share = (alpha / np.float32(255)) if values.ndim == 2 else (alpha / np.float32(255))[..., None]
-    return np.rint(255 + (values - np.float32(255)) * share).astype(np.uint8)
+    white = np.float32(np.iinfo(values.dtype).max)
+    return np.rint(white + (values - white) * share).astype(values.dtype)

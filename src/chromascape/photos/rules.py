@@ -79,6 +79,7 @@ RULES = (
     Rule("unreadable", "Files can be read", "problem", NOT_IN_SET, _in("unreadable")),
     Rule("too_large", "Files are at most validate.max_file_mb", "problem", NOT_IN_SET, _in("too_large")),
     Rule("not_an_image", "Files are images in a known format", "problem", NOT_IN_SET, _in("not_an_image")),
+    Rule("unsupported", "Photos are of a kind that is read right", "problem", NOT_IN_SET, _in("unsupported")),
     Rule("too_many_pixels", "Photos have at most validate.max_pixels", "problem", NOT_IN_SET, _in("too_many_pixels")),
     Rule("too_slow", "Photos are read within validate.seconds", "problem", NOT_IN_SET, _in("too_slow")),
     Rule("crashed", "Reading a photo ends no process", "problem", NOT_IN_SET, _in("crashed")),
