@@ -1,5 +1,6 @@
 """The server of the page, asked over real HTTP: pictures, files, and everything that it refuses."""
 
+import gc
 import http.client
 import io
 import json
@@ -7,6 +8,7 @@ import queue
 import socket
 import threading
 import urllib.request
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork
 from chromascape.errors import ChromascapeError
+from chromascape.photos.source import PhotoError
 from chromascape.serving import kept_colors, web
 
 KIND = {"Content-Type": "application/octet-stream"}
@@ -202,6 +205,27 @@ def test_of_many_uploads_at_once_few_are_held_and_the_rest_waits_on_the_way(colo
     statuses = [upload.status for upload in uploads]
     assert (statuses.count(200), statuses.count(503)) == (web.HELD + web.WAITING, 20)
     assert all(upload.taken == 2 for upload in uploads), "browsers read no answer before they have sent all"
+
+
+def test_a_refused_photo_is_not_held(colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even until Python looks for circles: dozens of them were 1 GB."""
+    held: list[weakref.ref[threading.Event]] = []
+
+    def refuse(_: bytes) -> None:
+        decoded = threading.Event()  # anything
+        held.append(weakref.ref(decoded))
+        raise PhotoError("damaged", "cut short")
+
+    monkeypatch.setattr(web.reading, "open_photo", refuse)
+    application, uploads = web.app(colorizer, ["*"]), [Upload("/colorize", [b"photo"]) for _ in range(2)]
+    gc.disable()
+    try:
+        for upload in uploads:
+            anyio.run(upload, application)
+        assert [upload.status for upload in uploads] == [422, 422]
+        assert [reference() for reference in held] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_an_address_of_ipv6_stands_in_brackets_and_can_be_opened(colorizer: Colorizer) -> None:

@@ -10,6 +10,7 @@ import json
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 from anyio import to_thread
@@ -65,10 +66,10 @@ def app(colorizer: Colorizer, hosts: list[str]) -> Starlette:
     async def colorize(request: Request) -> Response:
         style, saturation = _look(request, colorizer)
         data = await _body(request)
-        return await to_thread.run_sync(_colorized, colorizer, data, style, saturation, limiter=one)
+        return await to_thread.run_sync(_told, _colorized, data, colorizer, style, saturation, limiter=one)
 
     async def preview(request: Request) -> Response:
-        return await to_thread.run_sync(_preview, await _body(request), limiter=one)
+        return await to_thread.run_sync(_told, _preview, await _body(request), limiter=one)
 
     routes = [Route(path, _sends(file)) for path, file in FILES.items()]
     routes += [Route(f"/{work.__name__}", _queued(work, held), methods=["POST"]) for work in (colorize, preview)]
@@ -97,10 +98,6 @@ def _queued(work: Endpoint, held: anyio.CapacityLimiter) -> Endpoint:
                 return await work(request)
         except HTTPException as refused:
             return JSONResponse({"error": refused.detail}, refused.status_code)
-        except (PhotoError, ChromascapeError) as error:
-            return JSONResponse({"error": str(error)}, 422)
-        except MemoryError:
-            return JSONResponse({"error": "not enough memory for a photo of this size: send a smaller copy"}, 422)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
 
@@ -129,19 +126,22 @@ async def _body(request: Request) -> bytes:
     """
     if request.headers.get("content-type") != "application/octet-stream":
         raise HTTPException(415, "send the photo file as application/octet-stream")
-    too_large = HTTPException(413, f"larger than {MAX_BYTES // 1_000_000} MB")
     if int(request.headers.get("content-length", "0")) > MAX_BYTES:
-        raise too_large
+        raise _too_large()
     data = bytearray()
     try:
         with anyio.fail_after(SECONDS):
             async for part in request.stream():
                 data += part
                 if len(data) > MAX_BYTES:
-                    raise too_large
+                    raise _too_large()
     except TimeoutError:
         raise HTTPException(408, f"the photo did not arrive within {SECONDS:g} seconds") from None
     return bytes(data)
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(413, f"larger than {MAX_BYTES // 1_000_000} MB")
 
 
 async def _let_pass(request: Request) -> None:
@@ -154,7 +154,21 @@ async def _let_pass(request: Request) -> None:
                 return
 
 
-def _colorized(colorizer: Colorizer, data: bytes, style: str, saturation: float) -> Response:
+def _told(work: Callable[..., Response], data: bytes, *look: Any) -> Response:
+    """The answer of work, or why there is none.
+
+    Errors end here, in the thread: an exception that crosses to the loop is in a circle with its own traceback, and
+    would hold the photo until Python looks for circles.
+    """
+    try:
+        return work(data, *look)
+    except (PhotoError, ChromascapeError) as error:
+        return JSONResponse({"error": str(error)}, 422)
+    except MemoryError:
+        return JSONResponse({"error": "not enough memory for a photo of this size: send a smaller copy"}, 422)
+
+
+def _colorized(data: bytes, colorizer: Colorizer, style: str, saturation: float) -> Response:
     """The colorized photo as the command line writes it; the header X-Notes says what its file lacks."""
     image = reading.open_photo(data)
     photo = prepare(image, web_format(image))
