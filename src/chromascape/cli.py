@@ -129,7 +129,8 @@ def _add_serving(commands: Any) -> None:
     add = export.add_argument
     add("output", type=Path, metavar="OUT", help="file to write, such as model.onnx; a folder with --web")
     add("--web", action="store_true", help="write a folder for any web host: a page that colorizes in the browser")
-    add("--runtime", type=Path, metavar="TGZ", help="ONNX Runtime Web from `npm pack` (by default --web fetches it)")
+    packed = "ONNX Runtime Web and GeoTIFF from `npm pack` (by default --web fetches them)"
+    add("--runtime", type=Path, nargs="+", default=(), metavar="TGZ", help=packed)
     add("--model", metavar="MODEL", help="as for colorize")
     add("--overwrite", action="store_true", help="replace an existing output")
     export.set_defaults(run=_export, extra="export")
@@ -209,7 +210,7 @@ def _export(options: argparse.Namespace) -> int:
         raise ChromascapeError(f"{output} exists: --overwrite replaces it")
     if options.web:
         web_export.export_page(Colorizer.load(model, "cpu", by_torch=True), output, options.runtime)
-        print(f"{output}: from {model}; try it with `python -m http.server --directory {output} --bind 127.0.0.1`")
+        print(f"{output}: from {model}; try it with `python -m http.server --directory {output} --bind 127.0.0.1 8001`")
     else:
         onnx_export.export(Colorizer.load(model, "cpu", by_torch=True), output)
         print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, from {model}")
