@@ -18,10 +18,11 @@ from chromascape.params import Params, flatten
 from chromascape.photos.manifest import read_manifest
 from chromascape.resume import FOLDER, digest, repository_root
 from chromascape.tracking import artifacts, names
+from chromascape.tracking.address import tracking_uri
 from chromascape.tracking.figures import constants_of, metrics_of, result_in_words
 from chromascape.tracking.lineage import checkout, lineage, place
 from chromascape.tracking.server import one_line, without_credentials
-from chromascape.tracking.store import connect, tracking_uri
+from chromascape.tracking.store import connect
 
 MODEL = Path("models/colorizer")
 CURVES, TRAIN, EVALUATE = Path("metrics/curves.csv"), Path("metrics/train.json"), Path("metrics/evaluate.json")

@@ -13,6 +13,7 @@ from typing import Any
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params, flatten
 from chromascape.resume import tell
+from chromascape.tracking.address import tracking_uri
 from chromascape.tracking.run import (
     ENDED,
     EPOCH,
@@ -27,7 +28,7 @@ from chromascape.tracking.run import (
     training_tag,
 )
 from chromascape.tracking.server import without_credentials
-from chromascape.tracking.store import connect, tracking_uri
+from chromascape.tracking.store import connect
 
 PATIENCE = 10.0  # seconds that a training waits at its end for what MLflow has not taken yet
 MAY_CHANGE = ("train.checkpoint_seconds",)  # while a training is interrupted; MLflow never changes a logged param
