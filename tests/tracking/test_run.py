@@ -116,7 +116,7 @@ def assert_whole(run: Run, params: Params) -> None:
 
 
 def test_runs_are_kept_in_a_file_of_the_folder(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert stores.repository_root() == workplace.resolve()
+    assert lineage.repository_root() == workplace.resolve()
     assert stores.tracking_uri() == f"sqlite:///{workplace.resolve()}/mlflow.db"
     monkeypatch.setenv("DVC_ROOT", str(workplace / "origin"))
     assert stores.tracking_uri() == f"sqlite:///{workplace.resolve()}/origin/mlflow.db"
@@ -188,7 +188,8 @@ def test_a_deleted_experiment_is_one_line_that_names_the_key(store: Path, params
     mlflow.MlflowClient().delete_experiment(stores.connect("tests"))
     with pytest.raises(ChromascapeError) as caught:
         evaluated_run(params)
-    said = "track.experiment: 'tests' was deleted in MLflow: restore it or choose another name"
+    said = "track.experiment: 'tests' was deleted in MLflow: choose another name, or restore it: "
+    said += "`mlflow experiments restore --experiment-id 1`"
     assert str(caught.value) == said
 
 

@@ -31,9 +31,9 @@ def tracking_uri() -> str:
 
 
 def sqlite_file(uri: str) -> str:
-    """The file in the address of a SQLite store, as it is written there; empty for other stores."""
+    """The file in the address of a SQLite store, which MLflow itself writes with %20 for a space; else empty."""
     scheme, separator, rest = uri.partition(":///")
-    file = rest.partition("?")[0]
+    file = unquote(rest.partition("?")[0])
     kept = separator and scheme.lower().split("+")[0] == "sqlite" and not file.startswith((":memory:", "file:"))
     return file if kept else ""
 

@@ -132,7 +132,8 @@ def _sqlite_state(file: Path, experiment: str) -> State:
         return ("ok", f"no store yet: the first run makes {file}") if writable else _read_only(file.parent)
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=1)) as database:
-            database.execute("BEGIN IMMEDIATE")  # what a run that begins would need
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("CREATE TABLE chromascape_try (a)")  # what a run that begins would need, taken back below
             state = _contents_state(file, database, experiment)
             database.rollback()
     except sqlite3.OperationalError as error:
@@ -141,11 +142,7 @@ def _sqlite_state(file: Path, experiment: str) -> State:
         return "problem", f"{file}: {error}: check its permissions and those of its folder"
     except sqlite3.DatabaseError as error:
         return "problem", f"{file} is damaged ({error}): move it away, and the next run makes a new one"
-    return state if _is_writable(file.parent) or state[0] == "problem" else _read_only(file.parent)
-
-
-def _read_only(folder: Path) -> State:
-    return "problem", f"{folder}: MLflow's store can't be written here: check the folder's permissions"
+    return state
 
 
 def _is_writable(folder: Path) -> bool:
@@ -160,7 +157,8 @@ def _is_writable(folder: Path) -> bool:
 def _contents_state(file: Path, database: Any, experiment: str) -> State:
     """What the tables say: the version of MLflow that made them, the experiment, and where its files are."""
     tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    revision = database.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
+    set_up = "alembic_version" in tables
+    revision = database.execute("SELECT version_num FROM alembic_version").fetchone() if set_up else None
     if not revision:
         return "note", f"{file} was never set up to its end: the next run does"
     made, followed = _revisions()
