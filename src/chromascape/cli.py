@@ -203,7 +203,7 @@ def _model(named: str | None) -> Path:
 
 def _check(options: argparse.Namespace) -> int:
     """Find what would stop the pipeline before DVC starts, which hashes data.dir before the first stage runs."""
-    from chromascape.health.machine import data, disk
+    from chromascape.health.machine import data, disk, experiments
     from chromascape.params import load_params
     from chromascape.photos.rules import check_policy
     from chromascape.tracking.checks import check_store
@@ -214,6 +214,9 @@ def _check(options: argparse.Namespace) -> int:
     check_store(params.track.experiment)
     disk(params)
     print(f"{photos.subject}: {photos.text}")
+    for finding in experiments(params):
+        if finding.level == "note":
+            print(f"note: {finding.text}")
     return 0
 
 

@@ -1,12 +1,16 @@
 """Where MLflow keeps runs: is it there, of the installed version, free, and which of its runs were never ended?"""
 
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from chromascape.health import Finding
 from chromascape.params import Params
 from chromascape.tracking.address import database_file, tracking_uri
-from chromascape.tracking.checks import store_state
-from chromascape.tracking.run import killed_runs
+from chromascape.tracking.checks import holders, store_state
+from chromascape.tracking.lineage import checkout
+from chromascape.tracking.run import TRAINING, killed_runs, training_lock
 
 
 def store(params: Params) -> list[Finding]:
@@ -35,6 +39,32 @@ def _runs(params: Params) -> list[Finding]:
     if killed:
         names = ", ".join(str(run.info.run_name) for run in killed)
         found.append(Finding("note", "runs", f"{len(killed)} whose process was killed: {names}: `dvc repro` ends them"))
-    if len(running) > len(killed):
-        found.append(Finding("note", "runs", f"{len(running) - len(killed)} running, here or on other machines"))
+    ended = {run.info.run_id for run in killed}
+    found += [Finding("note", "runs", _at_work(run)) for run in running if run.info.run_id not in ended]
     return found or [Finding("ok", "runs", "all have ended")]
+
+
+def _at_work(run: Any) -> str:
+    """Who works on a run that MLflow calls running, and what to do where DVC has lost the process."""
+    name = str(run.info.run_name)
+    owner, _, fingerprint = run.data.tags.get(TRAINING, "").partition("/")
+    if owner != checkout():
+        return f"{name} is running on another machine, or in another folder"
+    process = next(iter(holders(training_lock(fingerprint).resolve())), None)
+    if process is None:
+        return f"{name} is running, in a process that we can't see"
+    if not _is_orphan(process):
+        return f"{name} is running in process {process.pid}"
+    return (
+        f"{name} is running in process {process.pid}, but the dvc that started it is gone: wait for its end, or stop it "
+        f"by `kill {process.pid}`, which keeps a checkpoint; then `dvc repro`"
+    )
+
+
+def _is_orphan(process: psutil.Process) -> bool:
+    """Whether DVC started a process and none of those that it descends from is DVC."""
+    try:
+        commands = [" ".join(parent.cmdline()).lower() for parent in process.parents()]
+        return "DVC_STAGE" in process.environ() and not any("dvc" in command for command in commands)
+    except (psutil.Error, OSError):
+        return False

@@ -124,12 +124,10 @@ def _sqlite_state(file: Path, experiment: str) -> State:
     """The state of a SQLite store, asked without MLflow, which would migrate it or wait."""
     if not file.exists():
         if not file.parent.is_dir():
-            return (
-                "problem",
-                f"{file}: the folder does not exist: make it, or name another store in MLFLOW_TRACKING_URI",
-            )
-        writable = _is_writable(file.parent)
-        return ("ok", f"no store yet: the first run makes {file}") if writable else _read_only(file.parent)
+            return "problem", f"{file}: there is no such folder: make it, or name another store in MLFLOW_TRACKING_URI"
+        if not _is_writable(file.parent):
+            return "problem", f"{file}: can't be written: check the permissions of its folder"
+        return "ok", f"no store yet: the first run makes {file}"
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=1)) as database:
             database.execute("BEGIN IMMEDIATE")
@@ -138,7 +136,7 @@ def _sqlite_state(file: Path, experiment: str) -> State:
             database.rollback()
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
-            return "note", f"{file} is locked by {holders(file)}: a run waits until it is free"
+            return "note", f"{file} is locked by {_named(holders(file))}: a run waits until it is free"
         return "problem", f"{file}: {error}: check its permissions and those of its folder"
     except sqlite3.DatabaseError as error:
         return "problem", f"{file} is damaged ({error}): move it away, and the next run makes a new one"
@@ -186,13 +184,18 @@ def _revisions() -> tuple[set[str], set[str]]:
     return made, followed
 
 
-def holders(file: Path) -> str:
+def holders(file: Path) -> list[psutil.Process]:
     """The processes that have a file open, as far as we may see."""
-    names = []
+    found = []
     for process in psutil.process_iter(["pid", "name"]):
         try:
             if any(Path(opened.path) == file for opened in process.open_files()):
-                names.append(f"process {process.pid} ({process.name()})")
+                found.append(process)
         except (psutil.Error, OSError):
             continue
+    return found
+
+
+def _named(processes: list[psutil.Process]) -> str:
+    names = [f"process {process.pid} ({process.info['name']})" for process in processes]
     return ", ".join(names) or "a process that we can't see"

@@ -69,8 +69,7 @@ def connect(experiment: str) -> str:
     A lock guards a fresh SQLite store: if several processes set it up at once, all but one crash.
     """
     mlflow, file = _mlflow(), database_file()
-    # Beside the database, where every process that shares it looks.
-    with FileLock(f"{file}.lock") if file else nullcontext():
+    with locked():
         client = mlflow.MlflowClient()
         if file:
             _relocate(file)
@@ -84,6 +83,12 @@ def connect(experiment: str) -> str:
             if name not in known.tags:  # of an older version; changes made in MLflow's page stay
                 client.set_experiment_tag(known.experiment_id, name, value)
         return str(known.experiment_id)
+
+
+def locked() -> Any:
+    """A lock of this store, where it is a file: beside it, where every process that shares it looks."""
+    file = database_file()
+    return FileLock(f"{file}.lock") if file else nullcontext()
 
 
 def _relocate(file: str) -> None:
