@@ -56,8 +56,8 @@ def _at_work(run: Any) -> str:
     if not _is_orphan(process):
         return f"{name} is running in process {process.pid}"
     return (
-        f"{name} is running in process {process.pid}, but the dvc that started it is gone: wait for its end, or stop it "
-        f"by `kill {process.pid}`, which keeps a checkpoint; then `dvc repro`"
+        f"{name} is running in process {process.pid}, but the dvc that started it is gone: wait for its end or "
+        f"`kill {process.pid}`, which keeps a checkpoint; then `dvc repro`"
     )
 
 
