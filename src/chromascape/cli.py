@@ -48,8 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_colorize(commands)
     check = commands.add_parser(
         "check", help="find what would stop or hang `dvc repro`, before it starts",
-        description="Check params.yaml, every file of data.dir, the free disk, and that the MLflow server answers if "
-        "MLFLOW_TRACKING_URI names one. Reads no photo, so it takes a few seconds.",
+        description="Check params.yaml, every file of data.dir, the free disk, and that MLflow can keep a run. "
+        "Reads no photo, so it takes a few seconds.",
     )  # fmt: skip
     check.set_defaults(run=_check, extra="pipeline")
     doctor = commands.add_parser(
@@ -229,17 +229,20 @@ def _model(named: str | None) -> Path:
 
 def _check(options: argparse.Namespace) -> int:
     """Find what would stop the pipeline before DVC starts, which hashes data.dir before the first stage runs."""
-    from chromascape.health.machine import data, disk
+    from chromascape.health.machine import data, disk, experiments
     from chromascape.params import load_params
     from chromascape.photos.rules import check_policy
-    from chromascape.tracking.server import check_server
+    from chromascape.tracking.checks import check_store
 
     params = load_params()
     check_policy(params.validate_.policy)
     (photos,) = data(params)
-    check_server()
+    check_store(params.track.experiment)
     disk(params)
     print(f"{photos.subject}: {photos.text}")
+    for finding in experiments(params):
+        if finding.level == "note":
+            print(f"note: {finding.text}")
     return 0
 
 

@@ -166,7 +166,7 @@ class Register(Section):
 class Track(Section):
     """MLflow."""
 
-    experiment: Annotated[str, Field(min_length=1)] = "chromascape"
+    experiment: Annotated[str, Field(min_length=1, max_length=500)] = "chromascape"
 
 
 class Params(Section):

@@ -19,6 +19,7 @@ from chromascape.photos.pixels import Photo, Strip, assemble
 from chromascape.photos.reading import upright
 
 SHIPPED = Path(__file__).parent / "weights"  # the model that comes with the package
+IN_MLFLOW = ("models:/", "runs:/")
 Rendering = Literal["faithful", "vivid"]
 Picture = Image.Image | NDArray[Any]
 
@@ -66,13 +67,17 @@ class Colorizer:
 
         Args:
             path: a folder that `torch_network.save` wrote, or an .onnx file; by default, the model that comes with
-                Chromascape.
+                Chromascape. Or a model in MLflow, such as `models:/chromascape@champion`: see `tracking.resolve`.
             device: "cuda", "mps" or "cpu"; "auto" is the CPU for ONNX Runtime, else the first that is available.
             by_torch: let torch compute the model that comes with Chromascape, too.
         Raises:
             ChromascapeError: files are missing, damaged, or of another version; there is no such device; or torch is
                 needed and not installed.
         """
+        if str(path).startswith(IN_MLFLOW):
+            from chromascape.tracking.resolve import resolve_model
+
+            path = resolve_model(str(path))
         path, on_cpu = Path(path), device in ("auto", "cpu")
         if path.suffix.lower() == ".onnx" and not path.is_dir() and not by_torch:
             if not on_cpu:
