@@ -45,7 +45,7 @@ def train_stage(params: Params) -> None:
         if stream:
             stream.metrics({"train/images_per_second": trained.images_per_second})
         colorizer = results.trained_colorizer(trained, params, val)
-        psnr = results.val_psnr(colorizer, val)
+        psnr = results.val_psnr(colorizer, val, Colorizer.load(SHIPPED, colorizer.network.device, by_torch=True))
         summary = results.training_summary(trained, colorizer, len(photos), len(val), psnr, identity)
         results.save_model(MODEL, trained, colorizer, params, read_manifest(MANIFEST), summary)
         write_table(results.curves(trained), Path("metrics/curves.csv"))
