@@ -24,10 +24,11 @@ def metrics_of(figures: dict[str, Any], split: str) -> dict[str, float]:
     """
     model, gray, shipped = (_numbers(figures[name]) for name in ("model", "gray", "shipped"))
     flat = {name: value for name, value in {**model, **_overall(figures)}.items() if name in HEADLINES}
+    beside = {"gain_over_shipped_db": over["gain_db"]} if (over := figures.get("over_shipped")) else {}
     if split == "test":
-        sections = {"test": model, "gray": gray, "shipped": shipped}
+        sections = {"test": model | beside, "gray": gray, "shipped": shipped}
         return flat | {f"{part}/{name}": value for part, values in sections.items() for name, value in values.items()}
-    parts = {"": model | flat, "gray_": gray, "shipped_": shipped}
+    parts = {"": model | flat | beside, "gray_": gray, "shipped_": shipped}
     return {f"{split}/{part}{name}": value for part, values in parts.items() for name, value in values.items()}
 
 
