@@ -8,8 +8,9 @@ from _stage import Params, run
 from chromascape.errors import ChromascapeError
 from chromascape.files import read_metrics, write_json
 from chromascape.judging.gate import decide
-from chromascape.judging.summary import short_lines
+from chromascape.judging.summary import shipped_is_better, short_lines
 from chromascape.tracking.artifacts import model_digest
+from chromascape.tracking.lineage import experiment, place
 from chromascape.tracking.registry import open_registry
 from chromascape.tracking.run import find_run
 
@@ -29,9 +30,12 @@ def register_stage(params: Params) -> None:
         print(f"{result['model']}: version {result['version']} is {result['alias']}: {result['reason']}")
     else:
         result = {"model": params.register_.model, "version": None, "alias": None, "reason": NOT_MEASURED}
-        print(f"nothing is registered: {NOT_MEASURED}")
+        print("\n".join([f"nothing is registered: {NOT_MEASURED}", *shipped_is_better(figures)]))
     write_json(result, Path("metrics/register.json"))
-    print("\n".join([*short_lines(figures), f"report: {Path('reports/index.html').resolve()}"]))
+    report = Path("reports/index.html")
+    # Of a temporary copy, which DVC removes, the report comes with the experiment.
+    where = report.resolve() if place() == "workspace" else f"{report}, after `dvc exp apply {experiment()}`"
+    print("\n".join([*short_lines(figures), f"report: {where}"]))
 
 
 def _registered(params: Params, figures: dict[str, Any]) -> dict[str, Any]:

@@ -98,8 +98,9 @@ def beside_shipped(figures: dict[str, Any]) -> str:
         return "not comparable with the shipped model, which has seen all validation photos"
     low, high = over["ci95_db"] or (0, 0)
     word = "better" if low > 0 else "worse" if high < 0 else "not shown to be better"
+    remedy = " (which `--model shipped` uses)" if over["gain_db"] < 0 else ""
     gain = _gain(over["gain_db"], over["ci95_db"])
-    return f"{word} than the shipped model: {gain} beside it on the same {_photos(over, 'val')}"
+    return f"{word} than the shipped model{remedy}: {gain} beside it on the same {_photos(over, 'val')}"
 
 
 def _gain(mean_db: float, interval: Any) -> str:
