@@ -91,9 +91,9 @@ def html(manifest: pd.DataFrame, folder: Path) -> str:
 def test_the_page_counts_and_tells_what_each_reason_asks_for(html: str) -> None:
     text = Page(html).text
     assert re.search(
-        r"14 of 20 files accepted: train \d+, val \d+, test \d+\. 5 rejected, 1 left out as duplicates", text
+        r"14 of 20 files accepted: train \d+, val \d+, test \d+\. 5 rejected, 1 left out as exact copy\.", text
     )
-    assert "too_small The shorter side, without the black bars that are trimmed, reaches validate.min_side 1" in text
+    assert "too_small The shorter side, without trimmed black bars, is at least validate.min_side 1" in text
 
 
 def test_each_rejected_file_is_a_thumbnail_with_its_reasons(html: str) -> None:
@@ -141,9 +141,9 @@ def test_a_gate_that_stops_is_told(manifest: pd.DataFrame, folder: Path) -> None
 def made_up(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """A manifest of files that could not be read, so that none is opened."""
     plain = {"verdict": "rejected", "reasons": "unreadable", "problem": "unreadable", "detail": "gone"}
-    full = [dict.fromkeys(COLUMNS) | plain | {"group": str(n)} | row for n, row in enumerate(rows)]
+    full = [dict.fromkeys([*COLUMNS, "likeness"]) | plain | {"group": str(n)} | row for n, row in enumerate(rows)]
     # By column, because pandas guesses a type that holds no bytes that are not UTF-8.
-    return pd.DataFrame({name: pd.Series([row[name] for row in full], dtype=TYPES.get(name)) for name in COLUMNS})
+    return pd.DataFrame({name: pd.Series([row[name] for row in full], dtype=TYPES.get(name)) for name in full[0]})
 
 
 def combinations() -> list[str]:

@@ -539,9 +539,9 @@ def test_an_empty_split_is_reported_with_the_remedies() -> None:
     table["split"] = ["train", "train"]
     expected = "data.split: no photo fell into val and test (2 accepted): add photos, raise data.split.val (now 0.3) "
     assert empty_split(table, data) == expected + "or try another data.split.seed"
-    # Where the reason is that all photos lie in a folder that is only measured, the line says so.
+    # Where the reason is that all photos lie in a folder for testing, the line says so.
     table["path"], table["split"] = ["own/a", "own/b"], ["test", "test"]
-    line = "another data.split.seed; note: 2 photos are only measured, because they are in own (data.test_only)"
+    line = "another data.split.seed; note: 2 photos in own: for testing only (data.test_only)"
     assert (empty_split(table, data_of(SPLIT, test_only=["own"])) or "").endswith(line)
     table.loc[2] = table.loc[0]
     table["split"] = ["train", "val", "test"]
@@ -553,8 +553,8 @@ def test_photos_that_are_only_trained_on_or_measured_are_counted_in_a_line_of_th
     table["split"] = ["train", "train", "test", None, "val"]
     assert only_note(table, data_of(SPLIT)) == only_note(table, data_of(SPLIT, test_only=["sample-landscapes"])) == ""
     assert only_note(table, data_of(SPLIT, ["own"], ["seen", "other"])) == (
-        "note: 2 photos are only trained on, because they are in own (data.train_only)\n"
-        "note: 1 photos are only measured, because they are in seen, other (data.test_only)\n"
+        "note: 2 photos in own: for training only (data.train_only)\n"
+        "note: 1 photo in seen, other: for testing only (data.test_only)\n"
     )
 
 

@@ -11,7 +11,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.params import Data, Split
 from chromascape.photos import source
 
-# The sample's folder that is only measured. Its name is unusual, so that no user's folder has it by chance.
+# The sample's folder that is for testing only. Its name is unusual, so that no user's folder has it by chance.
 LANDSCAPES = "sample-landscapes"
 _MISSING = "does not exist"
 
@@ -186,10 +186,10 @@ def only_note(manifest: pd.DataFrame, data: Data) -> str:
     """How many photos data.train_only and data.test_only assign: a line for each that has an effect."""
     used = manifest[manifest["split"].notna()]
     return "".join(
-        f"note: {count:,} photos are only {verb}, because they are in {', '.join(names)} (data.{key})\n"
-        for key, verb, names in (
-            ("train_only", "trained on", data.train_only),
-            ("test_only", "measured", data.test_only),
+        f"note: {count:,} photo{'s' * (count > 1)} in {', '.join(names)}: for {purpose} only (data.{key})\n"
+        for key, purpose, names in (
+            ("train_only", "training", data.train_only),
+            ("test_only", "testing", data.test_only),
         )
         if (count := len(_inside(used, names)))
     )
