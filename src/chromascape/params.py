@@ -7,7 +7,7 @@ recipe, in reports and names; a params.yaml still has to have every key but thos
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
 from chromascape.errors import ChromascapeError, did_you_mean
 
@@ -19,15 +19,18 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-def _relative_pattern(pattern: str) -> str:
-    """Refuse a pattern that can't match any relative path."""
-    parts = pattern.split("/")
-    if not pattern or parts[0] in ("", ".") or ".." in parts:
-        raise ValueError("must be a pattern of paths relative to data.dir, such as walk/*; no '/', './', '..'")
-    return pattern
+def _scene(value: Any) -> str | list[str]:
+    """Refuse all but patterns that can match a relative path."""
+    for pattern in value if isinstance(value, list) and value else [value]:
+        if not isinstance(pattern, str):
+            raise ValueError("must be a pattern of paths, or a list of them that show one scene together")
+        parts = pattern.split("/")
+        if not pattern or parts[0] in ("", ".") or ".." in parts:
+            raise ValueError("must be a pattern of paths relative to data.dir, such as walk/*; no '/', './', '..'")
+    return value  # type: ignore[no-any-return]
 
 
-Pattern = Annotated[str, AfterValidator(_relative_pattern)]
+Scene = Annotated[str | list[str], PlainValidator(_scene)]
 
 
 class Section(BaseModel):
@@ -44,7 +47,7 @@ class Split(Section):
     test: Share = 0.1
     seed: int = 32
     burst_seconds: Seconds = 5.0
-    same_scene: list[Pattern] = [
+    same_scene: list[Scene] = [
         "mvtb-data/campus/*",
         "mvtb-data/building2-*",
         "mvtb-data/church.*",

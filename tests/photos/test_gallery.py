@@ -121,6 +121,34 @@ def test_copies_stand_side_by_side(html: str) -> None:
     assert "1 scene has several photos" in page.text
 
 
+def test_names_that_run_on_are_told_with_photos_of_other_splits_that_look_alike(
+    html: str, manifest: pd.DataFrame, folder: Path
+) -> None:
+    assert re.search(
+        r"No photo has an EXIF time, .* file names run on \(photo-000.png, photo-001.png\)", Page(html).text
+    )
+    assert "No two photos in different splits look alike." in Page(html).text
+    alike = manifest.copy()
+    rows = [alike.index[alike["split"] == split][0] for split in ("train", "val")]
+    alike.loc[rows, "likeness"] = alike.at[rows[0], "likeness"]
+    page = Page(render(alike, folder))
+    names = sorted(alike.loc[rows, "path"])
+    assert page.tags.count("img") == 6 and all(name in page.figures[-2 + at] for at, name in enumerate(names))
+    assert f'such as - ["{names[0]}", "{names[1]}"] .' in page.text
+    assert "Likeness 1.00" in page.text
+    timed = manifest.assign(camera="x", taken=1e9)
+    assert "EXIF" not in Page(render(timed, folder)).text
+
+
+def test_further_photos_of_a_held_out_scene_are_not_called_copies(manifest: pd.DataFrame, folder: Path) -> None:
+    further = manifest.copy()
+    row = further.index[further["split"] == "train"][0]
+    further.loc[row, ["verdict", "reasons", "split"]] = "rejected", "same_scene", None
+    text = Page(render(further, folder)).text
+    assert "5 rejected, 1 left out as exact copy, 1 left out as further photo of a scene in val or test." in text
+    assert "duplicate" not in text.replace("exact_duplicate", "")
+
+
 def test_hostile_names_are_text_and_the_page_is_one_file_that_loads_nothing(html: str) -> None:
     page = Page(html)
     assert "script" not in page.tags and HOSTILE in page.text

@@ -395,6 +395,13 @@ def test_photos_that_match_one_pattern_share_a_scene() -> None:
     assert numbered_by_first(scenes(table, 4, split)) == [0, 1, 1, 3, 4, 4, 6, 1, 8]
 
 
+def test_photos_that_match_a_list_share_a_scene_and_a_name_with_brackets_is_itself() -> None:
+    paths = ["a[1].jpg", "b.jpg", "c.jpg", "walk/1.jpg", "a1.jpg"]
+    table = table_of([(path, source.sha256(path.encode()), None) for path in paths])
+    split = USUAL.model_copy(update={"same_scene": [["a[[]1].jpg", "c.jpg"], ["a[1].jpg", "walk/*"], "b.jpg"]})
+    assert numbered_by_first(scenes(table, 4, split)) == [0, 1, 0, 0, 0]  # as a pattern, a[1].jpg is a1.jpg too
+
+
 def test_one_photo_in_train_only_pulls_its_group_into_train() -> None:
     table = scenes_of(300, 3)
     table.loc[table["path"].str.endswith("2.jpg"), "path"] = [f"extra/{number}.jpg" for number in range(300)]

@@ -1,5 +1,6 @@
 """`reports/validation.html`: thumbnails of rejected files, of photos of one scene, and of others that look alike."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,9 @@ def render_gallery(manifest: pd.DataFrame, folder: Path, validate: Validate, sto
         scenes=scenes,
         n_scenes=n_scenes,
         alike=alike,
+        entry=json.dumps([file["folder"] + file["name"] for file in alike[0]["files"]], ensure_ascii=False)
+        if alike
+        else "",
         running=likeness.running_note(manifest),
         rejected=rejected,
         n_rejected=int(((manifest["verdict"] == "rejected") & ~left_out).sum()),

@@ -102,11 +102,11 @@ def running_note(manifest: pd.DataFrame) -> str:
     count = len({row for pair in pairs for row in pair})
     if not pairs or count < MANY * len(untimed):
         return ""
-    who = f"{len(untimed):,} of {len(used):,} photos have" if len(untimed) < len(used) else "no photo has"
-    names = " and ".join(shown_name(untimed["path"].iloc[row]) for row in pairs[0])
+    who = f"{len(untimed):,} of {len(used):,} photos have no" if len(untimed) < len(used) else "no photo has an"
+    names = ", ".join(shown_name(untimed["path"].iloc[row]) for row in pairs[0])
     return (
-        f"{who} an EXIF time, which would tell photos of one burst, and {count:,} names run on ({names}): frames of a "
-        "film or photos of one walk may be in several splits. If so, list them in data.split.same_scene"
+        f"{who} EXIF time, so bursts among them can't be found, and {count:,} file names run on ({names}): frames of a "
+        "film or photos of one walk may be in different splits. If so, add them to data.split.same_scene"
     )
 
 
