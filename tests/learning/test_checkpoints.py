@@ -332,15 +332,15 @@ def test_a_training_killed_in_validation_keeps_the_learning_rate_of_its_last_ste
 ) -> None:
     """No step follows that would find it out anew."""
     monkeypatch.setattr(files, "_sync", lambda path: None)
-    val_loss = training._val_loss
+    validate = training._validate
 
-    def dying(learner: Learner, photos: Shards, gray: bool = False) -> float:
+    def dying(learner: Learner, photos: Shards, gray: bool = False) -> dict[str, float]:
         if learner.schedule.last_epoch == 2 * STEPS:
             raise Stop
-        return val_loss(learner, photos, gray)
+        return validate(learner, photos, gray)
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "_val_loss", dying)
+        patched.setattr(training, "_validate", dying)
         with pytest.raises(Stop), open_checkpoints(section, lab, tmp_path) as checkpoints:
             assert checkpoints
             checkpoints.seconds = 0
