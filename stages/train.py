@@ -30,7 +30,7 @@ def train_stage(params: Params) -> None:
     val = Shards(LAB, ("val",))
     identity = fingerprint(section, LAB)
     with (
-        open_checkpoints(section, LAB, repository_root()) as checkpoints,
+        open_checkpoints(section, identity, repository_root()) as checkpoints,
         # Without checkpoints another process may stream the same training: its run arrives whole all the same.
         stream_training(params, identity) if checkpoints else nullcontext() as stream,
     ):

@@ -25,7 +25,7 @@ from chromascape.files import atomic_write, sha256_of_file
 from chromascape.learning.learner import Learner, Progress, load_state, state_of
 from chromascape.learning.pretrained import weights_file
 from chromascape.params import Train
-from chromascape.resume import code, digest, open_folder, short, tell, tell_unwritten
+from chromascape.resume import code, digest, kept_folders, open_folder, short, tell, tell_unwritten
 
 KEPT = 2  # the last one, and the one before in case the last is damaged
 SUFFIX = ".checkpoint"
@@ -83,15 +83,15 @@ class Checkpoints:
 
 
 @contextmanager
-def open_checkpoints(params: Train, lab: Path, root: Path) -> Iterator[Checkpoints | None]:
+def open_checkpoints(params: Train, identity: str, root: Path) -> Iterator[Checkpoints | None]:
     """The checkpoints of the training with this fingerprint; they are removed when the block ends without an error.
 
-    None, with a warning, if another process uses them or the folder can't be made. `lab` is the folder of the shards.
+    None, with a warning, if another process uses them or the folder can't be made.
 
     Raises:
         KeyboardInterrupt: again, with a text that says how to resume.
     """
-    with open_folder(root, "train", fingerprint(params, lab)) as folder:
+    with open_folder(root, "train", identity) as folder:
         if folder is None:
             yield None
             return
@@ -113,7 +113,8 @@ def needed_bytes(params: Train, root: Path) -> int:
     with torch.device("meta"):  # shapes without numbers
         weights = build_network(params.network).state_dict().values()
     need = (KEPT + 1) * (4 + bool(params.ema)) * sum(value.nbytes for value in weights)
-    return max(0, need - bytes_of(root, ".checkpoints/train-*/*"))  # a training that resumes has some
+    # A training that resumes has some.
+    return max(0, need - sum(bytes_of(folder, "*") for folder in kept_folders(root, "train")))
 
 
 def fingerprint(params: Train, lab: Path) -> str:
