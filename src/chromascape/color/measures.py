@@ -1,6 +1,6 @@
 """Measures that stages before the evaluation use too: PSNR, colorfulness, and the interval of a mean over photos.
 
-Apart from `color/metrics.py`, so that one metric more reruns no validation.
+Apart from `color/metrics.py`, so that one metric more reruns the evaluation alone.
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,6 @@
 from typing import Any
 
 from chromascape import __version__
-from chromascape.color.metrics import METRICS
 from chromascape.colorizing.networks import NETWORKS
 from chromascape.params import Params, Train
 
@@ -21,10 +20,9 @@ def model_card(params: Params, summary: dict[str, Any]) -> str:
     view = f"{view} at {side} pixels" + ", half of them mirrored" * train.flip
     only = f" (only trained on: {', '.join(f'`{folder}`' for folder in data.train_only)})" * bool(data.train_only)
     best = f"{summary['best_epoch']}: validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
-    if train.choose_by in METRICS:
-        metric = METRICS[train.choose_by]
-        value, gray = (format(summary[name], metric.format) for name in ("chosen_value", "gray_chosen_value"))
-        best += f"; chosen by {metric.label}: {value}, gray's {gray}"
+    if train.choose_by != "loss":
+        value, gray = summary["chosen_value"], summary["gray_chosen_value"]
+        best += f"; chosen by `{train.choose_by}`: {value:.4f}, gray's {gray:.4f}"
     loss = " + ".join(f"{weight:g} · `{name}`" for name, weight in train.loss.items())
     return f"""# Model card: Chromascape colorizer
 

@@ -22,6 +22,7 @@ from chromascape.colorizing.networks import NETWORKS, build_network
 from chromascape.devices import pick_device, pick_precision
 from chromascape.disk import bytes_of
 from chromascape.files import atomic_write, sha256_of_file
+from chromascape.learning.choosing import code_of
 from chromascape.learning.learner import Learner, Progress, load_state, state_of
 from chromascape.learning.pretrained import weights_file
 from chromascape.params import Train
@@ -132,6 +133,7 @@ def fingerprint(params: Train, lab: Path) -> str:
         "params": params.model_dump(mode="json", exclude={"checkpoint_seconds"}),
         "data": sha256_of_file(lab / "index.json"),
         "code": code(Path(__file__).with_name("training.py")),
+        "metrics": code_of(params.choose_by),
         "shipped": sha256_of_file(SHIPPED / "weights.safetensors") if params.init == "shipped" else "",
         "imagenet": sha256_of_file(weights_file(lite)) if params.init == "imagenet" else "",
         "versions": [torch.__version__, np.__version__],

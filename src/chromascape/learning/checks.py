@@ -2,7 +2,7 @@
 
 from chromascape.colorizing.networks import NETWORKS
 from chromascape.errors import ChromascapeError, choices, did_you_mean
-from chromascape.learning.choosing import choices_of_epoch
+from chromascape.learning.choosing import LOSS, metrics_that_choose
 from chromascape.learning.losses import LOSSES
 from chromascape.params import Train
 
@@ -15,8 +15,8 @@ def check_train(params: Train) -> None:
             line with all that is wrong.
     """
     problems = _network_problems(params) + _loss_problems(params.loss)
-    if params.choose_by not in choices_of_epoch():
-        problems.append(f"train.choose_by: must be {choices(choices_of_epoch())} (it is {params.choose_by!r})")
+    if params.choose_by not in (known := [LOSS, *metrics_that_choose()]):
+        problems.append(f"train.choose_by: must be {choices(known)} (it is {params.choose_by!r})")
     if problems:
         raise ChromascapeError(f"params.yaml: {'; '.join(problems)}")
 

@@ -16,7 +16,7 @@ from chromascape.devices import pick_device
 from chromascape.files import atomic_folder
 from chromascape.judging.modelcard import model_card
 from chromascape.learning.calibration import MIN_PHOTOS, fit_renderings
-from chromascape.learning.choosing import LOSS
+from chromascape.learning.choosing import LOSS, code_of
 from chromascape.learning.training import Trained
 from chromascape.parallel import with_progress
 from chromascape.params import Params
@@ -61,6 +61,7 @@ def training_summary(
     return {
         "best_epoch": trained.best_epoch,
         "chosen_by": choose_by,
+        "chosen_by_code": code_of(choose_by),
         "chosen_value": best[f"val_{choose_by}"],
         "gray_chosen_value": best[f"gray_val_{choose_by}"],
         "epochs": len(trained.history),
