@@ -14,7 +14,7 @@ import psutil
 from chromascape.disk import bytes_of, shown_bytes
 from chromascape.health import Finding
 from chromascape.params import Params, locked_stages
-from chromascape.resume import STALE_SECONDS, repository_root
+from chromascape.resume import STALE_SECONDS, kept_folders, lock_of, repository_root
 
 DAY = 24 * 3600
 LOCK, RWLOCK = Path(".dvc/tmp/lock"), Path(".dvc/tmp/rwlock")
@@ -94,16 +94,14 @@ def _command(process: int) -> str | None:
 
 def checkpoints(params: Params | None) -> list[Finding]:
     """Each folder in `.checkpoints/`, and whether a process uses it."""
-    home = repository_root() / ".checkpoints"
-    folders = sorted(path for path in home.glob("*") if path.is_dir())
-    return [_checkpoint(folder) for folder in folders] or [Finding("ok", "checkpoints", "none")]
+    return [_checkpoint(folder) for folder in kept_folders(repository_root())] or [Finding("ok", "checkpoints", "none")]
 
 
 def _checkpoint(folder: Path) -> Finding:
     age = time.time() - max(path.stat().st_mtime for path in [*folder.rglob("*")] or [folder])
     ago = f"{age / DAY:.0f} days ago" if age > 2 * DAY else f"{max(age, 0) / 60:.0f} minutes ago"
     text = f"{shown_bytes(bytes_of(folder, '**/*'))} in {folder}, written {ago}"
-    lock = Path(f"{folder}.lock")
+    lock = lock_of(folder)
     if lock.exists() and _is_locked(lock):
         return Finding("ok", "checkpoints", f"{text}; in use by a process")
     if age > STALE_SECONDS:

@@ -16,7 +16,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.files import read_metrics, sha256_of_file
 from chromascape.params import Params, flatten
 from chromascape.photos.manifest import read_manifest
-from chromascape.resume import FOLDER, digest, repository_root, tell
+from chromascape.resume import digest, folder_of, lock_of, repository_root, tell
 from chromascape.tracking import artifacts, names
 from chromascape.tracking.address import tracking_uri
 from chromascape.tracking.figures import constants_of, metrics_of, result_in_words
@@ -29,7 +29,6 @@ MODEL = Path("models/colorizer")
 CURVES, TRAIN, EVALUATE = Path("metrics/curves.csv"), Path("metrics/train.json"), Path("metrics/evaluate.json")
 FILES = (Path("reports/index.html"), Path("reports/per_photo.csv"), Path("params.yaml"))
 PICTURES, MANIFEST = Path("reports/photos"), Path("data/manifest.csv")
-EPOCH = ("train_loss", "val_loss", "gray_val_loss", "lr")
 # Sections of params.yaml that the stage `evaluate` and those before it depend on.
 SECTIONS = ("data", "validate", "preprocess", "train", "evaluate")
 # Tags. A training's names this checkout, so that two checkouts that share a store have runs of their own.
@@ -174,14 +173,15 @@ def _log_metrics(client: Any, run: Any, values: dict[str, float], model_id: str)
     """All epochs of the curves, and the figures, which are the model's too, as far as the run does not have them."""
     from mlflow.entities import Metric
 
-    now, run_id = int(time.time() * 1000), run.info.run_id
+    now, run_id, rows = int(time.time() * 1000), run.info.run_id, _rows(CURVES)
+    curve = [name for name in rows[0] if name != "epoch"]  # with the metric that chose the epoch, if one did
     logged = {
         (name, point.step)
-        for name in EPOCH
+        for name in curve
         if name in run.data.metrics
         for point in client.get_metric_history(run_id, name)
     }
-    curves = [(name, float(row[name]), int(row["epoch"])) for row in _rows(CURVES) for name in EPOCH]
+    curves = [(name, float(row[name]), int(row["epoch"])) for row in rows for name in curve]
     missing = [Metric(name, value, now, step) for name, value, step in curves if (name, step) not in logged]
     new = {name: value for name, value in values.items() if name not in run.data.metrics}
     missing += [Metric(name, value, now, 0, model_id=model_id, run_id=run_id) for name, value in new.items()]
@@ -222,7 +222,7 @@ def killed_runs(client: Any, experiment: str) -> list[Any]:
 
 def training_lock(fingerprint: str) -> Path:
     """The file that a training of this checkout locks as long as it runs."""
-    return repository_root() / FOLDER / f"train-{fingerprint}.lock"
+    return lock_of(folder_of(repository_root(), "train", fingerprint))
 
 
 def _is_at_work(fingerprint: str) -> bool:

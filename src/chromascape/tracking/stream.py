@@ -16,7 +16,6 @@ from chromascape.resume import tell
 from chromascape.tracking.address import tracking_uri
 from chromascape.tracking.run import (
     ENDED,
-    EPOCH,
     EVALUATED,
     STATE,
     TRAINING,
@@ -45,8 +44,8 @@ class Stream:
         self._thread.start()
 
     def epoch(self, row: dict[str, float]) -> None:
-        """A row of the training history: epoch, train_loss, val_loss, gray_val_loss, lr."""
-        self.metrics({name: row[name] for name in EPOCH}, int(row["epoch"]))
+        """A row of the training history, as `learning.training.Trained` has them."""
+        self.metrics({name: value for name, value in row.items() if name != "epoch"}, int(row["epoch"]))
 
     def metrics(self, values: dict[str, float], step: int = 0) -> None:
         """Metrics at a step, with the time of this call; a resumed training skips those that the run has."""
