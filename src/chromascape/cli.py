@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chromascape import __version__
-from chromascape.errors import ChromascapeError, explain_os_error
+from chromascape.errors import ChromascapeError, explain_os_error, how_to_install
 
 TRAINED = Path("models/colorizer")
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         package = (error.name or "").partition(".")[0]
         if package in ("", "chromascape"):
             raise
-        print(f"error: the package {package} is missing: pip install 'chromascape[{options.extra}]'", file=sys.stderr)
+        print(f"error: the package {package} is missing: {how_to_install(options.extra)}", file=sys.stderr)
     except ChromascapeError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:

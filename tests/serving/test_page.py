@@ -18,7 +18,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.serving import onnx_export, web, web_export
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install 'chromascape[browser]'")
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install -e '.[browser]'")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from chromascape.colorizing import model_files
 from chromascape.colorizing.fullsize import FullSize, resize, small_lightness, strips
 from chromascape.colorizing.onnx_network import OnnxNetwork, shipped_network
 from chromascape.colorizing.padding import predict
-from chromascape.errors import ChromascapeError
+from chromascape.errors import ChromascapeError, how_to_install
 from chromascape.photos.pixels import Photo, Strip, assemble
 from chromascape.photos.reading import upright
 
@@ -87,9 +87,7 @@ class Colorizer:
             from chromascape.devices import pick_device
         except ModuleNotFoundError as error:
             why = "a model that was trained" if on_cpu else f"device {device}"
-            raise ChromascapeError(
-                f"{path}: {why} needs the package {error.name}: pip install 'chromascape[torch]'"
-            ) from None
+            raise ChromascapeError(f"{path}: {why} needs the package {error.name}: {how_to_install('torch')}") from None
         config, module = torch_network.load_network(path)
         return cls._configured(torch_network.TorchNetwork(module, pick_device(device, "device")), config)
 
