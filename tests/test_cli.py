@@ -185,8 +185,6 @@ def test_what_a_base_install_lacks_is_one_line_that_names_the_extra(model: Path,
         ("check",): f"the package pydantic is missing: pip install -e '{REPOSITORY}[pipeline]'",
         ("doctor",): f"the package psutil is missing: pip install -e '{REPOSITORY}[pipeline]'",
         ("serve",): f"the package uvicorn is missing: pip install -e '{REPOSITORY}[serve]'",
-        ("export", "model.onnx"): f"the package torch is missing: pip install -e '{REPOSITORY}[export]'",
-        ("export", "page", "--web"): f"the package torch is missing: pip install -e '{REPOSITORY}[export]'",
         ("colorize", "a.png", "--model", str(model)): f"{model}: a model that was trained needs the package torch: "
         f"pip install -e '{REPOSITORY}[torch]'",
         ("colorize", "a.png", "--device", "cuda"): f"{SHIPPED}: device cuda needs the package torch: "

@@ -9,7 +9,6 @@ import sys
 import urllib.request
 from pathlib import Path
 
-import onnx
 import pytest
 import yaml
 from conftest import REPOSITORY, changed_params, made_once, write_photos
@@ -17,7 +16,7 @@ from test_dvc_views import dvc, make_experiments
 from warm import run_python
 
 from chromascape.cli import main
-from chromascape.serving import onnx_export, web_export
+from chromascape.serving import web_export
 
 DOCS = {page.stem: page.read_text(encoding="utf-8") for page in sorted((REPOSITORY / "docs").glob("*.md"))}
 
@@ -90,10 +89,9 @@ def test_the_commands_of_training_and_comparing_run(
 
 
 @pytest.mark.scale
-def test_the_commands_of_web_run(shipped_program: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_web_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers until they answer; the page that needs none with a stand-in for the runtime that npm fetches."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(onnx_export, "as_onnx", lambda _: onnx.ModelProto.FromString(shipped_program))
     runtime = dict.fromkeys(web_export.RUNTIME_FILES, b"runtime")
     monkeypatch.setattr(web_export, "_runtime_files", lambda _: runtime)
     environment = os.environ | {"BROWSER": "true", "PYTHONPATH": str(REPOSITORY / "src")}

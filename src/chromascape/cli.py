@@ -182,11 +182,12 @@ def _export(options: argparse.Namespace) -> int:
     output, model = options.output, _model(options.model)
     if output.exists() and not options.overwrite:
         raise ChromascapeError(f"{output} exists: --overwrite replaces it")
+    colorizer = Colorizer.load(model, "cpu")
     if options.web:
-        web_export.export_page(Colorizer.load(model, "cpu", by_torch=True), output, options.runtime)
+        web_export.export_page(colorizer, output, options.runtime)
         print(f"{output}: from {model}; try it with `python -m http.server --directory {output} --bind 127.0.0.1`")
     else:
-        onnx_export.export(Colorizer.load(model, "cpu", by_torch=True), output)
+        onnx_export.export(colorizer, output)
         print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, from {model}")
     return 0
 

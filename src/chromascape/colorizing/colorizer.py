@@ -12,7 +12,7 @@ from PIL import Image
 from chromascape.color import lab
 from chromascape.colorizing import model_files
 from chromascape.colorizing.fullsize import FullSize, resize, small_lightness, strips
-from chromascape.colorizing.onnx_network import OnnxNetwork, shipped_network
+from chromascape.colorizing.onnx_network import OnnxNetwork
 from chromascape.colorizing.padding import predict
 from chromascape.errors import ChromascapeError, how_to_install
 from chromascape.photos.pixels import Photo, Strip, assemble
@@ -81,7 +81,7 @@ class Colorizer:
             return cls._configured(exported, exported.config)
         config = model_files.read_config(path)
         if on_cpu and not by_torch and os.path.realpath(path) == os.path.realpath(SHIPPED):
-            return cls._configured(shipped_network(path, config), config)
+            return cls._configured(OnnxNetwork(path), config)
         try:
             from chromascape.colorizing import torch_network
             from chromascape.devices import pick_device
