@@ -45,7 +45,9 @@ upgrade: $(BIN)/python  ## the newest versions of all packages into constraints.
 
 ui: .venv/run.stamp  ## MLflow's page on this machine only: make ui PORT=8080
 	@PORT="$(PORT)" $(BIN)/python -m chromascape.tracking.page
-	$(BIN)/mlflow ui --host 127.0.0.1 --port "$(PORT)" --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" \
+	@# The warning is MLflow's matter, and would be printed once for each of its processes.
+	PYTHONWARNINGS="ignore:starlette.middleware.wsgi is deprecated" \
+		$(BIN)/mlflow ui --host 127.0.0.1 --port "$(PORT)" --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" \
 		|| { echo "error: no page at port $(PORT), see above; where another program has it: make ui PORT=5001"; exit 1; }
 
 # DVC shows all params and the hash of every file that a stage depends on: what does not differ, and the hashes, go.
