@@ -18,6 +18,7 @@ from warm import run_python
 from chromascape.cli import main
 from chromascape.serving import web_export
 
+PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").glob("*.md"))]
 DOCS = {page.stem: page.read_text(encoding="utf-8") for page in sorted((REPOSITORY / "docs").glob("*.md"))}
 
 
@@ -31,6 +32,30 @@ def test_every_test_that_a_page_names_is_there() -> None:
     code = "\n".join(file.read_text(encoding="utf-8") for file in (REPOSITORY / "tests").rglob("test_*.py"))
     named = {name for text in DOCS.values() for name in re.findall(r"`(test_\w+)`", text)}
     assert len(named) > 30 and not [name for name in sorted(named) if f"def {name}(" not in code]
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as a code host and the site name them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in link:
+            name, _, anchor = link.partition("#")
+            target = (page.parent / name).resolve() if name else page
+            assert target.exists(), link
+            # On the site, a page can link to pages and to files, and to nothing above the repository.
+            assert target.is_relative_to(REPOSITORY) and (page.parent == REPOSITORY or not target.is_dir()), link
+            assert not anchor or anchor in anchors(target), link
+
+
+def test_the_index_and_readme_list_every_page_with_a_line() -> None:
+    for page, prefix in ((REPOSITORY / "docs/index.md", ""), (REPOSITORY / "README.md", "docs/")):
+        listed = re.findall(rf"^- \[.+?\]\({prefix}(\w[\w-]*)\.md\): .{{20,}}", page.read_text("utf-8"), re.MULTILINE)
+        assert sorted(listed) == sorted({*DOCS} - {"index"}), page
 
 
 def test_every_page_s_blocks_of_shell_are_run_here() -> None:
