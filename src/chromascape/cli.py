@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chromascape import __version__
-from chromascape.errors import NO_MEMORY, ChromascapeError, explain_os_error, say_any_name
+from chromascape.errors import NO_MEMORY, ChromascapeError, explain_os_error, how_to_install, say_any_name
 
 if TYPE_CHECKING:
     from chromascape.colorizing.colorizer import Rendering
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         package = (error.name or "").partition(".")[0]
         if package in ("", "chromascape"):
             raise
-        print(f"error: the package {package} is missing: pip install 'chromascape[{options.extra}]'", file=sys.stderr)
+        print(f"error: the package {package} is missing: {how_to_install(options.extra)}", file=sys.stderr)
     except ChromascapeError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
@@ -208,11 +208,12 @@ def _export(options: argparse.Namespace) -> int:
     output, model = options.output, _model(options.model)
     if output.exists() and not options.overwrite:
         raise ChromascapeError(f"{output} exists: --overwrite replaces it")
+    colorizer = Colorizer.load(model, "cpu")
     if options.web:
-        web_export.export_page(Colorizer.load(model, "cpu", by_torch=True), output, options.runtime)
+        web_export.export_page(colorizer, output, options.runtime)
         print(f"{output}: from {model}; try it with `python -m http.server --directory {output} --bind 127.0.0.1 8001`")
     else:
-        onnx_export.export(Colorizer.load(model, "cpu", by_torch=True), output)
+        onnx_export.export(colorizer, output)
         print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, from {model}")
     return 0
 

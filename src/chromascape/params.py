@@ -137,9 +137,9 @@ class Train(Section):
     weight_decay: Weight = 0.05
     schedule: Literal["constant", "onecycle", "cosine"] = "onecycle"
     flip: bool = True
+    crop: Annotated[float, Field(gt=0, le=1)] = 0.4
     damage: Annotated[float, Field(ge=0, le=1)] = 0.0
     side: Annotated[int, Field(ge=0, le=2048, multiple_of=32)] = 160
-    crop: Annotated[float, Field(gt=0, le=1)] = 0.4
     working_size: Annotated[int, Field(ge=0, le=2048)] = 192
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     calibrate: bool = True

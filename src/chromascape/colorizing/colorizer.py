@@ -12,9 +12,9 @@ from PIL import Image
 from chromascape.color import lab
 from chromascape.colorizing import model_files
 from chromascape.colorizing.fullsize import FullSize, resize, small_lightness, strips
-from chromascape.colorizing.onnx_network import OnnxNetwork, shipped_network
+from chromascape.colorizing.onnx_network import OnnxNetwork
 from chromascape.colorizing.padding import predict
-from chromascape.errors import ChromascapeError
+from chromascape.errors import ChromascapeError, how_to_install
 from chromascape.photos.pixels import Photo, Strip, assemble
 from chromascape.photos.reading import upright
 
@@ -86,15 +86,13 @@ class Colorizer:
             return cls._configured(exported, exported.config)
         config = model_files.read_config(path)
         if on_cpu and not by_torch and os.path.realpath(path) == os.path.realpath(SHIPPED):
-            return cls._configured(shipped_network(path, config), config)
+            return cls._configured(OnnxNetwork(path), config)
         try:
             from chromascape.colorizing import torch_network
             from chromascape.devices import pick_device
         except ModuleNotFoundError as error:
             why = "a model that was trained" if on_cpu else f"device {device}"
-            raise ChromascapeError(
-                f"{path}: {why} needs the package {error.name}: pip install 'chromascape[torch]'"
-            ) from None
+            raise ChromascapeError(f"{path}: {why} needs the package {error.name}: {how_to_install('torch')}") from None
         config, module = torch_network.load_network(path)
         return cls._configured(torch_network.TorchNetwork(module, pick_device(device, "device")), config)
 

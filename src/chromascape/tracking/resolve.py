@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from chromascape.errors import ChromascapeError
+from chromascape.errors import ChromascapeError, how_to_install
 from chromascape.tracking.address import SCHEME, tracking_uri
 from chromascape.tracking.server import one_line, without_credentials
 
@@ -38,7 +38,7 @@ def resolve_model(text: str) -> Path:
 
         from mlflow import MlflowException  # isort: skip
     except ModuleNotFoundError as error:
-        raise ChromascapeError(f"{text}: needs {error.name}: pip install 'chromascape[pipeline]'") from None
+        raise ChromascapeError(f"{text}: needs {error.name}: {how_to_install('pipeline')}") from None
     store = without_credentials(tracking_uri())
     try:
         model = _find(existing_client(), address)
