@@ -11,10 +11,11 @@ from PIL import Image
 
 from chromascape.color import lab
 from chromascape.colorizing import model_files
-from chromascape.colorizing.fullsize import FullSize, resize, small_lightness, strips
+from chromascape.colorizing.fullsize import FullSize, resize, small_lightness
 from chromascape.colorizing.onnx_network import OnnxNetwork
 from chromascape.colorizing.padding import predict
 from chromascape.errors import ChromascapeError, how_to_install
+from chromascape.parallel import cpu_threads, in_threads
 from chromascape.photos.pixels import Photo, Strip, assemble
 from chromascape.photos.reading import upright
 
@@ -150,11 +151,16 @@ class Colorizer:
         small = small_lightness(photo, measure, *self.working_size(photo.height, photo.width))
         ab = self._small_ab(lab.scale_lightness(small)) * np.float32(self.renderings[rendering] * saturation)
         colors = FullSize(ab, small, photo.height, photo.width, self.network.cell)
-        for rows in strips(photo.height, photo.width):
+
+        def strip(rows: slice) -> Strip:
             values, alpha = photo.rows(rows)
-            lightness = measure(values)
-            picture = lab.fit_to_srgb(lab.join(lightness, colors.ab(rows, lightness)))
-            yield rows, as_levels(picture, photo.dtype), alpha
+            picture = np.empty((*values.shape[:2], 3), photo.dtype)
+            for columns in colors.columns(rows):
+                lightness = measure(values[:, columns])
+                picture[:, columns] = lab.to_srgb(lightness, colors.ab(rows, columns, lightness), photo.dtype)
+            return rows, picture, alpha
+
+        yield from in_threads(strip, colors.rows(), cpu_threads())
 
     def network_lab(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:
         """The network's own picture of a photo, Lab (H, W, 3) for Lab (H, W, 3), for measuring.
