@@ -1,6 +1,5 @@
 """Weights and a photo of any size in, a color photo out."""
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -12,7 +11,7 @@ from PIL import Image
 from chromascape.color import lab
 from chromascape.colorizing import model_files
 from chromascape.colorizing.fullsize import FullSize, resize, small_lightness
-from chromascape.colorizing.onnx_network import OnnxNetwork
+from chromascape.colorizing.onnx_network import OnnxNetwork, graph_of
 from chromascape.colorizing.padding import predict
 from chromascape.errors import ChromascapeError, how_to_install
 from chromascape.parallel import cpu_threads, in_threads
@@ -63,14 +62,14 @@ class Colorizer:
     def load(cls, path: Path | str = SHIPPED, device: str = "auto", by_torch: bool = False) -> "Colorizer":
         """Read a model: weights and configuration from a folder, or a file that `chromascape export` wrote.
 
-        ONNX Runtime computes such a file, and the model that comes with Chromascape, on the CPU. Torch computes models
-        that you have trained, and any model on a GPU. Torch is not in the base install, and takes seconds to import.
+        ONNX Runtime computes models on the CPU. Torch computes them on a GPU, and networks that you have added to the
+        table. Torch is not in the base install, and takes seconds to import.
 
         Args:
             path: a folder that `torch_network.save` wrote, or an .onnx file; by default, the model that comes with
                 Chromascape. Or a model in MLflow, such as `models:/chromascape@champion`: see `tracking.resolve`.
             device: "cuda", "mps" or "cpu"; "auto" is the CPU for ONNX Runtime, else the first that is available.
-            by_torch: let torch compute the model that comes with Chromascape, too.
+            by_torch: let torch compute any model, as the figures of the pipeline are by torch.
         Raises:
             ChromascapeError: files are missing, damaged, or of another version; there is no such device; or torch is
                 needed and not installed.
@@ -86,13 +85,13 @@ class Colorizer:
             exported = OnnxNetwork(path)
             return cls._configured(exported, exported.config)
         config = model_files.read_config(path)
-        if on_cpu and not by_torch and os.path.realpath(path) == os.path.realpath(SHIPPED):
+        if on_cpu and not by_torch and graph_of(config["network"]):
             return cls._configured(OnnxNetwork(path), config)
         try:
             from chromascape.colorizing import torch_network
             from chromascape.devices import pick_device
         except ModuleNotFoundError as error:
-            why = "a model that was trained" if on_cpu else f"device {device}"
+            why = f"the network {config['network']}" if on_cpu else f"device {device}"
             raise ChromascapeError(f"{path}: {why} needs the package {error.name}: {how_to_install('torch')}") from None
         config, module = torch_network.load_network(path)
         return cls._configured(torch_network.TorchNetwork(module, pick_device(device, "device")), config)

@@ -39,6 +39,17 @@ def assemble(
     return b"".join(written)
 
 
+def metadata(model: bytes) -> dict[str, str]:
+    """The metadata of an ONNX file."""
+    entries = (dict(_texts(content)) for number, _, content in _fields(model) if number == METADATA)
+    return {entry[KEY]: entry[VALUE] for entry in entries}
+
+
+def _texts(message: bytes) -> Iterator[tuple[int, str]]:
+    """The fields of a message of texts."""
+    yield from ((number, content.decode()) for number, _, content in _fields(message))
+
+
 def half(name: str, dimensions: int) -> str | None:
     """The name under which a tensor is stored as float16; None: it is stored as float32."""
     return f"{name}.half" if dimensions > 1 else None

@@ -1,4 +1,4 @@
-"""Networks that ONNX Runtime computes, without torch, on the CPU: the model that ships, and exported files."""
+"""Networks that ONNX Runtime computes, without torch, on the CPU: models in folders, and exported files."""
 
 import json
 from collections.abc import Mapping
@@ -18,15 +18,16 @@ FORMAT = 1  # of the metadata; raise it when older code can no longer read it
 METADATA = "chromascape"  # key of the metadata in the file
 INPUT, OUTPUT = "lightness", "colors"
 MAX_BYTES = 200_000_000  # of the file; the shipped model's has 12 MB
-# The shipped network without its weights, written by `python -m chromascape.serving.onnx_export`.
-GRAPH = "network.onnx"
+# Each network without its weights, written by `python -m chromascape.serving.onnx_export`.
+GRAPHS = Path(__file__).parent / "graphs"
+SHAPES = "weights"  # key of a graph's metadata: the shapes of the weights by their names
 
 
 class OnnxNetwork:
     """A network of ONNX Runtime, and as `config` the metadata in its file; see `colorizer.Network`."""
 
     def __init__(self, path: Path):
-        """Read a file that `chromascape export` wrote, or the folder of the model that comes with Chromascape.
+        """Read a file that `chromascape export` wrote, or a model's folder whose network has a graph, see `graph_of`.
 
         Raises:
             ChromascapeError: the file is missing, damaged, too large, or was not written by `chromascape export`.
@@ -48,7 +49,7 @@ class OnnxNetwork:
 
     def read(self) -> bytes:
         """The whole model as an ONNX file."""
-        return _shipped_model(self.path) if self.path.is_dir() else _bytes(self.path)
+        return _model_of(self.path) if self.path.is_dir() else _bytes(self.path)
 
     def __call__(self, lightness: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 1, H, W) to (N, C, H, W); H and W are multiples of `multiple`."""
@@ -59,22 +60,33 @@ class OnnxNetwork:
         """Nothing to do: all callers share one pool of threads."""
 
 
-def _shipped_model(folder: Path) -> bytes:
-    """The network that comes with Chromascape as an ONNX file: its graph and its weights.
+def graph_of(network: str) -> Path | None:
+    """The graph of a network; None for one that has none, such as one that was just added to the table of networks."""
+    file = GRAPHS / f"{network}.onnx"
+    return file if network.isidentifier() and file.is_file() else None
+
+
+def _model_of(folder: Path) -> bytes:
+    """The model in a folder as an ONNX file: its network's graph and its weights.
 
     Raises:
-        ChromascapeError: files are missing or damaged.
+        ChromascapeError: files are missing or damaged, or the weights are of another network.
     """
-    file = folder / model_files.WEIGHTS
+    file, config = folder / model_files.WEIGHTS, model_files.read_config(folder)
+    graph = _bytes(GRAPHS / f"{config['network']}.onnx")
     try:
-        config = model_files.read_config(folder)
-        model_files.check_tensors(file)
+        shapes = json.loads(onnx_file.metadata(graph)[METADATA])[SHAPES]
+        model_files.check_tensors(file, {name: tuple(shape) for name, shape in shapes.items()})
         data = file.read_bytes()
-        model_files.check_checksum(file, data, config)
-        weights = from_bytes(data)
-    except (FileNotFoundError, SafetensorError, ValueError) as error:
-        raise ChromascapeError(f"{file}: missing or damaged ({error}): install Chromascape again") from None
-    return onnx_file.assemble(_bytes(folder / GRAPH), floats(weights))
+        weights = floats(from_bytes(data))
+        if not all(np.isfinite(value).all() for value in weights.values()):
+            raise ValueError("weights that are not numbers")
+    except FileNotFoundError:
+        raise ChromascapeError(f"{file}: no such file: run `dvc repro` to train a model") from None
+    except (SafetensorError, ValueError) as error:
+        raise ChromascapeError(f"{file}: no weights for network {config['network']}: {error}") from None
+    model_files.check_checksum(file, data, config)
+    return onnx_file.assemble(graph, weights)
 
 
 def floats(weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.floating]]:

@@ -4,21 +4,31 @@ Input `lightness` is scaled L* (N, 1, H, W) in 0..1, H and W multiples of the ne
 (N, C, H, W) in 0..1. The file's metadata has the rest (working size, padding, factors of the renderings) as JSON under
 METADATA.
 
-`python -m chromascape.serving.onnx_export` writes the graph of the shipped network, which `Colorizer.load` fills with
-the shipped weights. Run it after a change of the network; new weights alone don't need it.
+`python -m chromascape.serving.onnx_export` writes the graph of each network, which `Colorizer.load` fills with a
+model's weights. Run it after a change of a network, with its name; new weights alone don't need it.
 """
 
 import json
 import logging
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 from chromascape import __version__
 from chromascape.colorizing import onnx_file
-from chromascape.colorizing.colorizer import SHIPPED, Colorizer
-from chromascape.colorizing.model_files import read_config
-from chromascape.colorizing.onnx_network import FORMAT, GRAPH, INPUT, METADATA, OUTPUT, OnnxNetwork, floats
+from chromascape.colorizing.colorizer import Colorizer
+from chromascape.colorizing.onnx_network import (
+    FORMAT,
+    GRAPHS,
+    INPUT,
+    METADATA,
+    OUTPUT,
+    SHAPES,
+    OnnxNetwork,
+    floats,
+    graph_of,
+)
 from chromascape.errors import ChromascapeError, how_to_install
 from chromascape.files import atomic_write
 
@@ -29,8 +39,8 @@ LARGEST_SIDE = 64  # in multiples of the network's: a bound for the exporter alo
 def export(colorizer: Colorizer, target: Path) -> None:
     """Write the colorizer's network and metadata as an ONNX file, whole or not at all.
 
-    What ONNX Runtime computes is written as it is. Weights of the network that ships are put into its graph. Other
-    networks go through torch's exporter, which takes half a minute.
+    What ONNX Runtime computes is written as it is. Networks that have no graph yet go through torch's exporter, which
+    takes half a minute.
 
     Raises:
         ChromascapeError: packages that torch's exporter needs are missing.
@@ -38,8 +48,8 @@ def export(colorizer: Colorizer, target: Path) -> None:
     network: Any = colorizer.network
     if isinstance(network, OnnxNetwork):
         model, weights = network.read(), {}
-    elif colorizer.name == read_config(SHIPPED)["network"]:
-        model = (SHIPPED / GRAPH).read_bytes()
+    elif graph := graph_of(colorizer.name):
+        model = graph.read_bytes()
         weights = floats({name: value.numpy(force=True) for name, value in network.module.state_dict().items()})
     else:
         model, weights = without_weights(as_onnx(colorizer))
@@ -133,8 +143,22 @@ def _simplified(model: Any) -> tuple[Any, list[Any]]:
     return model, weights
 
 
+def graph(name: str) -> bytes:
+    """The graph of a network of the table: an ONNX file without weights, whose metadata has their shapes."""
+    from chromascape.colorizing.networks import build_network
+    from chromascape.colorizing.torch_network import TorchNetwork
+
+    network = build_network(name)
+    colorizer = Colorizer(TorchNetwork(network), name, 0)
+    shapes = {key: list(value.shape) for key, value in network.state_dict().items()}
+    return onnx_file.assemble(
+        without_weights(as_onnx(colorizer))[0], {}, {METADATA: json.dumps(facts(colorizer) | {SHAPES: shapes})}
+    )
+
+
 if __name__ == "__main__":
-    shipped = Colorizer.load(SHIPPED, "cpu", by_torch=True)
-    graph, _ = without_weights(as_onnx(shipped))
-    with atomic_write(SHIPPED / GRAPH) as temporary:
-        temporary.write_bytes(onnx_file.assemble(graph, {}, {METADATA: json.dumps(facts(shipped))}))
+    from chromascape.colorizing.networks import NETWORKS
+
+    for wanted in sys.argv[1:] or NETWORKS:
+        with atomic_write(GRAPHS / f"{wanted}.onnx") as temporary:
+            temporary.write_bytes(graph(wanted))
