@@ -14,6 +14,7 @@ from chromascape.colorizing import model_files
 from chromascape.colorizing.fullsize import FullSize, resize, small_lightness, strips
 from chromascape.colorizing.onnx_network import OnnxNetwork, shipped_network
 from chromascape.colorizing.padding import predict
+from chromascape.devices import check_device
 from chromascape.errors import ChromascapeError
 from chromascape.photos.pixels import Photo, Strip, assemble
 from chromascape.photos.reading import upright
@@ -73,6 +74,7 @@ class Colorizer:
             ChromascapeError: files are missing, damaged, or of another version; there is no such device; or torch is
                 needed and not installed.
         """
+        check_device(device, "device")
         path, on_cpu = Path(path), device in ("auto", "cpu")
         if path.suffix.lower() == ".onnx" and not path.is_dir() and not by_torch:
             if not on_cpu:
