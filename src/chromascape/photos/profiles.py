@@ -98,7 +98,7 @@ def _profile(image: Image.Image) -> bytes | None:
 def described(gamma: float, xy: tuple[float, ...]) -> bytes | None:
     """A color profile (ICC.1:2001-04) of RGB with a gamma and the chromaticities of a PNG's gAMA and cHRM.
 
-    As browsers show them: a gamma of 1/2.2 means sRGB's own curve, and others a power of it.
+    A gamma within 5 % of 1/2.2 (libpng's threshold) means sRGB's own curve: it is what writers of sRGB put there.
 
     Args:
         gamma: of the file, 1 for linear light.
@@ -118,7 +118,8 @@ def described(gamma: float, xy: tuple[float, ...]) -> bytes | None:
         return None
     if not np.isfinite(columns).all() or np.abs(columns).max() > 4:
         return None
-    light = lab.linear_light(np.linspace(0, 1, 1024) ** (1 / (2.2 * gamma)))
+    levels = np.linspace(0, 1, 1024)
+    light = lab.linear_light(levels) if abs(2.2 * gamma - 1) < 0.05 else levels ** (1 / gamma)
     curve = b"curv" + struct.pack(">II", 0, 1024) + np.rint(light * 65535).astype(">u2").tobytes()
     tags = {b"rTRC": curve, b"gTRC": curve, b"bTRC": curve, b"wtpt": _xyz_tag(D50)}
     tags |= {name: _xyz_tag(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns.T, strict=True)}
@@ -142,8 +143,8 @@ def _open(profile: bytes) -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(io.BytesIO(profile))
 
 
-def _transform(profile: Any, mode: str) -> Any:
-    return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB")
+def _transform(profile: Any, mode: str, flags: ImageCms.Flags = ImageCms.Flags.NONE) -> Any:
+    return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB", flags=flags)
 
 
 @lru_cache(maxsize=32)
@@ -161,4 +162,5 @@ def _curve(profile: bytes) -> NDArray[np.float64]:
     own = _open(profile)
     mode = "RGB" if own.profile.xcolor_space.strip() == "RGB" else "L"
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None]).convert(mode)
-    return np.asarray(ImageCms.applyTransform(ramp, _transform(own, mode)))[0, :, 1].astype(float)
+    exact = _transform(own, mode, ImageCms.Flags.NOOPTIMIZE)  # else dark levels are interpolated from few
+    return np.asarray(ImageCms.applyTransform(ramp, exact))[0, :, 1].astype(float)
