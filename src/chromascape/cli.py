@@ -76,8 +76,8 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     place += "--vivid colorized-vivid, and so on)"
     add("-o", "--output", metavar="OUT", help=place)
     which = "folder of a trained model, an exported .onnx file, or a model in MLflow: "
-    which += "models:/chromascape@champion, models:/chromascape/3, runs:/RUN_ID (models/colorizer if you have "
-    which += "trained a model, else the one that comes with Chromascape)"
+    which += "models:/chromascape@champion, models:/chromascape/3, runs:/RUN_ID, or `shipped`, which comes with "
+    which += "Chromascape (models/colorizer if you have trained a model, else the shipped one)"
     add("--model", metavar="MODEL", help=which)
     style = "close to the truth, or as colorful as photos are (%(default)s)"
     add("--style", choices=("faithful", "vivid"), default="faithful", help=style)
@@ -223,6 +223,8 @@ def _model(named: str | None) -> Path:
     from chromascape.tracking.resolve import resolve_model
 
     clean_leftovers(TRAINED.parent)  # a training that was killed while it replaced the model had moved it aside
+    if named == "shipped":
+        return SHIPPED
     return resolve_model(named) if named else TRAINED if TRAINED.exists() else SHIPPED
 
 

@@ -11,7 +11,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from chromascape.errors import ChromascapeError, did_you_mean
 
-OPTIONAL = ("data.split.seed", "data.split.burst_seconds", "data.split.same_scene")  # keys that a file may lack
+OPTIONAL = (  # keys that a file may lack
+    "data.split.seed",
+    "data.split.burst_seconds",
+    "data.split.same_scene",
+    "register.min_scenes",
+)
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -148,10 +153,9 @@ class Train(Section):
 
 
 class Evaluate(Section):
-    """Photos, intervals and pictures of the report."""
+    """Photos and pictures of the report."""
 
     split: Literal["test", "val"] = "test"
-    bootstrap: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     rows: Annotated[int, Field(ge=1, le=50)] = 4
 
@@ -161,6 +165,7 @@ class Register(Section):
 
     model: Annotated[str, Field(pattern=r"^[\w-]+$")] = "chromascape"
     min_gain_db: Weight = 0.5
+    min_scenes: Annotated[int, Field(ge=2)] = 5
 
 
 class Track(Section):
