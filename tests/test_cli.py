@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from chromascape.color.measures import colorfulness
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import save
+from chromascape.files import sha256_of_file
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +107,24 @@ def test_where_nothing_was_trained_the_shipped_model_colorizes(
     assert main(["colorize", "a.png"]) == 0
     assert is_colored("colorized/a.png", (90, 70))
     assert capsys.readouterr().out == "1 colorized into colorized with the model that comes with Chromascape\n"
+
+
+def test_a_model_that_is_worse_than_the_shipped_one_is_told_so(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gray_photo("a.png")
+    shutil.copytree(model, "models/colorizer")
+    Path("metrics").mkdir()
+    over = {"gain_db": -0.127, "ci95_db": [-0.25, -0.01], "win_rate": 0.4, "n_photos": 60, "n_scenes": 50}
+    figures = {"model_sha256": sha256_of_file(model / "config.json"), "val": {"over_shipped": over}}
+    Path("metrics/evaluate.json").write_text(json.dumps(figures), encoding="utf-8")
+    assert main(["colorize", "a.png"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith(f"note: {Path('models/colorizer')}: worse than the shipped model: −0.13 dB PSNR")
+    assert said.count("\n") == 1 and "60 validation photos (`--model shipped` uses that one)" in said
+    assert main(["colorize", "a.png", "--model", "shipped", "-o", "shipped"]) == 0
+    assert capsys.readouterr() == ("1 colorized into shipped with the model that comes with Chromascape\n", "")
 
 
 def test_the_vivid_rendering_is_more_colorful(colorize: Callable[..., int]) -> None:
