@@ -156,7 +156,7 @@ def test_what_a_writer_raises_is_one_line(
     def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr("chromascape.colorizing.batch.write_picture", fail)
+    monkeypatch.setattr("chromascape.colorizing.batch.write", fail)
     (outcome,) = colorize_files(colorizer, [(gray(tmp_path / "a.png"), tmp_path / "out/b.png")], Options(), 1)
     assert outcome.error.startswith(said) and "\n" not in outcome.error
     assert list((tmp_path / "out").iterdir()) == []
