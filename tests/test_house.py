@@ -23,6 +23,7 @@ SHARED = {
 # Tests of what is not one module of the package.
 WHOLE = {
     "test_browser",
+    "test_cases",
     "test_page",
     "test_pipeline",
     "test_rerun",
