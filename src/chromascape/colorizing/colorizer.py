@@ -106,7 +106,8 @@ class Colorizer:
 
         Args:
             image: a Pillow image of any mode, which is turned upright by its EXIF orientation and converted to sRGB
-                by its color profile; or an array (H, W) or (H, W, 3), sRGB of uint8 (0..255), uint16 (0..65535) or
+                by its color profile (whole numbers of mode I are in 0..65535, floats of mode F in 0..1); or an array
+                (H, W) or (H, W, 3), sRGB of uint8 (0..255), uint16 (0..65535) or
                 floats (0..1). Of color input only L* is used.
             rendering: "faithful", closest to the truth on average, or "vivid", as colorful as photos are.
             saturation: a further factor on the colors' strength, 0 (gray) to 10.
@@ -115,7 +116,7 @@ class Colorizer:
             an array, an array (H, W, 3) of its type (floats: float32).
         Raises:
             ChromascapeError: an array of another shape, type or range; an unknown rendering or saturation.
-            source.PhotoError: the image can't be decoded.
+            source.PhotoError: the image can't be decoded, or holds numbers out of range; a ChromascapeError too.
 
         >>> from PIL import Image
         >>> colorizer = Colorizer.load()
