@@ -11,6 +11,7 @@ from chromascape.judging import report
 from chromascape.judging.evaluation import evaluate_splits, evaluation_fingerprint, gain_histogram
 from chromascape.judging.figures import headline, held_out_tables, summarize_splits
 from chromascape.judging.photo_rows import write_photo_rows
+from chromascape.learning.choosing import check_choice
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import Shards
 from chromascape.resume import open_folder, repository_root
@@ -22,6 +23,7 @@ MODEL, LAB, MANIFEST = Path("models/colorizer"), Path("data/lab"), Path("data/ma
 def evaluate_stage(params: Params) -> None:
     """From weights and photos to figures, report and the whole MLflow run."""
     section, device = params.evaluate, pick_device(params.train.device, "train.device")
+    check_choice(read_metrics(Path("metrics/train.json"), "train"))
     manifest = read_manifest(MANIFEST)
     colorizer, shipped = Colorizer.load(MODEL, device, by_torch=True), Colorizer.load(SHIPPED, device, by_torch=True)
     with open_folder(repository_root(), "evaluate", evaluation_fingerprint(MODEL, LAB, MANIFEST, device)) as kept:

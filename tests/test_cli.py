@@ -204,15 +204,13 @@ print(sorted(({{"onnx"}} | heavy) & set(sys.modules)))
 def test_what_a_base_install_lacks_is_one_line_that_names_the_extra(model: Path, tmp_path: Path) -> None:
     gray_photo(tmp_path / "a.png")
     commands = {
-        ("check",): "the package pydantic is missing: pip install 'chromascape[pipeline]'",
-        ("doctor",): "the package psutil is missing: pip install 'chromascape[pipeline]'",
-        ("serve",): "the package uvicorn is missing: pip install 'chromascape[serve]'",
-        ("export", "model.onnx"): "the package torch is missing: pip install 'chromascape[export]'",
-        ("export", "page", "--web"): "the package torch is missing: pip install 'chromascape[export]'",
+        ("check",): f"the package pydantic is missing: pip install -e '{REPOSITORY}[pipeline]'",
+        ("doctor",): f"the package psutil is missing: pip install -e '{REPOSITORY}[pipeline]'",
+        ("serve",): f"the package uvicorn is missing: pip install -e '{REPOSITORY}[serve]'",
         ("colorize", "a.png", "--model", str(model)): f"{model}: a model that was trained needs the package torch: "
-        "pip install 'chromascape[torch]'",
+        f"pip install -e '{REPOSITORY}[torch]'",
         ("colorize", "a.png", "--device", "cuda"): f"{SHIPPED}: device cuda needs the package torch: "
-        "pip install 'chromascape[torch]'",
+        f"pip install -e '{REPOSITORY}[torch]'",
         ("colorize", "a.png", "--device", "gpu"): "device: no device 'gpu'; choose one of auto, cuda, mps, cpu",
         ("colorize", "a.png", "--model", "elsewhere"): "elsewhere/config.json: no such file: name a folder with a "
         "trained model, or train one",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chromascape import __version__
-from chromascape.errors import NO_MEMORY, ChromascapeError, explain_os_error, say_any_name
+from chromascape.errors import NO_MEMORY, ChromascapeError, explain_os_error, how_to_install, say_any_name
 
 if TYPE_CHECKING:
     from chromascape.colorizing.colorizer import Rendering
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         package = (error.name or "").partition(".")[0]
         if package in ("", "chromascape"):
             raise
-        print(f"error: the package {package} is missing: pip install 'chromascape[{options.extra}]'", file=sys.stderr)
+        print(f"error: the package {package} is missing: {how_to_install(options.extra)}", file=sys.stderr)
     except ChromascapeError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
@@ -48,8 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_colorize(commands)
     check = commands.add_parser(
         "check", help="find what would stop or hang `dvc repro`, before it starts",
-        description="Check params.yaml, every file of data.dir, the free disk, and that the MLflow server answers if "
-        "MLFLOW_TRACKING_URI names one. Reads no photo, so it takes a few seconds.",
+        description="Check params.yaml, every file of data.dir, the free disk, and that MLflow can keep a run. "
+        "Reads no photo, so it takes a few seconds.",
     )  # fmt: skip
     check.set_defaults(run=_check, extra="pipeline")
     doctor = commands.add_parser(
@@ -129,7 +129,8 @@ def _add_serving(commands: Any) -> None:
     add = export.add_argument
     add("output", type=Path, metavar="OUT", help="file to write, such as model.onnx; a folder with --web")
     add("--web", action="store_true", help="write a folder for any web host: a page that colorizes in the browser")
-    add("--runtime", type=Path, metavar="TGZ", help="ONNX Runtime Web from `npm pack` (by default --web fetches it)")
+    packed = "ONNX Runtime Web and GeoTIFF from `npm pack` (by default --web fetches them)"
+    add("--runtime", type=Path, nargs="+", default=(), metavar="TGZ", help=packed)
     add("--model", metavar="MODEL", help="as for colorize")
     add("--overwrite", action="store_true", help="replace an existing output")
     export.set_defaults(run=_export, extra="export")
@@ -210,11 +211,12 @@ def _export(options: argparse.Namespace) -> int:
     output, model = options.output, _model(options.model)
     if output.exists() and not options.overwrite:
         raise ChromascapeError(f"{output} exists: --overwrite replaces it")
+    colorizer = Colorizer.load(model, "cpu")
     if options.web:
-        web_export.export_page(Colorizer.load(model, "cpu", by_torch=True), output, options.runtime)
-        print(f"{output}: from {model}; try it with `python -m http.server --directory {output} --bind 127.0.0.1`")
+        web_export.export_page(colorizer, output, options.runtime)
+        print(f"{output}: from {model}; try it with `python -m http.server --directory {output} --bind 127.0.0.1 8001`")
     else:
-        onnx_export.export(Colorizer.load(model, "cpu", by_torch=True), output)
+        onnx_export.export(colorizer, output)
         print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, from {model}")
     return 0
 
@@ -233,17 +235,20 @@ def _model(named: str | None) -> Path:
 
 def _check(options: argparse.Namespace) -> int:
     """Find what would stop the pipeline before DVC starts, which hashes data.dir before the first stage runs."""
-    from chromascape.health.machine import data, disk
+    from chromascape.health.machine import data, disk, experiments
     from chromascape.params import load_params
     from chromascape.photos.rules import check_policy
-    from chromascape.tracking.server import check_server
+    from chromascape.tracking.checks import check_store
 
     params = load_params()
     check_policy(params.validate_.policy)
     (photos,) = data(params)
-    check_server()
+    check_store(params.track.experiment)
     disk(params)
     print(f"{photos.subject}: {photos.text}")
+    for finding in experiments(params):
+        if finding.level == "note":
+            print(f"note: {finding.text}")
     return 0
 
 

@@ -4,8 +4,14 @@ import codecs
 import difflib
 import errno
 import io
+import json
+import shlex
 import sys
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from chromascape import __version__
 
 NO_MEMORY = "not enough memory"
 
@@ -29,6 +35,42 @@ def explain_os_error(error: OSError) -> str:
     remedy = remedies.get(error.errno or 0)
     reason = error.strerror or str(error)
     return f"{file}{reason}" + (f"; {remedy}" if remedy else "")
+
+
+def how_to_install(extra: str) -> str:
+    """The command that adds an extra to this installation, from the place that it came from.
+
+    A name alone would ask an index, which may have somebody else's package under it.
+    """
+    checkout = Path(__file__).resolve().parents[2]
+    if (checkout / "pyproject.toml").is_file():
+        return f"pip install -e {_folder(checkout, extra)}"
+    folder, url = _origin()
+    if folder:
+        return f"pip install {_folder(folder, extra)}"
+    # From an index: what is installed stays, and only the extra's packages come.
+    return f"pip install {shlex.quote(f'chromascape[{extra}]' + (f' @ {url}' if url else f'=={__version__}'))}"
+
+
+def _folder(folder: Path, extra: str) -> str:
+    return shlex.quote(f"{'.' if folder == Path.cwd() else folder}[{extra}]")
+
+
+def _origin() -> tuple[Path | None, str]:
+    """What pip wrote down about where the package came from (PEP 610): a folder, or a URL; neither for an index."""
+    from importlib.metadata import PackageNotFoundError, distribution  # here, as they take 20 ms
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    try:
+        origin: dict[str, Any] = json.loads(distribution("chromascape").read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:
+        return None, ""
+    url = str(origin.get("url", ""))
+    if "dir_info" in origin:
+        return Path(url2pathname(urlsplit(url).path)), url
+    vcs = origin.get("vcs_info")
+    return None, f"{vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else url
 
 
 def choices(names: Iterable[str]) -> str:

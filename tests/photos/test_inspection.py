@@ -52,7 +52,7 @@ def validate(make_params: Callable[..., Params]) -> Any:
 def test_a_row_tells_what_a_photo_is(tmp_path: Path) -> None:
     path = save(tmp_path / "x.png", make_photo(0))
     row = inspection.inspect(tmp_path, "x.png", LIMITS)
-    assert set(row) == set(COLUMNS) - {"verdict", "reasons", "group", "split", "problem", "detail"}
+    assert set(row) == {*COLUMNS, "likeness"} - {"verdict", "reasons", "group", "split", "problem", "detail"}
     assert row["sha256"] == source.sha256(path.read_bytes())
     assert row["bytes"] == path.stat().st_size
     assert len(row["phash"]) == 16 and int(row["phash"], 16) >= 0
@@ -235,7 +235,7 @@ def test_every_file_has_one_row_in_order(tmp_path: Path, validate: Any) -> None:
     table = inspection.inspect_folder(tmp_path, validate, 1)
     names = ["a.txt", "b/photo-000.png", "b/photo-001.png", "b/photo-002.png", "gone.png", "pipe.jpg", "z"]
     assert table["path"].tolist() == names == source.list_files(tmp_path)
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == [*COLUMNS, "likeness"]
     assert {column: str(table[column].dtype) for column in INTEGERS} == dict.fromkeys(INTEGERS, "Int64")
     assert table["problem"].fillna("").tolist() == [
         "not_an_image",

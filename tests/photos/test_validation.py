@@ -268,6 +268,11 @@ def test_summary_and_line_count_the_same(manifest: pd.DataFrame) -> None:
     start = f"{summary['n_accepted']} of {summary['n_files']} files accepted; rejected {summary['n_rejected']}: "
     assert line.startswith(start)
     assert "damaged 3" in line and "\n" not in line
+    # More reasons than files look like a mistake where nothing says that a file may have several.
+    assert sum(summary["rejected_by_reason"].values()) > summary["n_rejected"]
+    assert line.endswith(" (a file may have several reasons)")
+    once = manifest[manifest["reasons"].isin(["", "exact_duplicate"])]
+    assert validation.counts_line(once).endswith("; rejected 2: exact_duplicate 2")
 
 
 def test_counts_line_without_rejections_is_short(manifest: pd.DataFrame) -> None:

@@ -25,6 +25,9 @@ def model_card(params: Params, summary: dict[str, Any], shipped_saw: int) -> str
     view = f"{view} at {side} pixels" + ", half of them mirrored" * train.flip
     only = f" (only trained on: {', '.join(f'`{folder}`' for folder in data.train_only)})" * bool(data.train_only)
     best = f"{summary['best_epoch']}: validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
+    if train.choose_by != "loss":
+        value, gray = summary["chosen_value"], summary["gray_chosen_value"]
+        best += f"; chosen by `{train.choose_by}`: {value:.4f}, gray's {gray:.4f}"
     loss = " + ".join(f"{weight:g} · `{name}`" for name, weight in train.loss.items())
     seen = f", which has seen {shipped_saw:,} of them" * bool(shipped_saw)
     return f"""# Model card: Chromascape colorizer
