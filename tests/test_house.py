@@ -23,10 +23,12 @@ SHARED = {
 # Tests of what is not one module of the package.
 WHOLE = {
     "test_browser",
+    "test_cases",
     "test_page",
     "test_pipeline",
     "test_rerun",
     "test_kills",
+    "test_silent",
     "test_stages",
     "test_experiments",
     "test_fuzz",

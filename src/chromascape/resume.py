@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -187,6 +187,8 @@ def code(source: Path) -> dict[str, str]:
 def photos_fingerprint(source: Path, **parts: Any) -> str:
     """The fingerprint of a module's work on photos, 16 hex digits: of these parts, the code and the decoders."""
     versions = {package: version(package) for package in ("pillow", "numpy", "imagehash")}
+    with suppress(PackageNotFoundError):  # with it, more files are photos
+        versions["pillow-heif"] = version("pillow-heif")
     return digest({"parts": parts, "code": code(source), "versions": versions})[:16]
 
 

@@ -132,7 +132,7 @@ def alpha_of(data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
 def test_the_transparent_level_of_a_gray_png_is_its_alpha(bits: int) -> None:
     values = np.arange(2 * 8).reshape(2, 8) * (2**bits - 1) // 15
-    clear = 2**bits - 1
+    clear = 2**bits - 1 if bits > 1 else 0
     levels, alpha = alpha_of(gray_png(values, bits, clear))
     top = 65535 if bits == 16 else 255
     np.testing.assert_allclose(levels, values * (top / (2**bits - 1)), atol=0.5)
@@ -226,6 +226,6 @@ def test_a_phone_s_heic_is_read(tmp_path: Path) -> None:
 
 def test_without_its_package_a_heic_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(PhotoError, match=r"needs the package pillow-heif: .*pip install '\.\[heic\]'") as caught:
+    with pytest.raises(PhotoError, match=r"needs the package pillow-heif: pip install .*\[heic\]") as caught:
         reading.open_photo(b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf" + bytes(100))
     assert caught.value.reason == "unsupported"

@@ -47,7 +47,7 @@ def tiff(
     """A TIFF by hand: values (H, W) or (H, W, C) of the type that is stored, or the stored bytes."""
     if isinstance(values, np.ndarray):
         samples = values.shape[2] if values.ndim == 3 else 1
-        each = [values[..., n] for n in range(samples)] if planes else [values]
+        each = [values[..., n] for n in range(samples)] if planes and samples > 1 else [values]
         strips = [np.ascontiguousarray(part).astype(part.dtype.newbyteorder(order)).tobytes() for part in each]
     else:
         samples, strips = samples or 1, [values]
@@ -104,13 +104,15 @@ def test_pixels_are_what_the_tags_say(name: str, order: str, packed: int) -> Non
 
 def test_planes_with_ink_or_alpha_are_read_too() -> None:
     ink = np.concatenate([1 - COLOR, np.zeros((HEIGHT, WIDTH, 1))], axis=-1)
-    np.testing.assert_allclose(seen(tiff(whole(ink, 16), CMYK, 16, planes=True)), COLOR, atol=1 / 255)
+    np.testing.assert_allclose(seen(tiff(whole(ink, 8), CMYK, 8, planes=True)), COLOR, atol=1 / 255)
     alpha = np.concatenate([COLOR, RAMP[..., None]], axis=-1)
     data = tiff(whole(alpha, 16), RGB, 16, planes=True, more={338: ("H", (2,))})
     photo = Photo(reading.upright(reading.open_photo(data)))
     levels, share = photo.rows(slice(0, HEIGHT))
     assert share is not None
     np.testing.assert_allclose(np.dstack([levels, share]) / 255, alpha, atol=1 / 255)
+    one = tiff(whole(RAMP, 8), BLACK, 8, planes=True)
+    np.testing.assert_allclose(seen(one), RAMP, atol=1 / 255)
 
 
 def test_12_bits_are_read_in_their_range() -> None:
@@ -135,6 +137,13 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "gray and alpha in planes": (
         tiff(np.zeros((HEIGHT, WIDTH, 2), np.uint8), BLACK, 8, planes=True, packed=True, more={338: ("H", (2,))}),
         "gray, 2 × 8-bit unsigned integers, planes",
+    ),
+    "ink in planes": (tiff(np.zeros((HEIGHT, WIDTH, 4), np.uint16), CMYK, 16, planes=True), "CMYK, 4 × 16-bit"),
+    "white is zero in a plane": (tiff(whole(RAMP, 8), WHITE, 8, planes=True), "gray whose zero is white, 1 × 8-bit"),
+    "16 bits in a plane": (tiff(whole(RAMP, 16), BLACK, 16, planes=True), "gray, 1 × 16-bit unsigned integers, planes"),
+    "floats in a plane": (tiff(RAMP.astype(np.float32), BLACK, 32, 3, planes=True), "gray, 1 × 32-bit floats, planes"),
+    "alpha that is multiplied, in planes": (
+        tiff(np.zeros((HEIGHT, WIDTH, 4), np.uint8), RGB, 8, planes=True, more={338: ("H", (1,))}), "RGB, 4 × 8-bit"
     ),
     "coarse color": (tiff(bytes(HEIGHT * WIDTH * 3 // 2), YCBCR, 8, samples=3, more=SUBSAMPLED), "YCbCr, 3 × 8-bit"),
     "a compression of few": (tiff(whole(RAMP, 8), BLACK, 8, more={259: ("H", (34712,))}), "compression 34712"),

@@ -52,8 +52,7 @@ def lab_to_rgb(lab: Float) -> NDArray[np.uint8]:
 
 def lab_to_levels(lab: Float) -> NDArray[np.float32]:
     """Lab (..., 3) to sRGB (..., 3) as floats in 0..1; colors outside sRGB are clipped (see `fit_to_srgb`)."""
-    linear = np.clip(_lab_to_linear(lab), 0, 1)
-    return _encode(linear)
+    return _encode(np.clip(_lab_to_linear(lab), 0, 1))
 
 
 def linear_light(levels: Float) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from chromascape.colorizing import model_files
 from chromascape.colorizing.fullsize import FullSize, resize, small_lightness
 from chromascape.colorizing.onnx_network import OnnxNetwork, graph_of
 from chromascape.colorizing.padding import predict
+from chromascape.devices import check_device
 from chromascape.errors import ChromascapeError, how_to_install
 from chromascape.parallel import cpu_threads, in_threads
 from chromascape.photos.pixels import Photo, Strip, assemble
@@ -74,6 +75,7 @@ class Colorizer:
             ChromascapeError: files are missing, damaged, or of another version; there is no such device; or torch is
                 needed and not installed.
         """
+        check_device(device, "device")
         if str(path).startswith(IN_MLFLOW):
             from chromascape.tracking.resolve import resolve_model
 
@@ -105,7 +107,8 @@ class Colorizer:
 
         Args:
             image: a Pillow image of any mode, which is turned upright by its EXIF orientation and converted to sRGB
-                by its color profile; or an array (H, W) or (H, W, 3), sRGB of uint8 (0..255), uint16 (0..65535) or
+                by its color profile (whole numbers of mode I are in 0..65535, floats of mode F in 0..1); or an array
+                (H, W) or (H, W, 3), sRGB of uint8 (0..255), uint16 (0..65535) or
                 floats (0..1). Of color input only L* is used.
             rendering: "faithful", closest to the truth on average, or "vivid", as colorful as photos are.
             saturation: a further factor on the colors' strength, 0 (gray) to 10.
@@ -114,7 +117,7 @@ class Colorizer:
             an array, an array (H, W, 3) of its type (floats: float32).
         Raises:
             ChromascapeError: an array of another shape, type or range; an unknown rendering or saturation.
-            source.PhotoError: the image can't be decoded.
+            source.PhotoError: the image can't be decoded, or holds numbers out of range; a ChromascapeError too.
 
         >>> from PIL import Image
         >>> colorizer = Colorizer.load()

@@ -98,6 +98,7 @@ def _session(model: bytes) -> Any:
     """A session of ONNX Runtime, from bytes, so that the model can't load other files as its weights."""
     import onnxruntime  # here, as it takes 0.1 s and trained models don't need it
 
+    onnxruntime.disable_telemetry_events()  # for Windows, where an older ONNX Runtime reads no variable
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = cpu_threads()

@@ -9,6 +9,7 @@ from importlib import import_module
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from chromascape.errors import how_to_install
 from chromascape.photos import profiles, tiff
 from chromascape.photos.pixels import Photo, assemble, on_white, one_line, tolerantly
 from chromascape.photos.source import DEFAULT_LIMITS, Limits, PhotoError
@@ -85,9 +86,7 @@ def _formats(data: bytes) -> tuple[str, ...]:
     try:
         from pillow_heif import register_heif_opener
     except ImportError:
-        raise PhotoError(
-            "unsupported", "HEIC needs the package pillow-heif: from this checkout, pip install '.[heic]'"
-        ) from None
+        raise PhotoError("unsupported", f"HEIC needs the package pillow-heif: {how_to_install('heic')}") from None
     register_heif_opener()
     return (HEIF,)
 

@@ -11,8 +11,8 @@ from chromascape.photos.source import PhotoError
 
 MOST = 32  # directories that are looked at: a hostile file may chain them in a circle
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANAR = 254, 256, 257, 258, 259, 262, 277, 284
-SUBDIRECTORIES, EXTRA_SAMPLES, FORMAT, SUBSAMPLING, DNG_VERSION = 330, 338, 339, 530, 50706
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, YCBCR = 0, 1, 2, 6
+SUBDIRECTORIES, FORMAT, SUBSAMPLING, DNG_VERSION = 330, 339, 530, 50706
+WHITE_IS_ZERO, RGB, CMYK, YCBCR = 0, 2, 5, 6
 REDUCED, MASK = 1, 4  # flags of NewSubfileType
 OF_A_SENSOR = (32803, 34892)  # photometric interpretations: a color filter array, linear raw
 NAMES = {1: "unsigned integers", 2: "signed integers", 3: "floats"}
@@ -29,13 +29,8 @@ READABLE = {
 }
 # None, three of fax, LZW, two of JPEG, deflate under two numbers, PackBits, LZMA and Zstandard.
 COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000}
-# Pillow reads 16-bit planes that are not compressed as stripes. libtiff, which it asks for all compressed files, reads
-# them right. The keys are mode, samples per pixel and extra samples; the values, libtiff's raw mode.
-PLANES = {
-    ("RGB", 3, ()): "RGB;16N",
-    ("RGBA", 4, (2,)): "RGBA;16N",
-    ("CMYK", 4, ()): "CMYK;16N",
-}
+# Channels that are stored apart and not compressed: (mode, bits) that are read right.
+PLANES = {("L", 8), ("P", 8), ("RGB", 8), ("RGBA", 8), ("CMYK", 8), ("RGB", 16), ("RGBA", 16)}
 RAW = "a camera's raw file: export it as JPEG, PNG or TIFF, and take that"
 
 
@@ -71,17 +66,19 @@ def prepare(image: Image.Image) -> None:
         PhotoError: planes that are not read right.
     """
     tags: Any = image.tag_v2  # type: ignore[attr-defined]
-    tile = image.tile[0]  # type: ignore[attr-defined]
-    if _first(tags, PLANAR, 1) == 2 and tile.codec_name != "libtiff" and _first(tags, BITS, 1) == 16:
-        layout = (image.mode, _first(tags, SAMPLES, 1), tuple(tags.get(EXTRA_SAMPLES, ())))
-        if layout not in PLANES:
+    tiles: list[Any] = image.tile  # type: ignore[attr-defined]
+    libtiff, bits = tiles[0].codec_name == "libtiff", _first(tags, BITS, 1)
+    if _first(tags, PLANAR, 1) == 2 and not libtiff:
+        white = image.mode == "L" and _first(tags, PHOTOMETRIC, WHITE_IS_ZERO) == WHITE_IS_ZERO
+        channels = {tile.args[0] for tile in tiles}  # as Pillow cuts them from the name of a raw mode, each a letter
+        if (image.mode, bits) not in PLANES or white or not channels <= set(image.mode):
             raise _unsupported(tags)
-        image.use_load_libtiff = True  # type: ignore[attr-defined]
-        whole = tile._replace(codec_name="libtiff", extents=(0, 0, tags[WIDTH], tags[HEIGHT]), offset=0)
-        image.tile = [whole._replace(args=(PLANES[layout], False, tags.offset))]  # type: ignore[attr-defined]
-    elif image.mode == "F" and tile.codec_name == "libtiff":
+        if bits == 16:  # Pillow would read each byte as a level
+            kind = ";16B" if tags.prefix == b"MM" else ";16L"
+            image.tile = [tile._replace(args=(tile.args[0] + kind, *tile.args[1:])) for tile in tiles]  # type: ignore[attr-defined]
+    elif image.mode == "F" and libtiff:
         # libtiff gives floats in this machine's byte order, whatever the file's.
-        image.tile = [tile._replace(args=("F;32NF", *tile.args[1:]))]  # type: ignore[attr-defined]
+        image.tile = [tiles[0]._replace(args=("F;32NF", *tiles[0].args[1:]))]  # type: ignore[attr-defined]
 
 
 def finish(image: Image.Image) -> None:
@@ -157,7 +154,7 @@ def _check_pixels(tags: Any) -> None:
         or photometric not in READABLE
         or not kinds <= READABLE[photometric][1]
         or len(kinds) > 1
-        or (planes and photometric <= BLACK_IS_ZERO and _first(tags, SAMPLES, 1) > 1)
+        or (planes and photometric not in (RGB, CMYK) and _first(tags, SAMPLES, 1) > 1)
         or (compression == 1 and photometric == YCBCR and (_all(tags, SUBSAMPLING) or (2, 2)) != (1, 1))
     ):
         raise _unsupported(tags)
