@@ -40,6 +40,7 @@ def row(gain: float, paths: str = "abc", groups: str | None = None) -> Any:
         "n_photos": len(paths),
         "model": means,
         "gray": means | {"psnr_db": 22.0, "colorfulness": 0.0},
+        "shipped": means | {"gain_over_gray_db": 1.5, "win_rate_over_gray": 0.5, "win_rate_over_gray_ciede2000": 0.5},
         "gain_over_gray_db": gain,
         "gain_over_gray_ci95_db": [gain - 0.5, gain + 0.5],
         "win_rate_over_gray": 0.75,
@@ -118,7 +119,7 @@ def test_the_test_photos_are_not_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_
         commands.append(command)
 
     def git(*arguments: str) -> str:
-        if arguments[0] == "status":
+        if arguments[0] == "diff":
             return ""
         return "f" * 40 if arguments[0] == "rev-parse" or commands else ""  # the experiment is there once it has run
 

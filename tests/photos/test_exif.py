@@ -81,10 +81,16 @@ def test_nothing_of_the_exif_moves_and_its_thumbnail_is_cut_off(order: str) -> N
     assert kept == raw[:14] + struct.pack(order + "H", 2) + upright + entries[2] + bytes(16) + b"further"
 
 
-def test_directories_that_point_at_each_other_or_outside_are_no_loop() -> None:
-    entries = [struct.pack("<HHII", tag, 4, 1, place) for tag, place in ((0x8769, 8), (0xA005, 9_999))]
-    raw = b"II*\0" + struct.pack("<IH", 8, 2) + b"".join(entries) + bytes(4)
-    assert exif.corrected(raw, Pixels(4, 4)) == b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entries[0] + bytes(16)
+def test_directories_that_point_at_themselves_or_outside_do_no_harm() -> None:
+    def raw(place: int) -> bytes:
+        entries = [struct.pack("<HHII", 0x8769, 4, 1, place), struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)]
+        return b"II*\0" + struct.pack("<IH", 8, 2) + b"".join(entries) + bytes(4)
+
+    upright = struct.pack("<HHIHH", 0x0112, 3, 1, 1, 0)
+    assert exif.corrected(raw(8), Pixels(4, 4)) == b"Exif\0\0" + raw(8).replace(b"\6\0\0\0", b"\1\0\0\0")
+    assert exif.corrected(raw(9_999), Pixels(4, 4)) == (
+        b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + upright + bytes(16)
+    )
 
 
 def raw_profile(kind: str, data: bytes) -> PngInfo:
@@ -167,5 +173,14 @@ def test_xmp_that_is_right_stays_as_it_is_and_damaged_xmp_goes() -> None:
     assert xmp.corrected(right, Pixels(4, 4)) == right
     wrong = right.replace(b"tiff:Make", b"tiff:Orientation")
     assert xmp.corrected(wrong, Pixels(4, 4)).startswith(b"<?xpacket begin")
-    for damaged in (b"", b"\0", right[:-60], b"\xff\xfe\x00", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'):
+    deep, long = b"<a>" * 5_000 + b"</a>" * 5_000, b"<a>" + b" " * xmp.MOST_BYTES + b"</a>"
+    for damaged in (deep, long, b"", b"\0", right[:-60], b"\xff\xfe\x00", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'):
         assert xmp.corrected(damaged, Pixels(4, 4)) == b""
+
+
+def test_a_tiff_whose_xmp_alone_says_its_orientation() -> None:
+    stream = io.BytesIO()
+    data = (HEAD + TIFF + 'tiff:Orientation="6">' + END).encode()
+    Image.new("L", (40, 30), 99).save(stream, "TIFF", dpi=(300, 150), tiffinfo={700: data})
+    image = written("TIFF", stream.getvalue())
+    assert image.size == (30, 40) and tuple(image.info["dpi"]) == (150, 300)

@@ -13,6 +13,7 @@ from conftest import make_photo, without
 from numpy.typing import NDArray
 from PIL import Image
 
+from chromascape.colorizing import onnx_file
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import NETWORKS, build_network
@@ -36,19 +37,38 @@ def by_torch(colorizer: Colorizer, photo: NDArray[np.float32]) -> NDArray[np.flo
 
 
 @pytest.fixture(scope="module")
-def shipped(shipped_program: bytes, tmp_path_factory: pytest.TempPathFactory) -> tuple[Colorizer, Path]:
-    colorizer = Colorizer.load(SHIPPED, "cpu", by_torch=True)
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Colorizer, Path]:
+    """The shipped model by torch, and its file."""
     file = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnx_export, "as_onnx", lambda _: onnx.ModelProto.FromString(shipped_program))
-        export(colorizer, file)
-    return colorizer, file
+    export(Colorizer.load(), file)
+    return Colorizer.load(SHIPPED, "cpu", by_torch=True), file
 
 
 def test_the_graph_that_ships_is_what_the_exporter_gives(shipped_program: bytes) -> None:
     facts = onnx_export.facts(Colorizer.load(SHIPPED, "cpu", by_torch=True))
-    now = onnx_export.without_weights(onnx.ModelProto.FromString(shipped_program), facts)
+    graph, _ = onnx_export.without_weights(onnx.ModelProto.FromString(shipped_program))
+    now = onnx_file.assemble(graph, {}, {METADATA: json.dumps(facts)})
     assert (SHIPPED / GRAPH).read_bytes() == now, "write it anew: python -m chromascape.serving.onnx_export"
+
+
+def test_a_model_of_the_network_that_ships_is_put_into_its_graph(
+    shipped: tuple[Colorizer, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fine-tuned ones, of the default params, take no half minute of torch's exporter either."""
+    monkeypatch.setattr(onnx_export, "as_onnx", None)
+    colorizer, file = shipped
+    export(colorizer, tmp_path / "torch.onnx")
+    one, other = (onnx.load(path) for path in (file, tmp_path / "torch.onnx"))
+    weights = [{tensor.name: tensor for tensor in model.graph.initializer} for model in (one, other)]
+    assert len(weights[0]) > 300 and weights[0] == weights[1] and one.metadata_props == other.metadata_props
+    assert one.graph.node == other.graph.node
+
+
+def test_the_model_that_ships_is_exported_without_torch_and_onnx(tmp_path: Path) -> None:
+    code = without("torch", "onnx", "onnxscript") + "sys.exit(main(['export', 'model.onnx']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout.partition(",")[0]) == (0, "model.onnx: 12.5 MB"), done.stderr
+    onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"), full_check=True)
 
 
 def test_files_name_no_path_of_the_machine_that_wrote_them(shipped: tuple[Colorizer, Path]) -> None:
@@ -130,13 +150,20 @@ def test_every_network_of_the_table_exports_within_a_tenth_of_an_ab_unit(name: s
     for sides in ((64, 96), (160, 32)):
         photo = lightness(*sides)
         expected = by_torch(colorizer, photo)
+        onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"))
         assert np.ptp(expected, axis=(2, 3)).min() > 0.01, "a constant network would agree with anything"
         assert np.abs(exported(photo) - expected).max() * 255 < 0.1
 
 
-def test_what_onnx_runtime_computes_is_not_exported_again(tmp_path: Path) -> None:
-    with pytest.raises(ChromascapeError, match="load the model with by_torch=True"):
-        export(Colorizer.load(), tmp_path / "model.onnx")
+def test_an_exported_file_is_exported_again_as_it_is(shipped: tuple[Colorizer, Path], tmp_path: Path) -> None:
+    export(Colorizer.load(shipped[1]), tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == shipped[1].read_bytes()
+
+
+def test_what_the_exporter_of_torch_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(ChromascapeError, match=r"the package onnxscript is missing: pip install -e '.*\[export\]'"):
+        export(Colorizer(TorchNetwork(build_network("unet")), "unet", 64), tmp_path / "model.onnx")
     assert not (tmp_path / "model.onnx").exists()
 
 

@@ -21,7 +21,7 @@ from chromascape.serving import onnx_export, web, web_export
 from chromascape.serving.page_files import COMMON
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install 'chromascape[browser]'")
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install -e '.[browser]'")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import Colorizer, Rendering, as_levels
-from chromascape.errors import explain_os_error
+from chromascape.errors import NO_MEMORY, explain_os_error, is_out_of_memory
 from chromascape.files import atomic_write
 from chromascape.parallel import in_threads
 from chromascape.photos import reading
@@ -51,9 +51,11 @@ def _outcome(colorizer: Colorizer, source: Path, target: Path, options: Options)
         return Outcome(source, notes=tuple(colorize_file(colorizer, source, target, options)))
     except OSError as error:
         return Outcome(source, explain_os_error(error))
-    except MemoryError:
-        return Outcome(source, "not enough memory for a photo of this size: colorize a smaller copy, or use --jobs 1")
-    except (PhotoError, ValueError, RuntimeError) as error:  # writers of formats raise any of these
+    except Exception as error:  # networks and the writers of formats raise errors of any class
+        if is_out_of_memory(error):
+            return Outcome(source, f"{NO_MEMORY} for a photo of this size: colorize a smaller copy, or use --jobs 1")
+        if not isinstance(error, PhotoError | ValueError | RuntimeError):
+            raise
         return Outcome(source, " ".join(str(error).split()))
 
 

@@ -6,8 +6,8 @@ The bytes are changed in place: a maker's note contains offsets into the EXIF, w
 import struct
 from dataclasses import dataclass
 
-# Tags of Exif 3.0, which are looked up in the first directory and in those to which DIRECTORIES point.
-DIRECTORIES = (0x8769, 0xA005)  # Exif, interoperability
+# Tags of Exif 3.0. The first directory points to that of Exif, and this to that of interoperability.
+DIRECTORIES = (0x8769, 0xA005)
 ORIENTATION, COLOR_SPACE, COLOR_RULE = 0x0112, 0xA001, 0x0001
 WIDTHS, HEIGHTS = (0x0100, 0xA002, 0x1001), (0x0101, 0xA003, 0x1002)
 # Resolutions of the picture and of the sensor, across and down: each by the other.
@@ -44,28 +44,26 @@ def corrected(raw: bytes, pixels: Pixels) -> bytes:
     try:
         order = {b"II": "<", b"MM": ">"}[bytes(data[:2])]
         (first,) = struct.unpack_from(order + "I", data, 4)
-        end = _correct(data, order, first, pixels, set())
+        end = _correct(data, order, first, pixels, DIRECTORIES)
         struct.pack_into("4x", data, end)  # no next directory: it is the thumbnail's
     except (KeyError, struct.error):
         return b""  # its orientation can't be corrected
     return b"Exif\0\0" + bytes(data)
 
 
-def _correct(data: bytearray, order: str, at: int, pixels: Pixels, seen: set[int]) -> int:
-    """Correct the directory at this offset and those to which it points; returns where its entries ended."""
+def _correct(data: bytearray, order: str, at: int, pixels: Pixels, inside: tuple[int, ...]) -> int:
+    """Correct the directory at this offset, and those inside it, by their tags; returns where its entries ended."""
     (count,) = struct.unpack_from(order + "H", data, at)
     end, entries = at + 2 + 12 * count, {}
     for start in range(at + 2, end, 12):
         (tag, rest) = struct.unpack_from(order + "H10s", data, start)
         entries[tag] = rest
-    seen.add(at)
-    for tag in set(DIRECTORIES) & set(entries):
-        (inside,) = struct.unpack_from(order + "6xI", entries[tag])
+    if inside and inside[0] in entries:
+        (place,) = struct.unpack_from(order + "6xI", entries[inside[0]])
         try:
-            if inside not in seen:
-                _correct(data, order, inside, pixels, seen)
+            _correct(data, order, place, pixels, inside[1:])
         except struct.error:
-            del entries[tag]
+            del entries[inside[0]]  # it points out of the EXIF
     left_out = STORAGE | (PLACES if pixels.orientation > 1 else set())
     kept = {tag: _entry(entries, tag, order, pixels) for tag in entries if tag not in left_out}
     lines = [struct.pack(order + "H10s", tag, rest) for tag, rest in kept.items()]

@@ -101,7 +101,7 @@ class Photo:
 
 def assemble(photo: Photo, strips: Iterable[Strip], widen: int = 1) -> Image.Image:
     """An 8-bit image from strips that are `widen` times as wide as the photo: RGBA if it has transparency, else RGB."""
-    picture = Image.new("RGBA" if photo.alpha else "RGB", (widen * photo.width, photo.height))
+    picture = Image.new("RGBA" if photo.alpha else "RGB", (widen * photo.width, photo.height), None)
     for rows, colors, alpha in strips:
         strip = Image.fromarray(_eight_bit(colors))
         if alpha is not None:

@@ -18,15 +18,15 @@ GRAY = ("L", "LA", "La", "I", "F")
 SAME = 2  # levels: a profile that changes no color by more is sRGB under whatever name
 CODE_POINTS = "cicp"  # in `info` of a Pillow image: primaries and transfer, by their numbers in ITU-T H.273
 SRGB_XY = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # white, red, green and blue, x and y
-# The primaries and the transfer functions of H.273 that photos have. A transfer is a PNG's gamma: 0.45455 is sRGB.
+# The primaries and transfer functions of H.273 that photos have; 0, 2 and 3 specify none. A transfer function is told
+# by the gamma of a PNG; those of video are so near sRGB's that 1/2.2 stands for them all.
 PRIMARIES = {
-    1: SRGB_XY,
-    2: SRGB_XY,  # not specified
+    **dict.fromkeys((0, 1, 2, 3, 5, 6, 7), SRGB_XY),
     9: (0.3127, 0.3290, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046),  # BT.2020
     12: (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),  # Display P3
 }
-VIDEO = {5, 6, 7}  # of older video, so near sRGB's that browsers do not convert them either
-TRANSFERS = {1: 1 / 2.2, 2: 1 / 2.2, 4: 1 / 2.2, 5: 1 / 2.8, 6: 1 / 2.2, 8: 1.0, 13: 1 / 2.2, 14: 1 / 2.2, 15: 1 / 2.2}
+TRANSFERS = {**dict.fromkeys((0, 1, 2, 3, 4, 6, 13, 14, 15), 1 / 2.2), 5: 1 / 2.8, 8: 1.0}
+HDR = {16: "HDR (PQ)", 18: "HDR (HLG)"}
 D50 = np.array([0.9642, 1.0, 0.8249])
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
@@ -48,9 +48,8 @@ def code_points(image: Image.Image, data: bytes) -> tuple[int, int] | None:
     if at < 0 or len(head) < at + struct.calcsize(form):
         return None
     primaries, transfer = struct.unpack_from(form, head, at)
-    primaries = 1 if primaries in VIDEO else primaries
     if primaries not in PRIMARIES or transfer not in TRANSFERS:
-        kind = {16: "HDR (PQ)", 18: "HDR (HLG)"}.get(transfer, f"colors of the kind {primaries}/{transfer}")
+        kind = HDR.get(transfer, f"colors of the kind {primaries}/{transfer} (ITU-T H.273)")
         raise PhotoError("unsupported", f"{kind}: export it as sRGB of 8 bits")
     return primaries, transfer
 
@@ -98,7 +97,7 @@ def _profile(image: Image.Image) -> bytes | None:
 def described(gamma: float, xy: tuple[float, ...]) -> bytes | None:
     """A color profile (ICC.1:2001-04) of RGB with a gamma and the chromaticities of a PNG's gAMA and cHRM.
 
-    As browsers show them: a gamma of 1/2.2 means sRGB's own curve, and others a power of it.
+    A gamma within 5 % of 1/2.2 (libpng's threshold) means sRGB's own curve: it is what writers of sRGB put there.
 
     Args:
         gamma: of the file, 1 for linear light.
@@ -118,7 +117,8 @@ def described(gamma: float, xy: tuple[float, ...]) -> bytes | None:
         return None
     if not np.isfinite(columns).all() or np.abs(columns).max() > 4:
         return None
-    light = lab.linear_light(np.linspace(0, 1, 1024) ** (1 / (2.2 * gamma)))
+    levels = np.linspace(0, 1, 1024)
+    light = lab.linear_light(levels) if abs(2.2 * gamma - 1) < 0.05 else levels ** (1 / gamma)
     curve = b"curv" + struct.pack(">II", 0, 1024) + np.rint(light * 65535).astype(">u2").tobytes()
     tags = {b"rTRC": curve, b"gTRC": curve, b"bTRC": curve, b"wtpt": _xyz_tag(D50)}
     tags |= {name: _xyz_tag(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns.T, strict=True)}
@@ -142,8 +142,8 @@ def _open(profile: bytes) -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(io.BytesIO(profile))
 
 
-def _transform(profile: Any, mode: str) -> Any:
-    return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB")
+def _transform(profile: Any, mode: str, flags: ImageCms.Flags = ImageCms.Flags.NONE) -> Any:
+    return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB", flags=flags)
 
 
 @lru_cache(maxsize=32)
@@ -161,4 +161,5 @@ def _curve(profile: bytes) -> NDArray[np.float64]:
     own = _open(profile)
     mode = "RGB" if own.profile.xcolor_space.strip() == "RGB" else "L"
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None]).convert(mode)
-    return np.asarray(ImageCms.applyTransform(ramp, _transform(own, mode)))[0, :, 1].astype(float)
+    exact = _transform(own, mode, ImageCms.Flags.NOOPTIMIZE)  # else dark levels are interpolated from few
+    return np.asarray(ImageCms.applyTransform(ramp, exact))[0, :, 1].astype(float)

@@ -3,11 +3,13 @@
 import io
 import re
 import warnings
+from contextlib import suppress
 from importlib import import_module
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from chromascape.errors import how_to_install
 from chromascape.photos import profiles, tiff
 from chromascape.photos.pixels import Photo, assemble, on_white, one_line, tolerantly
 from chromascape.photos.source import DEFAULT_LIMITS, Limits, PhotoError
@@ -64,6 +66,8 @@ def open_photo(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
         except PhotoError:
             raise
         except Exception as error:  # a decoder may raise anything on a hostile header
+            if tiff.is_tiff(data):
+                tiff.check(data)
             raise PhotoError("damaged", one_line(error)) from None
         _examine(image, data)
     if image.width * image.height > limits.max_pixels:
@@ -77,29 +81,29 @@ def _formats(data: bytes) -> tuple[str, ...]:
     Raises:
         PhotoError: it is not installed.
     """
-    if data[4:8] != b"ftyp" or data[8:12] not in HEIF_BRANDS or b"avif" in data[8:40]:
+    if not _is_heif(data):
         return FORMATS
     try:
         from pillow_heif import register_heif_opener
     except ImportError:
-        raise PhotoError(
-            "unsupported", "HEIC needs the package pillow-heif: from this checkout, pip install '.[heic]'"
-        ) from None
-    register_heif_opener(thumbnails=False)
+        raise PhotoError("unsupported", f"HEIC needs the package pillow-heif: {how_to_install('heic')}") from None
+    register_heif_opener()
     return (HEIF,)
+
+
+def _is_heif(data: bytes) -> bool:
+    return data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS and b"avif" not in data[8:40]
 
 
 def _unknown(data: bytes) -> PhotoError:
     """Why Pillow knows no format of a file."""
+    if _is_heif(data):
+        return PhotoError("damaged", "a HEIC that is cut short or damaged")
     if data.startswith(RAW) or data[4:12] == b"ftypcrx ":
         return PhotoError("unsupported", tiff.RAW)
     if tiff.is_tiff(data):
-        try:
-            tiff.check(data)
-            return tiff.unreadable(data)
-        except PhotoError as error:
-            return error
-    return PhotoError("not_an_image", f"in none of the formats {', '.join(FORMATS)}: save it as JPEG, PNG or TIFF")
+        return tiff.unreadable(data)
+    return PhotoError("not_an_image", f"in none of the formats {', '.join(FORMATS)}")
 
 
 def _too_many(what: str, limits: Limits) -> PhotoError:
@@ -166,14 +170,27 @@ def _load(image: Image.Image, notes: list[str] | None) -> None:
     """Load the pixels; those of a JPEG that lacks its end as far as they go, if notes are wanted."""
     try:
         image.load()
+        return
     except OSError as error:
-        file = getattr(image, "fp", None)
-        if notes is None or image.format not in ("JPEG", "MPO") or "truncated" not in str(error) or file is None:
-            raise
-        file.seek(0, io.SEEK_END)
-        file.write(b"\xff\xd9")  # the mark of its end
+        file, problem = getattr(image, "fp", None), error
+    if notes is None or image.format not in ("JPEG", "MPO") or "truncated" not in str(problem) or file is None:
+        raise problem
+    data = file.getvalue()
+    # The mark of its end is set where it stops, or before a table or the head of a scan that is cut itself.
+    last = max(data.rfind(b"\xff\xc4"), data.rfind(b"\xff\xda"))
+    whole = last + 4 <= len(data) and last + 2 + int.from_bytes(data[last + 2 : last + 4]) <= len(data)
+    file.seek(len(data) if whole else last)
+    file.write(b"\xff\xd9")
+    file.truncate()
+    with suppress(OSError):
         image.load()
-        notes.append("the file is cut short: what it lacks at the bottom is gray")
+        there = image.convert("L").point(lambda level: 255 * (level != 128)).getbbox()
+        missing = image.height - there[3] if there else image.height  # decoders fill it with middle gray
+        if missing < 0.9 * image.height:
+            lacks = f"its lower {100 * missing / image.height:.0f} % are gray" if missing > 8 else "it lacks its end"
+            notes.append(f"the file is cut short: {lacks}")
+            return
+    raise problem
 
 
 def bit_depth(image: Image.Image) -> int:

@@ -75,6 +75,17 @@ def read_bytes(path: Path, limits: Limits = DEFAULT_LIMITS) -> bytes:
     return data
 
 
+def is_apple_double(path: Path) -> bool:
+    """Whether a file is what macOS writes beside a file, under its name with `._` before it, on disks of others."""
+    if not path.name.startswith("._") or not path.is_file():  # a pipe would block
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in (b"\0\5\x16\7", b"\0\5\x16\0")  # AppleDouble, AppleSingle (RFC 1740)
+    except OSError:
+        return False
+
+
 def sha256(data: bytes) -> str:
     """SHA-256 of a file's bytes, 64 hex digits."""
     return hashlib.sha256(data).hexdigest()

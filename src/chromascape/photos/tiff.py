@@ -11,8 +11,8 @@ from chromascape.photos.source import PhotoError
 
 MOST = 32  # directories that are looked at: a hostile file may chain them in a circle
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANAR = 254, 256, 257, 258, 259, 262, 277, 284
-SUBDIRECTORIES, EXTRA_SAMPLES, FORMAT, SUBSAMPLING, DNG_VERSION = 330, 338, 339, 530, 50706
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, YCBCR = 0, 1, 2, 6
+SUBDIRECTORIES, FORMAT, SUBSAMPLING, DNG_VERSION = 330, 339, 530, 50706
+WHITE_IS_ZERO, RGB, CMYK, YCBCR = 0, 2, 5, 6
 REDUCED, MASK = 1, 4  # flags of NewSubfileType
 OF_A_SENSOR = (32803, 34892)  # photometric interpretations: a color filter array, linear raw
 NAMES = {1: "unsigned integers", 2: "signed integers", 3: "floats"}
@@ -27,13 +27,10 @@ READABLE = {
     6: ("YCbCr", {(1, 8)}),
     8: ("Lab", {(1, 8)}),
 }
-# Pillow reads 16-bit planes that are not compressed as stripes. libtiff, which it asks for all compressed files, reads
-# them right. The keys are mode, samples per pixel and extra samples; the values, libtiff's raw mode.
-PLANES = {
-    ("RGB", 3, ()): "RGB;16N",
-    ("RGBA", 4, (2,)): "RGBA;16N",
-    ("CMYK", 4, ()): "CMYK;16N",
-}
+# None, three of fax, LZW, two of JPEG, deflate under two numbers, PackBits, LZMA and Zstandard.
+COMPRESSIONS = {1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000}
+# Channels that are stored apart and not compressed: (mode, bits) that are read right.
+PLANES = {("L", 8), ("P", 8), ("RGB", 8), ("RGBA", 8), ("CMYK", 8), ("RGB", 16), ("RGBA", 16)}
 RAW = "a camera's raw file: export it as JPEG, PNG or TIFF, and take that"
 
 
@@ -48,10 +45,14 @@ def check(data: bytes) -> int:
     Raises:
         PhotoError: a raw file, whose first picture is a thumbnail; or pixels that would not be read right.
     """
+    if data.startswith(b"MM\0+"):
+        raise PhotoError("unsupported", "a BigTIFF in big-endian order: save it as PNG or as plain TIFF")
     chain, all_directories = _directories(data)
-    if data[8:10] == b"CR" or any(_of_a_sensor(tags) for tags in all_directories):
+    if data[8:10] == b"CR" or data[8:12] in (b"IIII", b"MMMM") or any(_of_a_sensor(tags) for tags in all_directories):
         raise PhotoError("unsupported", RAW)
     first = chain[0]
+    if WIDTH not in first or HEIGHT not in first:
+        raise PhotoError("damaged", "a TIFF without a picture")
     if _subfile(first) & REDUCED and len(all_directories) > 1:
         raise PhotoError("unsupported", "the first picture of this TIFF is a reduced copy: export the photo alone")
     _check_pixels(first)
@@ -65,17 +66,19 @@ def prepare(image: Image.Image) -> None:
         PhotoError: planes that are not read right.
     """
     tags: Any = image.tag_v2  # type: ignore[attr-defined]
-    tile = image.tile[0]  # type: ignore[attr-defined]
-    if _first(tags, PLANAR, 1) == 2 and tile.codec_name != "libtiff" and _first(tags, BITS, 1) == 16:
-        layout = (image.mode, _first(tags, SAMPLES, 1), tuple(tags.get(EXTRA_SAMPLES, ())))
-        if layout not in PLANES:
+    tiles: list[Any] = image.tile  # type: ignore[attr-defined]
+    libtiff, bits = tiles[0].codec_name == "libtiff", _first(tags, BITS, 1)
+    if _first(tags, PLANAR, 1) == 2 and not libtiff:
+        white = image.mode == "L" and _first(tags, PHOTOMETRIC, WHITE_IS_ZERO) == WHITE_IS_ZERO
+        channels = {tile.args[0] for tile in tiles}  # as Pillow cuts them from the name of a raw mode, each a letter
+        if (image.mode, bits) not in PLANES or white or not channels <= set(image.mode):
             raise _unsupported(tags)
-        image.use_load_libtiff = True  # type: ignore[attr-defined]
-        whole = tile._replace(codec_name="libtiff", extents=(0, 0, tags[WIDTH], tags[HEIGHT]), offset=0)
-        image.tile = [whole._replace(args=(PLANES[layout], False, tags.offset))]  # type: ignore[attr-defined]
-    elif image.mode == "F" and tile.codec_name == "libtiff":
+        if bits == 16:  # Pillow would read each byte as a level
+            kind = ";16B" if tags.prefix == b"MM" else ";16L"
+            image.tile = [tile._replace(args=(tile.args[0] + kind, *tile.args[1:])) for tile in tiles]  # type: ignore[attr-defined]
+    elif image.mode == "F" and libtiff:
         # libtiff gives floats in this machine's byte order, whatever the file's.
-        image.tile = [tile._replace(args=("F;32NF", *tile.args[1:]))]  # type: ignore[attr-defined]
+        image.tile = [tiles[0]._replace(args=("F;32NF", *tiles[0].args[1:]))]  # type: ignore[attr-defined]
 
 
 def finish(image: Image.Image) -> None:
@@ -89,7 +92,7 @@ def finish(image: Image.Image) -> None:
         fixed = values << 4 | values >> 8
     else:
         return
-    image.frombytes(fixed.astype(values.dtype).tobytes())
+    image.paste(Image.fromarray(fixed.astype(values.dtype)))  # it copies an image that is mapped from its file
 
 
 def _directories(data: bytes) -> tuple[list[ImageFileDirectory_v2], list[ImageFileDirectory_v2]]:
@@ -145,27 +148,32 @@ def _of_a_sensor(tags: Any) -> bool:
 def _check_pixels(tags: Any) -> None:
     photometric = _first(tags, PHOTOMETRIC, WHITE_IS_ZERO)
     kinds = {(form, bits) for form in _all(tags, FORMAT) or (1,) for bits in _all(tags, BITS) or (1,)}
-    raw, planes = _first(tags, COMPRESSION, 1) == 1, _first(tags, PLANAR, 1) == 2
+    compression, planes = _first(tags, COMPRESSION, 1), _first(tags, PLANAR, 1) == 2
     if (
-        photometric not in READABLE
+        compression not in COMPRESSIONS
+        or photometric not in READABLE
         or not kinds <= READABLE[photometric][1]
         or len(kinds) > 1
-        or (planes and photometric <= BLACK_IS_ZERO and _first(tags, SAMPLES, 1) > 1)
-        or (raw and photometric == YCBCR and (_all(tags, SUBSAMPLING) or (2, 2)) != (1, 1))
+        or (planes and photometric not in (RGB, CMYK) and _first(tags, SAMPLES, 1) > 1)
+        or (compression == 1 and photometric == YCBCR and (_all(tags, SUBSAMPLING) or (2, 2)) != (1, 1))
     ):
         raise _unsupported(tags)
 
 
 def unreadable(data: bytes) -> PhotoError:
-    """The error for a TIFF that Pillow can't open."""
-    return _unsupported(_directories(data)[0][0])
+    """Why Pillow can't open a TIFF."""
+    try:
+        check(data)
+        return _unsupported(_directories(data)[0][0])
+    except PhotoError as error:
+        return error
 
 
 def _unsupported(tags: Any) -> PhotoError:
     """One line on what a TIFF contains, and what can be read instead."""
     photometric = _first(tags, PHOTOMETRIC, WHITE_IS_ZERO)
     name = READABLE[photometric][0] if photometric in READABLE else f"photometric interpretation {photometric}"
-    form = NAMES.get(_first(tags, FORMAT, 1), "numbers of another kind")
-    planes = ", each channel apart" if _first(tags, PLANAR, 1) == 2 else ""
-    what = f"{name}, {_first(tags, BITS, 1)}-bit {form}{planes}, compression {_first(tags, COMPRESSION, 1)}"
-    return PhotoError("unsupported", f"a TIFF of a kind that is not read ({what}): save it as 8- or 16-bit RGB or gray")
+    numbers = f"{_first(tags, BITS, 1)}-bit {NAMES.get(_first(tags, FORMAT, 1), 'numbers of another kind')}"
+    stored = f"{'planes, ' if _first(tags, PLANAR, 1) == 2 else ''}compression {_first(tags, COMPRESSION, 1)}"
+    what = f"{name}, {_first(tags, SAMPLES, 1)} × {numbers}, {stored}"
+    return PhotoError("unsupported", f"a kind of TIFF that is not read ({what}): save it as PNG or 8-bit RGB TIFF")

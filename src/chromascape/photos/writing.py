@@ -94,13 +94,15 @@ def prepare(image: Image.Image, name: str, wide: int = 1) -> Prepared:
     """
     check_size(name, *image.size)
     notes: list[str] = []
-    depth = reading.bit_depth(image)
+    depth, shape = reading.bit_depth(image), image.size
     if reading.frames(image) > 1:
         notes.append("has several pictures: only the first is colorized")
     # Decoding turns a TIFF and deletes its orientation; of other formats, the orientation is known only then.
     orientation = getattr(image, "tag_v2", {}).get(ORIENTATION, 1)
     upright = reading.upright(image, notes=notes)
     orientation = max(orientation, reading.orientation(image))
+    if upright.size != shape and orientation <= 4:
+        orientation = 6  # of a TIFF whose XMP alone says it
     pixels = Photo(upright)
     width, height = wide * pixels.width, pixels.height
     check_size(name, width, height)

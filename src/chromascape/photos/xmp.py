@@ -29,22 +29,21 @@ ATTACHED = (
     "http://ns.apple.com/pixeldatainfo/", "http://ns.apple.com/depthData/", "http://ns.apple.com/portrait",
     "http://ns.xiaomi.com/photos/", "http://ns.samsung.com/", "http://ns.oplus.com/photos/",
 )  # fmt: skip
+MOST_BYTES = 2_000_000  # of XMP that is kept; parsed, it takes hundreds of times as much memory
 PANORAMA = "http://ns.google.com/photos/1.0/panorama/"  # is still one
 
 
 def corrected(raw: bytes, pixels: Pixels) -> bytes:
     """XMP with orientation 1 and the size of `pixels`; the same bytes if they were right, empty if they are damaged."""
     data = raw.strip(b"\0")
-    if not data or b"<!DOCTYPE" in data:  # no XMP has one, and entities may take all memory
+    if not data or len(data) > MOST_BYTES or b"<!DOCTYPE" in data:  # entities may take all memory
         return b""
     try:
         document = minidom.parseString(data)
-    except (ExpatError, ValueError, LookupError):
+        changes = [_correct(node, pixels) for node in document.getElementsByTagName("*")]
+        return "".join(node.toxml() for node in document.childNodes).encode() if any(changes) else raw
+    except (ExpatError, ValueError, LookupError, RecursionError):
         return b""
-    changes = [_correct(node, pixels) for node in document.getElementsByTagName("*")]
-    if not any(changes):
-        return raw
-    return "".join(node.toxml() for node in document.childNodes).encode()
 
 
 def _correct(element: minidom.Element, pixels: Pixels) -> bool:
