@@ -322,7 +322,8 @@ def test_a_run_that_another_experiment_of_dvc_streams_to_or_another_training_is_
     store: Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_EXP_NAME", "happy-owl")
-    with stream_training(params, TRAINING) as theirs:
+    tracking.training_lock(TRAINING).parent.mkdir()
+    with FileLock(tracking.training_lock(TRAINING)), stream_training(params, TRAINING) as theirs:
         monkeypatch.delenv("DVC_EXP_NAME")
         ours = evaluated_run(params)
     assert theirs and ours != theirs.run_id
