@@ -481,6 +481,24 @@ def test_a_checkout_keeps_its_name_and_another_has_another(store: Path, monkeypa
     assert lineage.checkout() == lineage.checkout() != first
 
 
+def test_a_checkout_that_is_moved_keeps_its_name_and_one_that_is_copied_gets_its_own(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On one server, a copy would end and complete the runs of its original."""
+    monkeypatch.setenv("DVC_ROOT", str(workplace / "first ü"))
+    (workplace / "first ü" / ".dvc/tmp").mkdir(parents=True)
+    first = lineage.checkout()
+    shutil.copytree(workplace / "first ü", workplace / "copy")
+    (workplace / "first ü").rename(workplace / "moved")
+    monkeypatch.setenv("DVC_ROOT", str(workplace / "moved"))
+    assert lineage.checkout() == lineage.checkout() == first
+    shutil.copytree(workplace / "moved", workplace / "second")
+    monkeypatch.setenv("DVC_ROOT", str(workplace / "second"))
+    assert lineage.checkout() == lineage.checkout() != first
+    (workplace / "second/.dvc/tmp/checkout").write_text("0123456789abcdef")  # of an older version
+    assert lineage.checkout() == "0123456789abcdef"
+
+
 def test_figures_of_one_scene_have_no_interval(store: Path, params: Params) -> None:
     evaluated_run(params, gain_over_gray_ci95_db=None)
     metrics = runs()[0].data.metrics
