@@ -9,8 +9,10 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Seven processes of MLflow's server for jobs of its GenAI side, which nothing here uses.
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 PORT ?= 5000
+# The programs of an environment name the folder that it was made in: in a project that was moved or copied it is new.
+MOVED := $(shell test ! -s .venv/place || test "$$(cat .venv/place)" = "$$(pwd -P)" || echo moved)
 
-.PHONY: run test lint fuzz audit ui compare screenshots clean
+.PHONY: moved run test lint fuzz audit ui compare screenshots clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp  ## environment, then the whole pipeline, then a short table
@@ -49,11 +51,16 @@ screenshots: .venv/test.stamp  ## the pictures of docs/images, from the runs and
 clean:  ## remove the environment; photos, models and runs stay
 	rm -rf .venv
 
-.venv/run.stamp: pyproject.toml constraints.txt
+moved:
+	@echo "this folder was moved or copied: its environment .venv is made again"
+	rm -rf .venv
+
+.venv/run.stamp: pyproject.toml constraints.txt $(MOVED)
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is another: make PYTHON=python3.11"; exit 1; }
 	test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,sample]'
+	@pwd -P > .venv/place
 	@touch $@
 
 .venv/test.stamp: .venv/run.stamp

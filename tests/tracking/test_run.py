@@ -364,6 +364,9 @@ def test_a_run_of_another_checkout_stays_as_it_is(store: Path, params: Params, m
     monkeypatch.setattr(tracking, "checkout", lambda: "9" * 16)
     assert tracking.log_run(params) != theirs
     assert mlflow.MlflowClient().get_run(theirs).data.to_dictionary() == before
+    monkeypatch.undo()  # links lead to one's own, not to the latest
+    monkeypatch.chdir(store)
+    assert tracking.find_run(mlflow.MlflowClient(), stores.connect("tests"), params).info.run_id == theirs
 
 
 def test_figures_of_val_alone_leave_the_headline_figures_out(store: Path, params: Params) -> None:
