@@ -52,7 +52,7 @@ def log_run(params: Params) -> str:
     except Exception as error:  # each store has errors of its own
         raise ChromascapeError(
             f"MLflow failed in {without_credentials(tracking_uri())} ({reason(error)}): report and metrics are "
-            "written; `dvc repro` logs them once MLflow works"
+            "written; `dvc repro` logs them once MLflow takes them"
         ) from None
 
 
