@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("uri", "parts"),
     [
-        ("./mlruns", ["./mlruns: a folder, in which MLflow 3 keeps no runs: write sqlite:///FILE"]),
+        ("./mlruns", ["/mlruns: a folder, in which MLflow 3 keeps no runs: write sqlite:///FILE"]),
         ("/tmp/mlruns", ["a folder, in which MLflow 3 keeps no runs"]),
         ("file:///tmp/mlruns", ["a folder, in which MLflow 3 keeps no runs"]),
         ("foo://x", ["MLflow knows no store of this kind: write sqlite:///FILE"]),
@@ -35,7 +35,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("127.0.0.1:5000/mlflow", ["did you mean http://127.0.0.1:5000/mlflow?"]),
         ("sqlite://mlflow.db", ["names no file: write sqlite:///FILE"]),
         ("sqlite:///:memory:", ["names no file"]),
-        ("sqlite:////nowhere/mlflow.db", ["/nowhere/mlflow.db: there is no such folder: make it"]),
+        ("sqlite:////proc/nowhere/mlflow.db", ["/proc/nowhere/mlflow.db: can't be written: check the path and"]),
         (
             "mysql+pymysql://me:secret@host/x",
             ["mysql+pymysql://host/x: needs the package pymysql: pip install pymysql"],
@@ -102,6 +102,26 @@ def test_a_deleted_experiment_is_found_before_any_work(store: Path) -> None:
 connect = sqlite3.connect
 
 
+def test_files_of_runs_that_did_not_come_along_are_missed(store: Path) -> None:
+    """The database alone was copied; or an older version wrote the path of a folder that has moved."""
+
+    def change(statement: str) -> None:
+        with closing(sqlite3.connect(store)) as database, database:
+            database.execute(statement)
+
+    change("UPDATE experiments SET artifact_location = 'beside-store:mlartifacts'")
+    assert store_state("Default")[0] == "ok"  # no runs yet
+    change("INSERT INTO runs (run_uuid, experiment_id) VALUES ('0123', 0)")
+    level, text = store_state("Default")
+    assert level == "note" and text.startswith(f"{store.parent}/mlartifacts is missing, which has the files")
+    change("UPDATE experiments SET artifact_location = 'file:///left%20here/mlartifacts'")
+    level, text = store_state("Default")
+    assert level == "note" and text.startswith("/left here/mlartifacts is missing") and "`make ui` finds it" in text
+    Path("mlartifacts").mkdir()
+    change("UPDATE experiments SET artifact_location = 'beside-store:mlartifacts'")
+    assert store_state("Default")[0] == "ok"
+
+
 @pytest.mark.parametrize("what", ["file", "folder without a store"])
 def test_what_can_not_be_written_is_a_problem(store: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """Permissions don't hold for root, under which tests may run: the system's refusals are played."""
@@ -152,8 +172,8 @@ UNKNOWN = {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such experime
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ((401, "You are not authenticated."), "refuses us"),
-        ((403, json.dumps({"error_code": "PERMISSION_DENIED", "message": "Permission denied"})), "refuses us"),
+        ((401, "You are not authenticated."), "refuses access"),
+        ((403, json.dumps({"error_code": "PERMISSION_DENIED", "message": "Permission denied"})), "refuses access"),
         ((404, "<html>nginx</html>"), "MLflow can't use it"),
         ((200, "<html>a page</html>"), "MLflow can't use it"),
         ((500, "oh"), "MLflow can't use it"),

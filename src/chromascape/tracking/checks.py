@@ -9,11 +9,12 @@ from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 import psutil
 
 from chromascape.errors import ChromascapeError, did_you_mean
-from chromascape.tracking.address import sqlite_file, tracking_uri
+from chromascape.tracking.address import SCHEME, files_beside, sqlite_file, tracking_uri
 from chromascape.tracking.server import SECONDS, check_server, deleted, one_line, without_credentials
 
 DATABASES = ("postgresql", "mysql", "mssql")
@@ -23,7 +24,7 @@ DRIVERS = {  # packages that are named otherwise than their modules
     "MySQLdb": "mysqlclient",
     "mysql": "mysql-connector-python",
 }
-EXPERIMENT = "SELECT lifecycle_stage, experiment_id FROM experiments WHERE name = :name"
+EXPERIMENT = "SELECT lifecycle_stage, experiment_id, artifact_location FROM experiments WHERE name = :name"
 FORMS = "write sqlite:///FILE, http://HOST:PORT or postgresql://USER:PASSWORD@HOST/NAME, or unset the variable"
 
 State = tuple[Literal["ok", "note", "problem"], str]  # and what it is about
@@ -87,7 +88,7 @@ def _asked(experiment: str) -> str:
     except Exception as error:  # each store has errors of its own
         said = one_line(error) or type(error).__name__
         if re.search(r"\b40[13]\b|UNAUTHENTICATED|PERMISSION_DENIED", f"{said} {getattr(error, 'error_code', '')}"):
-            return f"refuses us ({said}): check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            return f"refuses access ({said}): check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         return f"MLflow can't use it ({said})"
     return deleted(experiment, known.experiment_id) if known and known.lifecycle_stage == "deleted" else ""
 
@@ -123,10 +124,9 @@ def _within_seconds(ask: Callable[[], str]) -> str:
 def _sqlite_state(file: Path, experiment: str) -> State:
     """The state of a SQLite store, asked without MLflow, which would migrate it or wait."""
     if not file.exists():
-        if not file.parent.is_dir():
-            return "problem", f"{file}: there is no such folder: make it, or name another store in MLFLOW_TRACKING_URI"
-        if not _is_writable(file.parent):
-            return "problem", f"{file}: can't be written: check the permissions of its folder"
+        nearest = next(folder for folder in file.parents if folder.exists())  # MLflow makes those that are missing
+        if not _is_writable(nearest):
+            return "problem", f"{file}: can't be written: check the path and the permissions of {nearest}"
         return "ok", f"no store yet: the first run makes {file}"
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=1)) as database:
@@ -153,7 +153,7 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _contents_state(file: Path, database: Any, experiment: str) -> State:
-    """What the tables say: the version of MLflow that made them, the experiment, and where its files are."""
+    """What the tables say: the version of MLflow that made them, the experiment, and whether its files are there."""
     tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     set_up = "alembic_version" in tables
     revision = database.execute("SELECT version_num FROM alembic_version").fetchone() if set_up else None
@@ -167,7 +167,20 @@ def _contents_state(file: Path, database: Any, experiment: str) -> State:
     found = database.execute(EXPERIMENT, {"name": experiment}).fetchone()
     if found and found[0] == "deleted":
         return "problem", deleted(experiment, found[1])
+    if found and (lost := _lost_files(file, database, *found[1:])):
+        return "note", lost
     return "ok", f"{file}, set up for the installed version, free"
+
+
+def _lost_files(file: Path, database: Any, number: int, location: str) -> str:
+    """What to say where the files of an experiment's runs are not where its location says; else empty."""
+    beside = files_beside(location, f"sqlite:///{file}") if location.startswith(f"{SCHEME}:") else None
+    folder = beside or (Path(unquote(urlsplit(location).path)) if location.startswith("file:") else None)
+    has_runs = database.execute("SELECT 1 FROM runs WHERE experiment_id = ? LIMIT 1", (number,)).fetchone()
+    if not folder or not has_runs or folder.exists():
+        return ""
+    remedy = "copy it there" if beside else f"copy it beside {file}, and `make ui` finds it there"
+    return f"{folder} is missing, which has the files and models of the runs in {file}: {remedy}"
 
 
 def _revisions() -> tuple[set[str], set[str]]:

@@ -5,7 +5,6 @@ have the model's few modules in place of the installed package, and of two model
 """
 
 import re
-import sys
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
@@ -35,8 +34,8 @@ def requirements() -> list[str]:
     """Exact versions of the packages that the code imports; a local suffix such as +cpu is no version to ask for."""
     imported = {name.partition(".")[0] for file in _files() for name in imported_names(file)}
     known = packages_distributions()
-    foreign = imported - {PACKAGE.name} - sys.stdlib_module_names
-    packages = {name if name in known[name] else known[name][0] for name in foreign}  # three bring a part of `mlflow`
+    here = imported & known.keys() - {PACKAGE.name}  # those that the code can do without may be missing
+    packages = {name if name in known[name] else known[name][0] for name in here}  # three bring a part of `mlflow`
     return [f"{name}=={version(name).split('+')[0]}" for name in sorted(packages, key=str.lower)]
 
 
