@@ -6,6 +6,8 @@ from pathlib import Path
 
 from _stage import Params, run
 
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.devices import pick_device
 from chromascape.disk import check_disk
 from chromascape.files import write_json, write_table
 from chromascape.learning import results
@@ -45,7 +47,8 @@ def train_stage(params: Params) -> None:
         if stream:
             stream.metrics({"train/images_per_second": trained.images_per_second})
         colorizer = results.trained_colorizer(trained, params, val)
-        psnr = results.val_psnr(colorizer, val)
+        shipped = Colorizer.load(SHIPPED, pick_device(section.device, "train.device"), by_torch=True)
+        psnr = results.val_psnr(colorizer, val, shipped)
         summary = results.training_summary(trained, colorizer, len(photos), len(val), psnr, identity, section.choose_by)
         results.save_model(MODEL, trained, colorizer, params, read_manifest(MANIFEST), summary)
         write_table(results.curves(trained), Path("metrics/curves.csv"))

@@ -34,7 +34,6 @@ SMALL = {
     "train.batch_size": 2,
     "train.checkpoint_seconds": 0.05,
     "train.device": "cpu",
-    "evaluate.bootstrap": 200,
     "evaluate.rows": 2,
     "jobs": 1,
 }

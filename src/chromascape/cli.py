@@ -66,8 +66,8 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     place = "a file for one photo (its suffix sets the format), else a folder; created if missing (%(default)s)"
     add("-o", "--output", default=Path("colorized"), type=Path, metavar="OUT", help=place)
     which = "folder of a trained model, an exported .onnx file, or a model in MLflow: "
-    which += "models:/chromascape@champion, models:/chromascape/3, runs:/RUN_ID (models/colorizer if you have "
-    which += "trained a model, else the one that comes with Chromascape)"
+    which += "models:/chromascape@champion, models:/chromascape/3, runs:/RUN_ID, or `shipped`, which comes with "
+    which += "Chromascape (models/colorizer if you have trained a model, else the shipped one)"
     add("--model", metavar="MODEL", help=which)
     style = "close to the truth, or as colorful as photos are (%(default)s)"
     add("--style", choices=("faithful", "vivid"), default="faithful", help=style)
@@ -198,6 +198,8 @@ def _model(named: str | None) -> Path:
     from chromascape.tracking.resolve import resolve_model
 
     clean_leftovers(TRAINED.parent)  # a training that was killed while it replaced the model had moved it aside
+    if named == "shipped":
+        return SHIPPED
     return resolve_model(named) if named else TRAINED if TRAINED.exists() else SHIPPED
 
 

@@ -12,7 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 from chromascape.errors import ChromascapeError, did_you_mean
 
 # Keys that a file may lack, or their beginnings. A loss that is not there has the weight 0.
-OPTIONAL = ("data.split.seed", "data.split.burst_seconds", "data.split.same_scene", "train.loss.")
+OPTIONAL = (
+    "data.split.seed",
+    "data.split.burst_seconds",
+    "data.split.same_scene",
+    "register.min_scenes",
+    "train.loss.",
+)
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -159,10 +165,9 @@ class Train(Section):
 
 
 class Evaluate(Section):
-    """Photos, intervals and pictures of the report."""
+    """Photos and pictures of the report."""
 
     split: Literal["test", "val"] = "test"
-    bootstrap: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     rows: Annotated[int, Field(ge=1, le=50)] = 4
 
@@ -172,6 +177,7 @@ class Register(Section):
 
     model: Annotated[str, Field(pattern=r"^[\w-]+$")] = "chromascape"
     min_gain_db: Weight = 0.5
+    min_scenes: Annotated[int, Field(ge=2)] = 5
 
 
 class Track(Section):

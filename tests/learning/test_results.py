@@ -25,6 +25,7 @@ from chromascape.params import Params
 from chromascape.photos.shards import Shards, write_shards
 
 SIDE = 64
+PSNR = {"val_psnr_db": 20.0, "shipped_val_psnr_db": 21.0, "gray_val_psnr_db": 20.0}
 SMALL = {"preprocess.side": SIDE, "train.working_size": SIDE, "train.device": "cpu", "jobs": 1}
 
 
@@ -51,7 +52,7 @@ def trained() -> Trained:
 def finish(trained: Trained, photos: tuple[Path, pd.DataFrame], params: Params) -> tuple[Colorizer, dict[str, Any]]:
     val = Shards(photos[0], ("val",))
     colorizer = results.trained_colorizer(trained, params, val)
-    psnr = results.val_psnr(colorizer, val)
+    psnr = results.val_psnr(colorizer, val, Colorizer.load(SHIPPED, "cpu"))
     return colorizer, results.training_summary(trained, colorizer, 3, len(val), psnr, "abc")
 
 
@@ -65,11 +66,11 @@ def test_the_summary_has_losses_and_psnr_beside_grays(
     table = evaluate(colorizer, colorizer, val, lambda: mean_ab(val), photos[1], 1)
     assert summary["val_psnr_db"] == pytest.approx(table["model.psnr_db"].mean())
     assert summary["gray_val_psnr_db"] == pytest.approx(table["gray.psnr_db"].mean())
-    assert summary["val_psnr_db"] != summary["gray_val_psnr_db"]
-    assert results.headline(summary) == {
-        "val_loss": round(summary["val_loss"], 4),
-        "gray_loss": round(summary["gray_val_loss"], 4),
-    }
+    shipped = Colorizer.load(SHIPPED, "cpu")
+    beside = evaluate(shipped, shipped, val, lambda: mean_ab(val), photos[1], 1)
+    assert summary["shipped_val_psnr_db"] == pytest.approx(beside["model.psnr_db"].mean())
+    assert len({summary[f"{name}val_psnr_db"] for name in ("", "shipped_", "gray_")}) == 3
+    assert results.headline(summary) == {"best_epoch": 2}  # no losses, which differ with train.loss
     assert summary["best_epoch"] == 2 and summary["epochs"] == 2 and summary["val_loss"] == 0.5
     assert summary["parameters"] == sum(value.numel() for value in build_network("efficientnet_lite2").parameters())
     assert summary["training"] == "abc"
@@ -85,7 +86,7 @@ def test_few_validation_photos_keep_the_shipped_factors_and_the_card_says_so(
     results.save_model(tmp_path / "model", trained, colorizer, params, photos[1], summary)
     assert "4 validation photos are too few" in (tmp_path / "model/MODEL_CARD.md").read_text()
     assert Colorizer.load(tmp_path / "model", "cpu").renderings == colorizer.renderings
-    enough = results.training_summary(trained, colorizer, 3, MIN_PHOTOS, {"psnr_db": 20.0, "gray_psnr_db": 20.0}, "abc")
+    enough = results.training_summary(trained, colorizer, 3, MIN_PHOTOS, PSNR, "abc")
     assert enough["n_calibration"] == MIN_PHOTOS
 
 
@@ -105,7 +106,7 @@ def test_weights_carry_the_photos_that_they_were_trained_on_or_chosen_by(
     manifest = photos[1]
     params = make_params(SMALL | {"train.init": init, "train.photos": on})
     colorizer = Colorizer(TorchNetwork(build_network("efficientnet_lite2")), "efficientnet_lite2", SIDE)
-    summary = results.training_summary(trained, colorizer, 3, 4, {"psnr_db": 20.0, "gray_psnr_db": 20.0}, "abc")
+    summary = results.training_summary(trained, colorizer, 3, 4, PSNR, "abc")
     results.save_model(tmp_path / "model", trained, colorizer, params, manifest, summary)
     seen = read_seen(tmp_path / "model")
     shipped = read_seen(SHIPPED)
@@ -113,6 +114,8 @@ def test_weights_carry_the_photos_that_they_were_trained_on_or_chosen_by(
     assert count_seen(hashes_of(manifest, ("train", "val")), seen, 0) == 7
     assert count_seen(hashes_of(manifest, ("test",)), seen, 0) == int(on == "all")
     assert count_seen(shipped, seen, 0) == len(shipped) * (init == "shipped")
+    trained_on = read_seen(tmp_path / "model", trained_only=True)
+    assert count_seen(hashes_of(manifest, ("val",)), trained_on, 0) == 4 * (on == "all")  # it chose the epoch only
 
 
 def test_curves_are_a_row_an_epoch(trained: Trained) -> None:

@@ -22,6 +22,7 @@ from chromascape.tracking.figures import constants_of, metrics_of, result_in_wor
 from chromascape.tracking.lineage import checkout, lineage, place
 from chromascape.tracking.server import one_line, without_credentials
 from chromascape.tracking.store import connect, tracking_uri
+from chromascape.tracking.view import VAL_PHOTOS
 
 MODEL = Path("models/colorizer")
 CURVES, TRAIN, EVALUATE = Path("metrics/curves.csv"), Path("metrics/train.json"), Path("metrics/evaluate.json")
@@ -74,6 +75,7 @@ def _log_run(params: Params) -> str:
     for name, its in by_split.items():
         client.log_dict(run_id, its, f"figures/{name}.json")
         tags |= constants_of(its, name)
+    tags[VAL_PHOTOS] = f"{figures['val']['n_photos']:,} photos, id {figures['val']['photos']}"
     for file in FILES:
         client.log_artifact(run_id, str(file))
     tags |= artifacts.log_pictures(client, run_id, PICTURES)
