@@ -55,7 +55,7 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 | the model that comes with Chromascape{seen} | {summary["shipped_val_psnr_db"]:.2f} |
 | gray | {summary["gray_val_psnr_db"]:.2f} |
 
-The run has all figures, also those on the test photos. To find it, search MLflow's page for
+The run has all figures, also those on the test photos and on photos with the damage of old ones. To find it, search MLflow's page for
 ``tags.`chromascape.training` LIKE "%{summary["training"]}"``.{whole}
 
 The colors are plausible guesses, not a record of what was there. The licence of the photos that a model was trained
