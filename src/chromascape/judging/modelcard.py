@@ -6,6 +6,8 @@ from chromascape import __version__
 from chromascape.colorizing.networks import NETWORKS
 from chromascape.params import Params, Train
 
+NOTHING_HELD_OUT = " All three splits were trained on, so no figure measured on them is a held-out one."
+
 
 def model_card(params: Params, summary: dict[str, Any], shipped_saw: int) -> str:
     """Markdown: on what and how the weights were trained, and how good they are.
@@ -15,9 +17,6 @@ def model_card(params: Params, summary: dict[str, Any], shipped_saw: int) -> str
         shipped_saw: how many of the validation photos the shipped model has seen.
     """
     train, data = params.train, params.data
-    whole = " All three splits were trained on, so no figure measured on them is a held-out one." * (
-        train.photos == "all"
-    )
     rgb = NETWORKS[train.network].predicts == "rgb"
     colors, scaled = ("RGB", "RGB in 0..1") if rgb else ("a* and b* of CIE Lab", "ab scaled to 0..1")
     seen_at = train.working_size or params.preprocess.side
@@ -49,8 +48,8 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 | the model that comes with Chromascape{seen} | {summary["shipped_val_psnr_db"]:.2f} |
 | gray | {summary["gray_val_psnr_db"]:.2f} |
 
-The run has all figures, also those on the test photos and on photos with the damage of old ones. To find it, search MLflow's page for
-``tags.`chromascape.training` LIKE "%{summary["training"]}"``.{whole}
+The run has all figures, also those on the test photos and on photos with the damage of old ones. To find it, search
+MLflow's page for ``tags.`chromascape.training` LIKE "%{summary["training"]}"``.{NOTHING_HELD_OUT * (train.photos == "all")}
 
 The colors are plausible guesses, not a record of what was there. The licence of the photos that a model was trained
 on may limit its use.
