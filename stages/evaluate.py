@@ -26,9 +26,11 @@ def evaluate_stage(params: Params) -> None:
     check_choice(read_metrics(Path("metrics/train.json"), "train"))
     manifest = read_manifest(MANIFEST)
     colorizer, shipped = Colorizer.load(MODEL, device, by_torch=True), Colorizer.load(SHIPPED, device, by_torch=True)
-    with open_folder(repository_root(), "evaluate", evaluation_fingerprint(MODEL, LAB, MANIFEST, device)) as kept:
+    damaged = section.split if section.damage else None
+    identity = evaluation_fingerprint(MODEL, LAB, MANIFEST, device, damaged)
+    with open_folder(repository_root(), "evaluate", identity) as kept:
         splits = sorted({"val", section.split})
-        tables = evaluate_splits(colorizer, shipped, LAB, manifest, splits, params.jobs, kept)
+        tables = evaluate_splits(colorizer, shipped, LAB, manifest, splits, params.jobs, kept, damaged)
         tables = held_out_tables(tables, manifest, MODEL, params.validate_.near_duplicate_bits)
         figures = summarize_splits(tables, section.split, manifest, MODEL, params)
         photos, table = Shards(LAB, (section.split,)), tables[section.split]
@@ -41,6 +43,7 @@ def evaluate_stage(params: Params) -> None:
             report.photo_rows(colorizer, photos, table, section.rows, section.seed),
             report.shown_params(params),
             {path.as_posix(): sha256_of_file(path) for path in (MANIFEST, MODEL / "weights.safetensors")},
+            report.damaged_photo(colorizer, photos, section.seed) if damaged else {},
         )
         with atomic_write(Path("reports/index.html")) as file:
             file.write_text(page, encoding="utf-8")

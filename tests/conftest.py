@@ -27,6 +27,7 @@ from PIL import Image
 from warm import PACKAGES
 
 from chromascape import parallel, workers
+from chromascape.color import lab
 from chromascape.params import Params
 from chromascape.photos import reading, source
 from chromascape.photos.manifest import COLUMNS, TYPES
@@ -326,3 +327,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files come first. (Where tests run in one process, that changes nothing but their order.)"""
     order = {f"test_{name}": place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+def quantised_photo(seed: int = 0, side: int = 64) -> np.ndarray:
+    """A quantised photo (3, side, side) with shapes of all tones, many colors, and texture."""
+    random = np.random.default_rng(seed)
+    down, right = np.mgrid[:side, :side] / side
+    waves = [np.sin(6 * (down * x + right * y) + z) for x, y, z in random.uniform(-1, 3, (3, 3))]
+    picture = np.stack([50 + 42 * waves[0] + random.normal(0, 3, (side, side)), 35 * waves[1], 35 * waves[2]], axis=-1)
+    return lab.quantise(lab.rgb_to_lab(lab.lab_to_rgb(picture))).transpose(2, 0, 1).copy()

@@ -16,7 +16,9 @@ OPTIONAL = (
     "data.split.seed",
     "data.split.burst_seconds",
     "data.split.same_scene",
+    "evaluate.damage",
     "register.min_scenes",
+    "train.choose_by",
     "train.loss.",
 )
 
@@ -168,6 +170,7 @@ class Evaluate(Section):
     """Photos and pictures of the report."""
 
     split: Literal["test", "val"] = "test"
+    damage: bool = True
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     rows: Annotated[int, Field(ge=1, le=50)] = 4
 

@@ -134,11 +134,10 @@ def test_the_metric_that_chose_the_epoch_is_in_the_summary_and_on_the_card(
     colorizer = Colorizer(TorchNetwork(build_network("efficientnet_lite2")), "efficientnet_lite2", SIDE)
     rows = [row | {"val_psnr_db": 24.0 - row["epoch"], "gray_val_psnr_db": 21.5} for row in trained.history]
     chosen = replace(trained, history=rows, best_epoch=1)
-    psnr = {"psnr_db": 20.0, "gray_psnr_db": 20.0}
-    summary = results.training_summary(chosen, colorizer, 3, 4, psnr, "abc", "psnr_db")
+    summary = results.training_summary(chosen, colorizer, 3, 4, PSNR, "abc", "psnr_db")
     assert (summary["chosen_by"], summary["chosen_value"], summary["gray_chosen_value"]) == ("psnr_db", 23.0, 21.5)
-    card = model_card(make_params({"train.choose_by": "psnr_db"}), summary)
+    card = model_card(make_params({"train.choose_by": "psnr_db"}), summary, 0)
     assert "| 1: validation loss 1.0000, gray's 0.7000; chosen by `psnr_db`: 23.0000, gray's 21.5000 |" in card
-    by_loss = results.training_summary(trained, colorizer, 3, 4, psnr, "abc")
+    by_loss = results.training_summary(trained, colorizer, 3, 4, PSNR, "abc")
     assert (by_loss["chosen_by"], by_loss["chosen_value"], by_loss["gray_chosen_value"]) == ("loss", 0.5, 0.7)
-    assert "| 2: validation loss 0.5000, gray's 0.7000 |" in model_card(make_params(), by_loss)
+    assert "| 2: validation loss 0.5000, gray's 0.7000 |" in model_card(make_params(), by_loss, 0)

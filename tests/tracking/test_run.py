@@ -28,7 +28,7 @@ from chromascape.tracking import lineage
 from chromascape.tracking import run as tracking
 from chromascape.tracking import store as stores
 from chromascape.tracking.artifacts import two_by_two
-from chromascape.tracking.figures import result_in_words
+from chromascape.tracking.figures import metrics_of, result_in_words
 from chromascape.tracking.stream import stream_training
 
 
@@ -608,3 +608,14 @@ def test_without_a_whole_dvc_lock_there_are_no_hashes(content: str | None) -> No
 def test_no_tag_names_a_folder_of_this_machine(workplace: Path) -> None:
     tags = lineage.lineage()
     assert not any(str(workplace) in value for value in tags.values())
+
+
+def test_the_gain_under_each_damage_is_a_metric_and_the_worst_is_told() -> None:
+    damaged = FIGURES | {"damage": {"none": 1.5, "grain 20": -0.07, "faded": 1.0}}
+    of_test = metrics_of(damaged, "test")
+    assert (of_test["damage/none"], of_test["damage/grain 20"], of_test["damage/faded"]) == (1.5, -0.07, 1.0)
+    assert metrics_of(damaged, "val")["val/damage_faded"] == 1.0
+    assert "the gain falls to -0.07 dB (grain 20)." in result_in_words(damaged, "test")
+    assert "damage" not in result_in_words(FIGURES, "test") and not [
+        name for name in metrics_of(FIGURES, "test") if "damage" in name
+    ]
