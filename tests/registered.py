@@ -50,7 +50,12 @@ SUMMARY: dict[str, Any] = {
     "win_rate_over_gray": 0.75,
     "over_shipped": {"gain_db": 0.2, "ci95_db": [0.1, 0.3], "win_rate": 0.75, "n_photos": 4, "n_scenes": 4},
 }
-FIGURES: dict[str, Any] = {"split": "test", "model_sha256": "", **SUMMARY, "val": SUMMARY | {"n_photos": 3, "gain_over_gray_db": 1.25}}
+FIGURES: dict[str, Any] = {
+    "split": "test",
+    "model_sha256": "",
+    **SUMMARY,
+    "val": SUMMARY | {"n_photos": 3, "gain_over_gray_db": 1.25},
+}
 TRAINING = "0123456789abcdef"  # a fingerprint
 
 

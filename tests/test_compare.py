@@ -82,7 +82,10 @@ def test_what_runs_or_waits_shows_no_figures_of_what_was_there_before(
         {"name": name, "revs": [shown("workspace", **outs)], "executor": {"state": state, "name": place}}
         for name, (state, place) in states.items()
     ]
-    done = [{"name": name, "revs": [shown("1", **of)], "executor": None} for name, of in {"done": outs, "half": newer}.items()]
+    done = [
+        {"name": name, "revs": [shown("1", **of)], "executor": None}
+        for name, of in {"done": outs, "half": newer}.items()
+    ]
     found = experiments.read_rows([shown("workspace"), commit | {"experiments": [*entries, *done]}], repo)
     assert {row.name: (row.state, row.figures is not None) for row in found} == {
         "workspace": ("running", False),

@@ -29,6 +29,7 @@ WHOLE = {
     "test_kills",
     "test_stages",
     "test_experiments",
+    "test_compare",
     "test_fuzz",
     "test_house",
     "test_makefile",

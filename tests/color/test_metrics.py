@@ -1,6 +1,5 @@
 """Metrics against scikit-image and against values computed by hand."""
 
-
 import numpy as np
 import pytest
 from conftest import make_photo

@@ -24,7 +24,9 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shards:
     monkeypatch.chdir(tmp_path)
     paths = write_photos(tmp_path / "photos", 8, width=80, height=72)
     contents = [(path.name, sha256_of_file(path), f"{n:016x}") for n, path in enumerate(paths)]
-    manifest = table_of(contents).assign(verdict="accepted", split=["train"] * 2 + ["val"] * 2 + ["test"] * 4, group=[*"abcdefgh"])  # type: ignore[arg-type]
+    manifest = table_of(contents).assign(
+        verdict="accepted", split=["train"] * 2 + ["val"] * 2 + ["test"] * 4, group=[*"abcdefgh"]
+    )  # type: ignore[arg-type]
     manifest[["left", "top", "right", "bottom", "width", "height"]] = 0, 0, 80, 72, 80, 72
     write_manifest(manifest, comparison.MANIFEST)
     write_shards(comparison.LAB, tmp_path / "photos", manifest, 64, "crop", 48, jobs=1)
@@ -70,7 +72,9 @@ def test_photos_that_the_champion_was_trained_on_are_left_out(
     val = Shards(comparison.LAB, ("val",))
     write_table(table.iloc[:2].assign(path=val.paths), comparison.TABLES["val"])
     manifest = pd.read_csv(comparison.MANIFEST, dtype={"phash": str})
-    test, chose = (manifest[manifest["path"].isin(paths)] for paths in (photos.paths[:1], [*val.paths, photos.paths[1]]))
+    test, chose = (
+        manifest[manifest["path"].isin(paths)] for paths in (photos.paths[:1], [*val.paths, photos.paths[1]])
+    )
     seen.write_seen(folder, seen.hashes_of(test, ("test",)), seen.hashes_of(chose, ("val", "test")))
     found = comparison.against_champion(folder, params, "test")
     assert found and found["n_photos"] == 2 and found["gain_db"] == 0 and found["ci95_db"] == [0, 0]

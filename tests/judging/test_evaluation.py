@@ -316,5 +316,3 @@ def test_another_model_other_photos_or_another_manifest_are_another_evaluation(t
         found.append(evaluation.evaluation_fingerprint(model, lab_folder, manifest, "cpu"))
     assert len(set(found)) == 4
     assert evaluation.evaluation_fingerprint(model, lab_folder, manifest, "cpu") == found[-1]
-
-

@@ -45,7 +45,10 @@ def over_shipped(low: float, high: float, n_scenes: int = 8) -> dict[str, Any]:
         ({"gain_over_gray_db": 0.5}, ""),
         ({"gain_over_gray_db": 0.49}, r"\+0.49 dB .* on 4 test photos, less than register.min_gain_db = 0.5"),
         ({"gain_over_gray_ci95_db": [0.0, 3.0]}, r"95 % interval 0.00 to \+3.00.*reaches down to gray"),
-        ({"gain_over_gray_ci95_db": None, "n_scenes": 1}, "test photos show 1 scene, fewer than register.min_scenes = 4"),
+        (
+            {"gain_over_gray_ci95_db": None, "n_scenes": 1},
+            "test photos show 1 scene, fewer than register.min_scenes = 4",
+        ),
         ({"n_scenes": 3}, "the test photos show 3 scenes, fewer than register.min_scenes = 4"),
         ({"n_seen": {"model": 4}}, "trained on all 4 test photos"),
     ],
@@ -61,7 +64,11 @@ def test_a_model_must_beat_gray_by_the_margin_on_photos_it_has_not_seen(changes:
     ("interval", "promoted", "said"),
     [
         ((0.1, 0.3), True, r"better than the shipped model: \+0.20 dB"),
-        ((-0.4, 0.2), True, r"not shown to be better than the shipped model \(which `--model shipped` uses\): −0.10 dB"),
+        (
+            (-0.4, 0.2),
+            True,
+            r"not shown to be better than the shipped model \(which `--model shipped` uses\): −0.10 dB",
+        ),
         ((-0.2, 0.4), True, r"not shown to be better than the shipped model: \+0.10 dB"),
         ((-0.4, -0.1), False, r"worse than the shipped model .*−0.25 dB .*on the same 9 validation photos"),
     ],
@@ -84,9 +91,7 @@ def test_without_photos_that_are_new_to_the_shipped_model_nothing_is_compared_wi
     assert beside_shipped(FIGURES).startswith("better than the shipped model: +0.20 dB")
 
 
-@pytest.mark.parametrize(
-    ("interval", "promoted"), [([0.01, 0.5], True), ([0.0, 0.5], False), ([-0.2, 0.6], False)]
-)
+@pytest.mark.parametrize(("interval", "promoted"), [([0.01, 0.5], True), ([0.0, 0.5], False), ([-0.2, 0.6], False)])
 def test_only_an_interval_above_zero_on_val_and_then_on_test_dethrones(interval: list[float], promoted: bool) -> None:
     given = against(PAIR | {"ci95_db": interval}, PAIR)
     assert given.promoted is promoted and "the champion, version 3" in given.reason and "+0.25 dB" in given.reason

@@ -32,5 +32,7 @@ def caveats(figures: dict[str, Any]) -> list[str]:
         if figures["n_seen"][name]
     ]
     if left_out := figures.get("n_left_out"):
-        found.append(f"{left_out:,} more {'are' if left_out > 1 else 'is'} left out: the model was trained on {'them' if left_out > 1 else 'it'}.")
+        found.append(
+            f"{left_out:,} more {'are' if left_out > 1 else 'is'} left out: the model was trained on {'them' if left_out > 1 else 'it'}."
+        )
     return found

@@ -43,7 +43,9 @@ def val_psnr(colorizer: Colorizer, val: Shards, shipped: Colorizer) -> dict[str,
         pictures = [model.render(model.network_lab(true_lab), "faithful") for model in (colorizer, shipped)]
         pictures.append(scale_chroma(true_lab, 0))
         total += [psnr_db(truth, lab.lab_to_rgb(lab.fit_to_srgb(picture))) for picture in pictures]
-    return dict(zip(("val_psnr_db", "shipped_val_psnr_db", "gray_val_psnr_db"), (total / len(val)).tolist(), strict=True))
+    return dict(
+        zip(("val_psnr_db", "shipped_val_psnr_db", "gray_val_psnr_db"), (total / len(val)).tolist(), strict=True)
+    )
 
 
 def training_summary(
