@@ -20,7 +20,7 @@ spec.loader.exec_module(experiments)
 
 
 def figures(gain: float, photos: str = "aaaaaaaa", n_photos: int = 15, split: str = "test") -> dict[str, Any]:
-    means: dict[str, Any] = {name: {key: 20.0 for key in METRICS} for name in PREDICTIONS}
+    means: dict[str, Any] = {name: dict.fromkeys(METRICS, 20.0) for name in PREDICTIONS}
     means["shipped"]["gain_over_gray_db"] = 2.0
     val = means | {"photos": photos, "n_photos": n_photos, "gain_over_gray_db": gain}
     return {"split": split, "gain_over_gray_db": gain + 1, "n_photos": 9, "val": val}

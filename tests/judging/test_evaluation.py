@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Clock, write_photos
-from registered import table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from registered import table_of
 
 from chromascape.color import lab
 from chromascape.color.metrics import METRICS, Metric

@@ -24,7 +24,6 @@ def model_card(params: Params, summary: dict[str, Any], shipped_saw: int) -> str
     view = f"crops of at least {train.crop:g} of the area" if train.crop < 1 else "whole photos"
     view = f"{view} at {side} pixels" + ", half of them mirrored" * train.flip
     only = f" (only trained on: {', '.join(f'`{folder}`' for folder in data.train_only)})" * bool(data.train_only)
-    best = f"{summary['best_epoch']}: validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
     loss = " + ".join(f"{weight:g} · `{name}`" for name, weight in train.loss.items())
     return f"""# Model card: Chromascape colorizer
 
@@ -40,14 +39,14 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 | Sees | {view} |
 | Recipe | {_recipe(train)} |
 | Seed | {train.seed} |
-| Best epoch | {best} |
+| Best epoch | {_best(summary)} |
 | Factors on ab | {_factors(summary, train.calibrate)} |
 | Made with | Chromascape {__version__} |
 | Run | in MLflow, the one whose tag `chromascape.training` ends in `{summary["training"]}` |
 
 {_figures(summary, shipped_saw)}
 
-The run has all figures, also those on the test photos. To find it, search MLflow's page for
+The run has all figures, also on the test photos. To find it, search MLflow's page for
 ``tags.`chromascape.training` LIKE "%{summary["training"]}"``.{whole}
 
 The colors are plausible guesses, not a record of what was there. The licence of the photos that a model was trained
@@ -63,6 +62,12 @@ def _figures(summary: dict[str, Any], shipped_saw: int) -> str:
 | this model | {summary["val_psnr_db"]:.2f} |
 | the model that comes with Chromascape{seen} | {summary["shipped_val_psnr_db"]:.2f} |
 | gray | {summary["gray_val_psnr_db"]:.2f} |"""
+
+
+def _best(summary: dict[str, Any]) -> str:
+    """The epoch that was kept, and its loss beside gray's."""
+    losses = f"validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
+    return f"{summary['best_epoch']}: {losses}"
 
 
 def _recipe(train: Train) -> str:
