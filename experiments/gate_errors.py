@@ -86,9 +86,12 @@ def main() -> None:
     print(f"Of {len(table)} photos. In brackets: for differences from another model.\n")
     print("| scenes | " + " | ".join(methods) + " |\n|---" + "|---" * len(methods) + "|")
     for count in SCENES:
-        shares = [f"{errors(over_gray, of, count):.1%} ({errors(over_shipped, of, count):.1%})" for of in methods.values()]
+        shares = [
+            f"{errors(over_gray, of, count):.1%} ({errors(over_shipped, of, count):.1%})" for of in methods.values()
+        ]
         print(f"| {count} | " + " | ".join(share.replace("%", " %") for share in shares) + " |")
-    print(f"\n| scenes | one of {CHALLENGERS} equal challengers on test (before) | on val, then on test (now) |\n|---|---|---|")
+    print(f"\n| scenes | one of {CHALLENGERS} equal challengers on test (before) | on val, then on test (now) |")
+    print("|---|---|---|")
     for count in (15, 60, 337):
         before, now = (f"{dethroned(over_shipped, count, confirmed):.1%}" for confirmed in (False, True))
         print(f"| {count} | {before} | {now} |".replace("%", " %"))

@@ -22,7 +22,6 @@ def model_card(params: Params, summary: dict[str, Any], shipped_saw: int) -> str
     seen_at = train.working_size or params.preprocess.side
     only = f" (only trained on: {', '.join(f'`{folder}`' for folder in data.train_only)})" * bool(data.train_only)
     loss = " + ".join(f"{weight:g} · `{name}`" for name, weight in train.loss.items())
-    seen = f", which has seen {shipped_saw:,} of them" * bool(shipped_saw)
     return f"""# Model card: Chromascape colorizer
 
 Predicts the color ({colors}) of a gray photo from its lightness (L*).
@@ -42,11 +41,7 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 | Made with | Chromascape {__version__} |
 | Run | in MLflow, the one whose tag `chromascape.training` ends in `{summary["training"]}` |
 
-| on the {summary["n_val"]:,} validation photos, which chose the epoch | PSNR, dB |
-|---|---|
-| this model | {summary["val_psnr_db"]:.2f} |
-| the model that comes with Chromascape{seen} | {summary["shipped_val_psnr_db"]:.2f} |
-| gray | {summary["gray_val_psnr_db"]:.2f} |
+{_figures(summary, shipped_saw)}
 
 The run has all figures, also those on the test photos and on photos with the damage of old ones. To find it, search
 MLflow's page for ``tags.`chromascape.training` LIKE "%{summary["training"]}"``.{NOTHING_HELD_OUT * (train.photos == "all")}
@@ -70,6 +65,16 @@ def _best_epoch(train: Train, summary: dict[str, Any]) -> str:
         return best
     value, gray = summary["chosen_value"], summary["gray_chosen_value"]
     return f"{best}; chosen by `{train.choose_by}`: {value:.4f}, gray's {gray:.4f}"
+
+
+def _figures(summary: dict[str, Any], shipped_saw: int) -> str:
+    """PSNR on the validation photos, as a table."""
+    seen = f", which has seen {shipped_saw:,} of them" * bool(shipped_saw)
+    return f"""| on the {summary["n_val"]:,} validation photos, which chose the epoch | PSNR, dB |
+|---|---|
+| this model | {summary["val_psnr_db"]:.2f} |
+| the model that comes with Chromascape{seen} | {summary["shipped_val_psnr_db"]:.2f} |
+| gray | {summary["gray_val_psnr_db"]:.2f} |"""
 
 
 def _recipe(train: Train) -> str:
