@@ -38,7 +38,7 @@ PAGES = (
 )
 # `make compare` itself, without the pager.
 COMPARE = shlex.split(
-    re.findall(r"\$\(BIN\)/(dvc exp show .*)", (IMAGES.parents[1] / "Makefile").read_text(encoding="utf-8"))[0]
+    re.findall(r"^compare:.*\n\t\$\(BIN\)/(.*)", (IMAGES.parents[1] / "Makefile").read_text(encoding="utf-8"), re.M)[0]
 )
 TERMINAL = (
     ("console", "chromascape summary", ["chromascape", "summary"]),
