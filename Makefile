@@ -50,10 +50,8 @@ ui: .venv/run.stamp  ## MLflow's page on this machine only: make ui PORT=8080
 		$(BIN)/mlflow ui --host 127.0.0.1 --port "$(PORT)" --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" \
 		|| { echo "error: no page at port $(PORT), see above; where another program has it: make ui PORT=5001"; exit 1; }
 
-# DVC shows all params and the hash of every file that a stage depends on: what does not differ, and the hashes, go.
-# Experiments that wait have no figures, so that then all differ: a terminal has room for these.
-compare: .venv/run.stamp  ## experiments of this commit in a table: what differs between them, and which wait
-	$(BIN)/dvc exp show --only-changed --drop '.*/|Created|Executor|accepted|psnr_db|gray_psnr' --keep '(val_)?gain|win_rate'
+compare: .venv/run.stamp  ## experiments of this commit by gain on val, beside the shipped model and gray
+	$(BIN)/python experiments/compare.py
 
 screenshots: .venv/test.stamp  ## the pictures of docs/images, from the runs and pages that are here
 	$(BIN)/python docs/screenshots.py

@@ -25,14 +25,13 @@ import dvc.api
 import pandas as pd
 from dvc.repo import Repo
 
-from chromascape.color.measures import bootstrap_ci95
+from chromascape.color.measures import mean_ci95
 from chromascape.color.metrics import METRICS
 from chromascape.files import atomic_write
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.params import read_yaml
 
 COMPARED, PER_PHOTO = "metrics/evaluate.json", "reports/per_photo_val.csv"
-RESAMPLES, SEED = 10_000, 0  # of the intervals of differences between rows
 Row = tuple[dict[str, Any], pd.DataFrame]  # figures on the validation photos, and the table of each photo's
 
 
@@ -121,7 +120,7 @@ def _differences(tables: dict[str, Row]) -> list[str]:
         if not len(pairs):
             lines.append(f"- {label}: no photo in common")
             continue
-        interval = bootstrap_ci95(difference, pairs["group"], RESAMPLES, SEED)
+        interval = mean_ci95(difference, pairs["group"])
         lines.append(f"- {label}: {_with_interval(difference.mean(), interval)}, n = {len(pairs)}")
     return lines
 

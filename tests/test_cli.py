@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -304,8 +304,8 @@ def test_a_full_disk_is_one_line_and_leaves_no_piece(
 ) -> None:
     gray_photo("a.png")
 
-    def full(self: Image.Image, path: Path, *_: Any, **__: Any) -> None:
-        Path(path).write_bytes(b"half a pho")
+    def full(self: Image.Image, file: IO[bytes], *_: Any, **__: Any) -> None:
+        file.write(b"half a pho")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)

@@ -197,13 +197,16 @@ def test_splits_that_do_not_sum_to_one_are_refused(tmp_path: Path) -> None:
     assert str(caught.value) == f"{tmp_path / 'params.yaml'}: data.split: train + val + test must be 1, but is 0.9"
 
 
-@pytest.mark.parametrize("pattern", ["", "/photos/*", "./walk/*", "../*", "walk/../*"])
-def test_a_pattern_that_can_match_no_path_is_refused(tmp_path: Path, pattern: str) -> None:
+@pytest.mark.parametrize(
+    "pattern", ["", "/photos/*", "./walk/*", "../*", "walk/../*", ["a.jpg", "./b.jpg"], 7, [], [7]]
+)
+def test_a_pattern_that_can_match_no_path_is_refused(tmp_path: Path, pattern: Any) -> None:
     with pytest.raises(ChromascapeError) as caught:
-        load_changed(tmp_path, {"data.split.same_scene": ["walk/*", pattern]})
-    expected = "data.split.same_scene.1: must be a pattern of paths relative to data.dir, such as walk/*; no"
-    assert str(caught.value).startswith(f"{tmp_path / 'params.yaml'}: {expected}")
-    assert str(caught.value).endswith(f"(it is {pattern!r})")
+        load_changed(tmp_path, {"data.split.same_scene": ["walk/*", ["a.jpg", "b.jpg"], pattern]})
+    assert str(caught.value).startswith(
+        f"{tmp_path / 'params.yaml'}: data.split.same_scene.2: must be a pattern of paths"
+    )
+    assert str(caught.value).endswith(f"(it is {pattern!r})") and "same_scene.1" not in str(caught.value)
 
 
 def test_bursts_scenes_and_the_seed_of_the_split_may_be_left_out(tmp_path: Path) -> None:

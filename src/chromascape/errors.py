@@ -1,14 +1,19 @@
 """The one exception that users see, and the wording of errors."""
 
+import codecs
 import difflib
 import errno
+import io
 import json
 import shlex
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from chromascape import __version__
+
+NO_MEMORY = "not enough memory"
 
 
 class ChromascapeError(Exception):
@@ -78,3 +83,27 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     """A hint at the most similar known name, with the prefix before it; empty if none is similar."""
     similar = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {prefix}{similar[0]}?" if similar else ""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of any library says that there was not enough memory."""
+    said = str(error).lower()
+    known = ("bad_alloc", "out of memory", "not enough memory", "allocate memory", "failed to alloc", "unable to alloc")
+    return isinstance(error, MemoryError) or any(words in said for words in known)
+
+
+def say_any_name() -> None:
+    """Let stdout and stderr print every name of a file, in any encoding: bytes and letters that it lacks as escapes."""
+    codecs.register_error("any_name", _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="any_name")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Bytes that Python read as surrogates as `\\xff`, letters as `\\xe9`, `\\u0416` and so on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    part = error.object[error.start : error.end]
+    single = [f"\\x{ord(letter) - 0xDC00:02x}" if "\udc80" <= letter <= "\udcff" else letter for letter in part]
+    return "".join(single).encode("ascii", "backslashreplace").decode("ascii"), error.end

@@ -11,14 +11,16 @@ from PIL import Image
 
 from chromascape.color import lab
 from chromascape.colorizing import model_files
-from chromascape.colorizing.fullsize import FullSize, resize, small_lightness, strips
+from chromascape.colorizing.fullsize import FullSize, resize, small_lightness
 from chromascape.colorizing.onnx_network import OnnxNetwork
 from chromascape.colorizing.padding import predict
 from chromascape.errors import ChromascapeError, how_to_install
+from chromascape.parallel import cpu_threads, in_threads
 from chromascape.photos.pixels import Photo, Strip, assemble
 from chromascape.photos.reading import upright
 
 SHIPPED = Path(__file__).parent / "weights"  # the model that comes with the package
+IN_MLFLOW = ("models:/", "runs:/")
 Rendering = Literal["faithful", "vivid"]
 Picture = Image.Image | NDArray[Any]
 
@@ -66,13 +68,17 @@ class Colorizer:
 
         Args:
             path: a folder that `torch_network.save` wrote, or an .onnx file; by default, the model that comes with
-                Chromascape.
+                Chromascape. Or a model in MLflow, such as `models:/chromascape@champion`: see `tracking.resolve`.
             device: "cuda", "mps" or "cpu"; "auto" is the CPU for ONNX Runtime, else the first that is available.
             by_torch: let torch compute the model that comes with Chromascape, too.
         Raises:
             ChromascapeError: files are missing, damaged, or of another version; there is no such device; or torch is
                 needed and not installed.
         """
+        if str(path).startswith(IN_MLFLOW):
+            from chromascape.tracking.resolve import resolve_model
+
+            path = resolve_model(str(path))
         path, on_cpu = Path(path), device in ("auto", "cpu")
         if path.suffix.lower() == ".onnx" and not path.is_dir() and not by_torch:
             if not on_cpu:
@@ -145,11 +151,16 @@ class Colorizer:
         small = small_lightness(photo, measure, *self.working_size(photo.height, photo.width))
         ab = self._small_ab(lab.scale_lightness(small)) * np.float32(self.renderings[rendering] * saturation)
         colors = FullSize(ab, small, photo.height, photo.width, self.network.cell)
-        for rows in strips(photo.height, photo.width):
+
+        def strip(rows: slice) -> Strip:
             values, alpha = photo.rows(rows)
-            lightness = measure(values)
-            picture = lab.fit_to_srgb(lab.join(lightness, colors.ab(rows, lightness)))
-            yield rows, as_levels(picture, photo.dtype), alpha
+            picture = np.empty((*values.shape[:2], 3), photo.dtype)
+            for columns in colors.columns(rows):
+                lightness = measure(values[:, columns])
+                picture[:, columns] = lab.to_srgb(lightness, colors.ab(rows, columns, lightness), photo.dtype)
+            return rows, picture, alpha
+
+        yield from in_threads(strip, colors.rows(), cpu_threads())
 
     def network_lab(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:
         """The network's own picture of a photo, Lab (H, W, 3) for Lab (H, W, 3), for measuring.

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as from_bytes
 
 from chromascape.colorizing import model_files, onnx_file
-from chromascape.errors import ChromascapeError
+from chromascape.errors import NO_MEMORY, ChromascapeError, is_out_of_memory
 from chromascape.parallel import cpu_threads
 
 FORMAT = 1  # of the metadata; raise it when older code can no longer read it
@@ -41,6 +41,8 @@ class OnnxNetwork:
         except ChromascapeError:
             raise
         except Exception as error:  # ONNX Runtime's exceptions have no common class
+            if is_out_of_memory(error):
+                raise ChromascapeError(f"{path}: {NO_MEMORY} for this model: close other programs") from None
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ChromascapeError(f"{path}: not a model that `chromascape export` wrote: {first[:200]}") from None
 
