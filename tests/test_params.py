@@ -159,7 +159,6 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
         ("preprocess.side", 32, "must be greater than or equal to 64"),
         ("preprocess.fit", "stretch", "must be 'crop' or 'squash'"),
         ("preprocess.shard_mb", 0, "must be greater than 0"),
-        ("evaluate.bootstrap", 99, "must be greater than or equal to 100"),
         ("evaluate.rows", 51, "must be less than or equal to 50"),
         ("register.model", "a/b", "should match pattern"),
         ("register.min_gain_db", -0.5, "must be greater than or equal to 0"),
