@@ -189,7 +189,7 @@ def test_what_a_base_install_lacks_is_one_line_that_names_the_extra(model: Path,
         f"pip install -e '{REPOSITORY}[torch]'",
         ("colorize", "a.png", "--device", "cuda"): f"{SHIPPED}: device cuda needs the package torch: "
         f"pip install -e '{REPOSITORY}[torch]'",
-        ("colorize", "a.png", "--model", "models:/chromascape/1"): "models:/chromascape/1: needs mlflow: "
+        ("colorize", "a.png", "--model", "models:/chromascape/1"): "models:/chromascape/1: needs filelock: "
         f"pip install -e '{REPOSITORY}[pipeline]'",
         ("colorize", "a.png", "--model", "elsewhere"): "elsewhere/config.json: no such file: name a folder with a "
         "trained model, or train one",
