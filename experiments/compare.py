@@ -40,7 +40,8 @@ class Row:
 
 def main() -> None:
     """Print the table; arguments are those of `dvc exp show`."""
-    done = subprocess.run(["dvc", "exp", "show", "--json", *sys.argv[1:]], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "dvc", "exp", "show", "--json", *sys.argv[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr.strip())
     with Repo() as repo:

@@ -94,18 +94,19 @@ def _git(*arguments: str) -> str:
 
 
 def _markdown(title: str, common: list[str], tables: dict[str, Row]) -> str:
-    """The rows so far: gray first, then every experiment, then each one's difference from the first."""
+    """The rows so far: gray and the shipped model, every experiment, then each one's difference from the first."""
     gains = ["gain over gray, dB (95 %)", "beats gray, PSNR", "CIEDE2000"]
     columns = ["", "n", *(metric.heading for metric in METRICS.values()), *gains]
     first = next(iter(tables.values()))[0]
     lines = [f"# {title}", "", f"Figures on the validation photos (val). All rows: {', '.join(common)}.", ""]
     lines += [_line(columns), "|---" * len(columns) + "|"]
     lines.append(_line([PREDICTIONS["gray"], first["n_photos"], *_values(first["gray"]), "0", "", ""]))
+    shipped = first["shipped"]
+    beside = _with_interval(shipped["gain_over_gray_db"], None)
+    lines.append(_line([PREDICTIONS["shipped"], first["n_photos"], *_values(shipped), beside, *_wins(shipped)]))
     for label, (figures, _) in tables.items():
         gain = _with_interval(figures["gain_over_gray_db"], figures["gain_over_gray_ci95_db"])
-        wins = (figures["win_rate_over_gray"], figures["win_rate_over_gray_ciede2000"])
-        cells = [gain, *(f"{100 * share:.0f} %" for share in wins)]
-        lines.append(_line([label, figures["n_photos"], *_values(figures["model"]), *cells]))
+        lines.append(_line([label, figures["n_photos"], *_values(figures["model"]), gain, *_wins(figures)]))
     lines += ["", f"PSNR against the row *{next(iter(tables))}*, photo by photo, dB (95 % interval):", ""]
     return "\n".join([*lines, *_differences(tables), ""])
 
@@ -127,6 +128,11 @@ def _differences(tables: dict[str, Row]) -> list[str]:
 
 def _with_interval(value: float, interval: Sequence[float] | None) -> str:
     return f"{value:+.2f}" + (f" ({interval[0]:+.2f} to {interval[1]:+.2f})" if interval else "")
+
+
+def _wins(figures: dict[str, Any]) -> list[str]:
+    """On how many photos gray is beaten, by PSNR and by CIEDE2000."""
+    return [f"{100 * figures[name]:.0f} %" for name in ("win_rate_over_gray", "win_rate_over_gray_ciede2000")]
 
 
 def _values(row: dict[str, float]) -> list[str]:

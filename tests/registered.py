@@ -11,9 +11,11 @@ from conftest import changed_params, make_photo
 from PIL import Image
 from torch import nn
 
+from chromascape.color.metrics import METRICS
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import save
 from chromascape.files import write_json, write_table
+from chromascape.judging.predictions import PREDICTIONS
 from chromascape.params import Params
 from chromascape.photos.manifest import COLUMNS, TYPES, write_manifest
 from chromascape.tracking import run as tracking
@@ -102,3 +104,16 @@ def write_figures(place: Path, **changes: Any) -> None:
     """What the stage `evaluate` writes, beating gray by 1.5 dB."""
     place.mkdir(parents=True, exist_ok=True)
     (place / "evaluate.json").write_text(json.dumps(FIGURES | changes), encoding="utf-8")
+
+
+def table_of(gains: list[float], **columns: Any) -> pd.DataFrame:
+    """A table as `evaluate` makes it, with these gains over gray and 1, 2, 3 and so on for the rest."""
+    rows = len(gains)
+    table = pd.DataFrame({"path": [f"{row}.png" for row in range(rows)], "group": [f"g{row}" for row in range(rows)]})
+    for number, name in enumerate(PREDICTIONS, start=1):
+        for more, metric in enumerate(METRICS):
+            table[f"{name}.{metric}"] = [100.0 * number + 10 * more + row for row in range(rows)]
+    table["gray.psnr_db"] = [20.0 + row for row in range(rows)]
+    table["model.psnr_db"] = table["gray.psnr_db"] + gains
+    table["truth.colorfulness"] = [40.0 + row for row in range(rows)]
+    return table.assign(**columns)

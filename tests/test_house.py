@@ -27,6 +27,7 @@ WHOLE = {
     "test_pipeline",
     "test_rerun",
     "test_kills",
+    "test_silent",
     "test_stages",
     "test_experiments",
     "test_fuzz",

@@ -37,7 +37,6 @@ SMALL = {
     "train.working_size": 64,
     "train.checkpoint_seconds": 0.05,
     "train.device": "cpu",
-    "evaluate.bootstrap": 5000,
     "evaluate.rows": 2,
     "jobs": 1,
 }

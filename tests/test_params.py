@@ -162,6 +162,7 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
         ("evaluate.rows", 51, "must be less than or equal to 50"),
         ("register.model", "a/b", "should match pattern"),
         ("register.min_gain_db", -0.5, "must be greater than or equal to 0"),
+        ("register.min_scenes", 1, "must be greater than or equal to 2"),
         ("track.experiment", "", "at least 1 character"),
         ("jobs", -1, "must be greater than or equal to 0"),
     ],

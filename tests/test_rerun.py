@@ -33,8 +33,6 @@ READ_BY = {
     "train": ["train", "evaluate"],
     "train.device": ["train", "evaluate", "register"],
     "evaluate": ["evaluate"],
-    "evaluate.bootstrap": ["evaluate", "register"],
-    "evaluate.seed": ["evaluate", "register"],
     "register": ["register"],
     "track": [],  # where runs go
     "jobs": [],  # how many processes: no result depends on it
@@ -129,7 +127,7 @@ def test_every_changed_key_runs_the_stages_that_depend_on_it(repo: Path) -> None
     assert {row_of(key) for key in flatten(start)} == {*READ_BY}, "a row that no key of params.yaml needs"
 
     # DVC itself, for a few keys of different stages at once.
-    changed = changed_params({"preprocess.fit": "squash", "evaluate.seed": 7, "jobs": 3})
+    changed = changed_params({"preprocess.fit": "squash", "register.min_scenes": 7, "jobs": 3})
     assert sorted(stages_that_ran(repo, changed)) == ["evaluate", "preprocess", "register"]
     # The run cache was on: what ran once is not run again, except for `register`, whose result no file holds.
     assert stages_that_ran(repo, start) == ["register"]

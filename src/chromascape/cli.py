@@ -147,11 +147,14 @@ def _colorize(options: argparse.Namespace) -> int:
     skipped = len(plan.pairs) - len(todo)
     from chromascape.colorizing.batch import Options, colorize_files
     from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+    from chromascape.judging.summary import note_on_model
     from chromascape.parallel import with_progress
 
     model = _model(options.model)
     colorizer = Colorizer.load(model, options.device)
     _say([f"error: {line}" for line in plan.errors] + [f"note: {line}" for line in plan.notes])
+    worse = note_on_model(model)
+    _say([f"note: {model}: {worse}"] * bool(worse))
     done, failed = 0, len(plan.errors)
     outcomes = colorize_files(colorizer, todo, Options(style, options.saturation, options.compare), options.jobs)
     for outcome in with_progress(outcomes, len(todo), "colorize"):

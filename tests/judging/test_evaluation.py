@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,26 @@ import pytest
 from conftest import Clock, write_photos
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from registered import table_of
 
 from chromascape.color import lab
 from chromascape.color.metrics import METRICS, Metric
-from chromascape.colorizing.colorizer import SHIPPED, scale_chroma
-from chromascape.colorizing.training_photos import hashes_of, read_seen, write_seen
+from chromascape.colorizing.colorizer import scale_chroma
 from chromascape.judging import evaluation, report
 from chromascape.judging.evaluation import (
     fixed_rows,
     gain_histogram,
-    headline,
     mean_ab,
     pick_rows,
     predicted_rgb,
-    summarize,
 )
+from chromascape.judging.figures import summarize
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.judging.summary import summary_lines
-from chromascape.params import Params
 from chromascape.photos.shards import Shards, write_shards
 
 SIZE = 64
-UNSEEN = {"model": 0, "vivid": 0, "shipped": 0}
+NONE = np.zeros(9, bool)  # of the photos were seen
 # The test photos 5 to 8: two show one scene.
 MANIFEST = pd.DataFrame({"path": [f"photo-{n:03}.png" for n in range(9)], "group": [*"abcdefghh"]})
 
@@ -78,19 +75,6 @@ class Gray:
         return picture
 
 
-def table_of(gains: list[float], **columns: Any) -> pd.DataFrame:
-    """A table as `evaluate` makes it, with these gains over gray and 1, 2, 3 and so on for the rest."""
-    rows = len(gains)
-    table = pd.DataFrame({"path": [f"{row}.png" for row in range(rows)], "group": [f"g{row}" for row in range(rows)]})
-    for number, name in enumerate(PREDICTIONS, start=1):
-        for more, metric in enumerate(METRICS):
-            table[f"{name}.{metric}"] = [100.0 * number + 10 * more + row for row in range(rows)]
-    table["gray.psnr_db"] = [20.0 + row for row in range(rows)]
-    table["model.psnr_db"] = table["gray.psnr_db"] + gains
-    table["truth.colorfulness"] = [40.0 + row for row in range(rows)]
-    return table.assign(**columns)
-
-
 def test_perfect_colors_win_on_all_photos(shards: tuple[Shards, Shards]) -> None:
     train, test = shards
     table = evaluate(Perfect(), Gray(), test, train, jobs=1)
@@ -103,7 +87,7 @@ def test_perfect_colors_win_on_all_photos(shards: tuple[Shards, Shards]) -> None
     assert (table["vivid.colorfulness"] > 1.2 * table["model.colorfulness"]).all()
     assert (table["vivid.psnr_db"] < table["model.psnr_db"]).all()
     np.testing.assert_array_equal(table["shipped.psnr_db"], table["gray.psnr_db"])
-    figures = summarize(table, UNSEEN, 200, seed=0)
+    figures = summarize(table, NONE[: len(table)], NONE[: len(table)])
     assert figures["vivid"]["win_rate_over_gray"] > 0.5 and figures["shipped"]["win_rate_over_gray"] == 0
     assert figures["vivid"]["gain_over_gray_db"] < figures["gain_over_gray_db"]
     assert figures["win_rate_over_gray"] == figures["win_rate_over_gray_ciede2000"] == 1.0
@@ -114,7 +98,7 @@ def test_perfect_colors_win_on_all_photos(shards: tuple[Shards, Shards]) -> None
 def test_gray_gains_exactly_nothing_and_wins_on_no_photo(shards: tuple[Shards, Shards]) -> None:
     train, test = shards
     table = evaluate(Gray(), Gray(), test, train, jobs=1)
-    figures = summarize(table, UNSEEN, 200, seed=0)
+    figures = summarize(table, NONE[: len(table)], NONE[: len(table)])
     assert figures["gain_over_gray_db"] == 0.0
     assert figures["gain_over_gray_ci95_db"] == [0.0, 0.0]
     assert figures["win_rate_over_gray"] == figures["win_rate_over_gray_ciede2000"] == 0.0
@@ -191,48 +175,6 @@ def test_predicted_rgb_fits_srgb_and_keeps_lightness() -> None:
     assert np.abs(lab.rgb_to_lab(rgb)[..., 0] - lightness).max() < 1
 
 
-def test_summary_has_exactly_the_keys_that_other_tools_rely_on() -> None:
-    figures = summarize(table_of([1.0, -1.0]), UNSEEN, 100, seed=0)
-    named = {"n_photos", "model", "gray", "mean_ab", "truth", "gain_over_gray_db", "gain_over_gray_ci95_db"}
-    named |= {"vivid", "shipped", "win_rate_over_gray", "win_rate_over_gray_ciede2000", "held_out", "n_seen"}
-    assert set(figures) == named
-    for name in ("model", "gray", "mean_ab"):
-        assert set(figures[name]) == {"psnr_db", "ssim", "ciede2000", "colorfulness", "loss_mse_l1"}
-    assert set(figures["truth"]) == {"colorfulness"}
-
-
-def test_summary_computed_by_hand() -> None:
-    table = table_of([3.0, 0.0, -1.0, 2.0])
-    table["gray.ciede2000"] = [5.0, 5.0, 5.0, 5.0]
-    table["model.ciede2000"] = [4.0, 5.0, 6.0, 7.0]
-    figures = summarize(table, UNSEEN, 500, seed=0)
-    assert figures["n_photos"] == 4 and figures["held_out"] is True
-    assert figures["gain_over_gray_db"] == pytest.approx(1.0)
-    assert figures["win_rate_over_gray"] == 0.5  # a tie is no win
-    assert figures["win_rate_over_gray_ciede2000"] == 0.25
-    assert figures["gray"]["psnr_db"] == pytest.approx(21.5)
-    assert figures["model"]["psnr_db"] == pytest.approx(22.5)
-    assert figures["model"]["ciede2000"] == pytest.approx(5.5)
-    assert figures["mean_ab"]["ssim"] == pytest.approx(511.5)
-    assert figures["truth"]["colorfulness"] == pytest.approx(41.5)
-    low, high = figures["gain_over_gray_ci95_db"]
-    assert -1 <= low < 1 < high <= 3
-    assert isinstance(figures["n_photos"], int) and isinstance(figures["gain_over_gray_ci95_db"], list)
-
-
-def test_vivid_and_shipped_win_where_they_are_closer_than_gray() -> None:
-    table = table_of([1.0, 1.0, 1.0, 1.0])
-    gray = table["gray.psnr_db"]
-    table["vivid.psnr_db"], table["shipped.psnr_db"] = gray + [1, 0, -1, -2], gray + [1, 2, 3, -1]
-    table["gray.ciede2000"] = [5.0, 5.0, 5.0, 5.0]
-    table["vivid.ciede2000"], table["shipped.ciede2000"] = [4.0, 4.0, 4.0, 6.0], [5.0, 6.0, 6.0, 4.0]
-    figures = summarize(table, UNSEEN, 100, seed=0)
-    wins = [[figures[name][key] for name in ("vivid", "shipped")] for key in (
-        "win_rate_over_gray", "win_rate_over_gray_ciede2000", "gain_over_gray_db",
-    )]  # fmt: skip
-    assert wins == [[0.25, 0.75], [0.75, 0.25], [-0.5, 1.25]]
-
-
 def test_the_shipped_model_is_measured_in_its_faithful_rendering(shards: tuple[Shards, Shards]) -> None:
     table = evaluate(Gray(), Perfect(), shards[1], shards[0])
     assert (table["shipped.psnr_db"] > 45).all()  # its vivid rendering is 1.5 times too strong
@@ -248,25 +190,6 @@ def test_the_gray_row_is_without_color_and_the_mean_row_is_not(shards: tuple[Sha
     assert (table["mean_ab.colorfulness"] > table["gray.colorfulness"] + 1).all()
 
 
-def test_intervals_resample_groups_of_photos() -> None:
-    """Forty photos of two scenes say no more about other scenes than two photos do."""
-    gains = [0.0] * 20 + [4.0] * 20
-    alone = summarize(table_of(gains), UNSEEN, 500, seed=0)
-    grouped = summarize(table_of(gains, group=["one"] * 20 + ["two"] * 20), UNSEEN, 500, seed=0)
-    assert grouped["gain_over_gray_ci95_db"] == [0.0, 4.0]
-    assert alone["gain_over_gray_ci95_db"][0] > 1 and alone["gain_over_gray_ci95_db"][1] < 3
-    assert alone["gain_over_gray_db"] == grouped["gain_over_gray_db"] == 2.0
-    assert summarize(table_of(gains, group="one"), UNSEEN, 500, seed=0)["gain_over_gray_ci95_db"] is None
-
-
-def test_figures_are_held_out_where_the_trained_model_has_seen_no_photo() -> None:
-    n_seen = {"model": 1, "vivid": 1, "shipped": 2}
-    figures = summarize(table_of([1.0, 2.0, 3.0]), n_seen, 100, seed=0)
-    assert figures["n_seen"] == n_seen and figures["held_out"] is False
-    only_shipped = summarize(table_of([1.0]), {"model": 0, "vivid": 0, "shipped": 1}, 100, seed=0)
-    assert only_shipped["held_out"] is True  # the trained model's figures are
-
-
 def test_a_metric_is_one_entry_of_the_table(
     shards: tuple[Shards, Shards], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -278,7 +201,7 @@ def test_a_metric_is_one_entry_of_the_table(
     table = evaluate(Perfect(), Gray(), shards[1], shards[0])
     assert {"model.redness", "gray.redness", "truth.redness", "model.darker"} <= set(table.columns)
     assert "truth.darker" not in table
-    figures = json.loads(json.dumps(summarize(table, UNSEEN, 100, seed=0)))
+    figures = json.loads(json.dumps(summarize(table, NONE[: len(table)], NONE[: len(table)])))
     assert figures["mean_ab"]["darker"] == 7.25
     assert figures["truth"]["redness"] == pytest.approx(figures["model"]["redness"], abs=1)
     red = f"{figures['model']['redness']:.3f}"
@@ -286,26 +209,8 @@ def test_a_metric_is_one_entry_of_the_table(
     curves = pd.DataFrame({name: [1.0] for name in ("epoch", "train_loss", "val_loss", "gray_val_loss")})
     page = report.render(figures, validation, curves, gain_histogram(table), {}, {"preprocess.side": SIZE}, {})
     assert '<th scope="col">darker ↓</th>' in page and f"<td>{red}</td>" in page and "mean red" in page
-    heads, first, *_ = summary_lines(figures)
+    heads, first, *_ = summary_lines(figures | {"val": figures})
     assert heads.split()[-2:] == ["redness", "darker"] and first.split()[-2:] == [red, "7.2"]
-
-
-def test_one_photo_has_no_interval() -> None:
-    assert summarize(table_of([1.0]), UNSEEN, 100, seed=0)["gain_over_gray_ci95_db"] is None
-
-
-def test_headline_has_the_models_figures_beside_grays() -> None:
-    figures = summarize(table_of([1.0, -0.5, 0.5]), UNSEEN, 100, seed=0)
-    figures["val"] = {"gain_over_gray_db": 0.77777}
-    expected = {
-        "val_gain_db": 0.7778,
-        "gain_over_gray_db": 0.3333,
-        "win_rate": 0.6667,
-        "psnr_db": 21.3333,
-        "gray_psnr": 21.0,
-    }
-    expected |= {"ssim": round(figures["model"]["ssim"], 4), "gray_ssim": round(figures["gray"]["ssim"], 4)}
-    assert headline(figures) == expected and expected["ssim"] != expected["gray_ssim"]
 
 
 def test_histogram_computed_by_hand() -> None:
@@ -410,22 +315,3 @@ def test_another_model_other_photos_or_another_manifest_are_another_evaluation(t
         found.append(evaluation.evaluation_fingerprint(model, lab_folder, manifest, "cpu"))
     assert len(set(found)) == 4
     assert evaluation.evaluation_fingerprint(model, lab_folder, manifest, "cpu") == found[-1]
-
-
-def test_figures_of_a_split_stand_on_top_with_those_of_val_below(
-    tmp_path: Path, make_params: Callable[..., Params]
-) -> None:
-    shipped = read_seen(SHIPPED)
-    manifest = pd.DataFrame({"path": [*"abc"], "verdict": "accepted", "split": ["val", "val", "test"]})
-    manifest["sha256"] = [shipped[0, :32].tobytes().hex(), "1" * 64, "2" * 64]  # the first was seen
-    manifest["phash"] = ["0" * 16, "5" * 16, shipped[1, 32:].tobytes().hex()]  # the last is a near copy
-    write_seen(hashes_of(manifest, ("val",)), tmp_path)
-    tables = {"val": table_of([1.0, 2.0]), "test": table_of([3.0])}
-    figures = evaluation.summarize_splits(tables, "test", manifest, tmp_path, make_params())
-    assert (figures["split"], figures["n_photos"], figures["gain_over_gray_db"]) == ("test", 1, 3.0)
-    assert (figures["val"]["n_photos"], figures["val"]["gain_over_gray_db"]) == (2, 1.5)
-    assert figures["n_seen"] == {"model": 0, "vivid": 0, "shipped": 1} and figures["held_out"] is True
-    # Val chose the epoch, so the model has seen it.
-    assert figures["val"]["n_seen"] == {"model": 2, "vivid": 2, "shipped": 1} and not figures["val"]["held_out"]
-    alone = evaluation.summarize_splits({"val": tables["val"]}, "val", manifest, tmp_path, make_params())
-    assert alone["split"] == "val" and alone["n_photos"] == 2 and alone["val"] == figures["val"]

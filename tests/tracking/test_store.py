@@ -18,7 +18,6 @@ SMALL = {
     "train.side": 64,
     "train.working_size": 64,
     "train.batch_size": 4,
-    "evaluate.bootstrap": 100,
     "evaluate.rows": 1,
 }
 STAGES = ("validate", "preprocess", "train", "evaluate")

@@ -14,6 +14,7 @@ from chromascape.colorizing import model_files
 from chromascape.colorizing.fullsize import FullSize, resize, small_lightness
 from chromascape.colorizing.onnx_network import OnnxNetwork
 from chromascape.colorizing.padding import predict
+from chromascape.devices import check_device
 from chromascape.errors import ChromascapeError, how_to_install
 from chromascape.parallel import cpu_threads, in_threads
 from chromascape.photos.pixels import Photo, Strip, assemble
@@ -75,6 +76,7 @@ class Colorizer:
             ChromascapeError: files are missing, damaged, or of another version; there is no such device; or torch is
                 needed and not installed.
         """
+        check_device(device, "device")
         if str(path).startswith(IN_MLFLOW):
             from chromascape.tracking.resolve import resolve_model
 

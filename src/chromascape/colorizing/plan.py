@@ -145,16 +145,13 @@ def _check_inputs(pairs: list[tuple[Path, Path]]) -> None:
 
 
 def _part_with_clashes(plan: Plan) -> None:
-    """Leave out photos that would become the same file as one before them."""
+    """Leave out photos that would become the same file as another: it is the first's that keeps its name, if any."""
     taken: dict[str, Path] = {}
-    kept = []
-    for source, target in plan.pairs:
+    for source, target in sorted(plan.pairs, key=lambda pair: pair[0].name != pair[1].name):
         first = taken.setdefault(os.path.normcase(target), source)
-        if first == source:
-            kept.append((source, target))
-        else:
+        if first != source:
             plan.errors.append(f"{source}: would become {target}, as {first} does: colorize it into another folder")
-    plan.pairs[:] = kept
+    plan.pairs[:] = [pair for pair in plan.pairs if taken[os.path.normcase(pair[1])] == pair[0]]
 
 
 def _target(path: Path) -> Path:
