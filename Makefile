@@ -69,12 +69,13 @@ $(BIN)/python: $(MOVED)
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is another: make PYTHON=python3.11"; exit 1; }
 	"$(PYTHON)" -m venv .venv
-	@pwd -P > .venv/place
 
 .venv/run.stamp: pyproject.toml constraints.txt $(MOVED) | $(BIN)/python
 	$(BIN)/python -m pip install $(PIP) -e '.[pipeline,sample]'
+	@pwd -P > .venv/place
 	@touch $@
 
 .venv/test.stamp: pyproject.toml constraints.txt $(MOVED) | $(BIN)/python
 	$(BIN)/python -m pip install $(PIP) -e '.[dev]'
+	@pwd -P > .venv/place
 	@touch .venv/run.stamp $@

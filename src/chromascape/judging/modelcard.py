@@ -22,6 +22,7 @@ def model_card(params: Params, summary: dict[str, Any], shipped_saw: int) -> str
     seen_at = train.working_size or params.preprocess.side
     only = f" (only trained on: {', '.join(f'`{folder}`' for folder in data.train_only)})" * bool(data.train_only)
     loss = " + ".join(f"{weight:g} · `{name}`" for name, weight in train.loss.items())
+    whole = NOTHING_HELD_OUT * (train.photos == "all")
     return f"""# Model card: Chromascape colorizer
 
 Predicts the color ({colors}) of a gray photo from its lightness (L*).
@@ -44,7 +45,7 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 {_figures(summary, shipped_saw)}
 
 The run has all figures, also those on the test photos and on photos with the damage of old ones. To find it, search
-MLflow's page for ``tags.`chromascape.training` LIKE "%{summary["training"]}"``.{NOTHING_HELD_OUT * (train.photos == "all")}
+MLflow's page for ``tags.`chromascape.training` LIKE "%{summary["training"]}"``.{whole}
 
 The colors are plausible guesses, not a record of what was there. The licence of the photos that a model was trained
 on may limit its use.

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from chromascape.errors import ChromascapeError
-from chromascape.resume import repository_root
+from chromascape.files import repository_root
 
 SCHEME = "beside-store"  # of the location of artifacts, in place of an absolute path: see `beside_store`
 FOLDER_STORE = re.compile(r"(file:)?(?!/|databricks|uc$)[^:]+")  # a relative one

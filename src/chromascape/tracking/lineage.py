@@ -10,9 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from chromascape.errors import ChromascapeError
-from chromascape.files import atomic_write
+from chromascape.files import atomic_write, repository_root
 from chromascape.params import locked_stages
-from chromascape.resume import repository_root
 
 # What a run's figures follow from, beside the photos and params that it logs itself.
 CODE = ["src", "stages", "experiments", "dvc.yaml", "pyproject.toml", "constraints.txt"]

@@ -13,10 +13,10 @@ import pandas as pd
 from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
-from chromascape.files import read_metrics, sha256_of_file
+from chromascape.files import read_metrics, repository_root, sha256_of_file
 from chromascape.params import Params, flatten
 from chromascape.photos.manifest import read_manifest
-from chromascape.resume import digest, folder_of, lock_of, repository_root, tell
+from chromascape.resume import digest, folder_of, lock_of, tell
 from chromascape.tracking import artifacts, names
 from chromascape.tracking.address import tracking_uri
 from chromascape.tracking.figures import constants_of, metrics_of, result_in_words
