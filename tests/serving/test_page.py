@@ -8,7 +8,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -302,7 +302,7 @@ def test_a_large_photo_says_how_much_of_it_has_come(served: str, browser: Any, t
     page.close()
 
 
-def tiff(path: Path, values: np.ndarray, order: str, tags: dict[int, tuple[int, int]]) -> Path:
+def tiff(path: Path, values: np.ndarray, order: Literal["<", ">"], tags: dict[int, tuple[int, int]]) -> Path:
     """An uncompressed TIFF of one strip. tags: type and value by number, besides those that any photo has."""
     height, width = values.shape[:2]
     channels = values.shape[2] if values.ndim == 3 else 1

@@ -23,6 +23,9 @@ ready.then(() => {
   navigator.serviceWorker?.register("sw.js").catch(() => {}); // keeps the page for visits without the network
 }, () => {});
 
+// Another worker takes over at once only where a server now has this address (see server_sw.js): its page is shown.
+navigator.serviceWorker?.addEventListener("controllerchange", () => location.reload());
+
 worker.addEventListener("message", ({ data: { id, answer, error } }) => {
   if (!asked.has(id)) return;
   const { resolve, reject } = asked.get(id);

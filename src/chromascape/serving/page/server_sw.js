@@ -1,9 +1,10 @@
-// A static page under this address may have left a worker that answers in the server's place: this one ends it.
+// A static page that was open under this address before has left a worker that answers in the server's place (see
+// sw.js): this one takes its place, and ends. The page then loads itself anew.
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(end()));
 
 async function end() {
-  for (const name of await caches.keys()) if (name.startsWith("chromascape ")) await caches.delete(name);
+  const own = `chromascape ${self.registration.scope} `;
+  for (const name of await caches.keys()) if (name.startsWith(own)) await caches.delete(name);
   await self.registration.unregister();
-  for (const client of await self.clients.matchAll()) client.navigate(client.url);
 }
