@@ -18,6 +18,7 @@ from PIL import Image
 from warm import cold_path, unmeasured, warm_path
 
 from chromascape.params import flatten, load_params
+from chromascape.photos.damage import FIXED
 
 pytestmark = pytest.mark.scale
 STAGES = ["sample", "validate", "preprocess", "train", "evaluate", "register"]
@@ -158,6 +159,7 @@ def test_one_repro_makes_every_output(clone: Path) -> None:
     assert figures["held_out"] is True
     for row in ("model", "gray", "mean_ab"):
         assert set(figures[row]) == {"psnr_db", "ssim", "ciede2000", "colorfulness", "loss_mse_l1"}
+    assert set(figures["damage"]) == set(FIXED) and "damage" not in figures["val"]
     assert figures["gain_over_gray_db"] == pytest.approx(figures["model"]["psnr_db"] - figures["gray"]["psnr_db"])
     low, high = figures["gain_over_gray_ci95_db"]
     assert low <= figures["gain_over_gray_db"] <= high

@@ -97,8 +97,7 @@ def measure(
 
     def tasks() -> Iterator[Any]:
         for row in rows:
-            # Contiguous, as a worker receives it: sums in another order have other low bits.
-            quantised = np.ascontiguousarray(photos.read(np.array([row]))[0].transpose(1, 2, 0))
+            quantised = photos.photo(row)
             yield quantised, predict(lab.dequantise(quantised))
 
     yield from in_parallel(measure_photo, tasks(), jobs, len(rows), title)

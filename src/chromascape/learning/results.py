@@ -39,7 +39,7 @@ def val_psnr(colorizer: Colorizer, val: Shards, shipped: Colorizer) -> dict[str,
     """Mean PSNR in dB over the validation photos: of both models' faithful renderings, and of the gray photo."""
     total = np.zeros(3)
     for row in with_progress(range(len(val)), len(val), "validation, PSNR"):
-        true_lab = lab.dequantise(np.ascontiguousarray(val.read(np.array([row]))[0].transpose(1, 2, 0)))
+        true_lab = lab.dequantise(val.photo(row))
         truth = lab.lab_to_rgb(true_lab)
         pictures = [model.render(model.network_lab(true_lab), "faithful") for model in (colorizer, shipped)]
         pictures.append(scale_chroma(true_lab, 0))

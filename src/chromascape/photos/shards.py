@@ -167,6 +167,13 @@ class Shards:
             photos_read[at] = self.arrays[shard][row - self.starts[shard]]
         return photos_read
 
+    def photo(self, row: int) -> NDArray[np.uint8]:
+        """Quantised Lab of one photo as a picture, (side, side, 3).
+
+        Contiguous, as a worker process receives it: sums in another order have other low bits.
+        """
+        return np.ascontiguousarray(self.read(np.array([row]))[0].transpose(1, 2, 0))
+
 
 def _read_index(folder: Path) -> Any:
     try:
