@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chromascape.color import lab, measures
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
-from chromascape.learning.damage import FIXED, measured
+from chromascape.judging.damaged import gains_by_damage
 from chromascape.parallel import ProgressBar
+from chromascape.photos.damage import FIXED
 from chromascape.photos.shards import Shards
 
 SEED = 0  # of the photos that are drawn
-STEP = 4  # every fourth pixel of every fourth row: 4,096 pixels of a photo of 256 give the same means
 
 
 def main() -> None:
@@ -48,26 +47,9 @@ def by_damage(colorizer: Colorizer, shards: Shards, rows: NDArray[np.integer]) -
     gains = np.zeros((len(FIXED), len(rows)))
     with ProgressBar(len(rows), "photos") as bar:
         for column, row in enumerate(rows):
-            photo = shards.read(np.array([row]))[0]
-            true = planes_last(photo)[::STEP, ::STEP]
-            truth = lab.lab_to_rgb(true)
-            gray = measures.psnr_db(truth, picture(true, np.zeros_like(true[..., 1:])))
-            for at, label in enumerate(FIXED):
-                lightness = planes_last(measured(photo, label))[..., 0]
-                ab = colorizer.predict_ab(lightness)[::STEP, ::STEP]
-                gains[at, column] = measures.psnr_db(truth, picture(true, ab)) - gray
+            gains[:, column] = list(gains_by_damage(colorizer, shards.read(np.array([row]))[0]).values())
             bar.add(1)
     return gains
-
-
-def planes_last(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Quantised Lab (3, H, W) as Lab (H, W, 3)."""
-    return lab.dequantise(photo.transpose(1, 2, 0))
-
-
-def picture(true: NDArray[np.float32], ab: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The photo's own lightness in these colors, sRGB (H, W, 3)."""
-    return lab.lab_to_rgb(lab.fit_to_srgb(lab.join(true[..., 0], ab)))
 
 
 def cell(gains: NDArray[np.float64], clean: NDArray[np.float64]) -> str:

@@ -18,11 +18,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import dvc.api
 import pandas as pd
+from dvc.repo import Repo
 
 from chromascape.color.measures import mean_ci95
 from chromascape.color.metrics import METRICS
@@ -43,8 +44,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="Markdown file to write")
     options = parser.parse_args()
     plan, data = read_yaml(options.list), str(options.data.resolve())
-    if _git("status", "--porcelain", "--untracked-files=no"):
-        sys.exit("error: commit your changes first: each row is tied to a commit")
+    if changed := _changed():
+        sys.exit(f"error: commit your changes first ({', '.join(changed[:5])}): each row is tied to a commit")
     common = [f"data.dir={data}", "evaluate.split=val", *_settings(plan["common"]), *options.set]
     tables: dict[str, Row] = {}
     for label, changes in plan["rows"].items():
@@ -54,6 +55,14 @@ def main() -> None:
             notes = f"\n{plan['notes']}" if "notes" in plan else ""
             file.write_text(_markdown(plan["title"], common[2:], tables) + notes, encoding="utf-8")
     print(f"{len(tables)} experiments in {options.output}")
+
+
+def _changed() -> list[str]:
+    """Files that differ from the commit, without those that `dvc repro` itself writes."""
+    with Repo() as repo:
+        written = {"dvc.lock", *(out.def_path for out in repo.index.outs)}
+    differ = set(filter(None, _git("diff", "--name-only", "-z", "HEAD").split("\0")))
+    return sorted(name for name in differ if not {name, *map(str, PurePosixPath(name).parents)} & written)
 
 
 def _settings(params: dict[str, Any]) -> list[str]:
@@ -85,7 +94,7 @@ def _git(*arguments: str) -> str:
 
 
 def _markdown(title: str, common: list[str], tables: dict[str, Row]) -> str:
-    """The rows so far: gray, the shipped model, every experiment; then each one's difference from the first."""
+    """The rows so far: gray and the shipped model, every experiment, then each one's difference from the first."""
     gains = ["gain over gray, dB (95 %)", "beats gray, PSNR", "CIEDE2000"]
     columns = ["", "n", *(metric.heading for metric in METRICS.values()), *gains]
     first = next(iter(tables.values()))[0]

@@ -7,28 +7,34 @@ import os
 import signal
 import struct
 import sys
+import tomllib
 import zlib
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import chromascape  # noqa: F401, first: it keeps the others from reporting home
+
+# isort: split
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
+from packaging.requirements import Requirement
 from pebble import ProcessPool
 from PIL import Image
 from warm import PACKAGES
 
 from chromascape import parallel, workers
+from chromascape.color import lab
 from chromascape.params import Params
 from chromascape.photos import reading, source
 from chromascape.photos.manifest import COLUMNS, TYPES
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # seven processes
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -107,6 +113,22 @@ class Hidden:
 sys.meta_path.insert(0, Hidden())
 from chromascape.cli import main
 """
+
+
+@functools.cache
+def beyond_base() -> tuple[str, ...]:
+    """The modules of all packages here that `pip install .` does not bring."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    waiting, brought = [Requirement(text) for text in project["dependencies"]], {"chromascape", "pip", "coverage"}
+    while waiting:
+        needed = waiting.pop()
+        if needed.name not in brought and (needed.marker is None or needed.marker.evaluate({"extra": ""})):
+            brought.add(needed.name)
+            waiting += map(Requirement, metadata.requires(needed.name) or [])
+    modules = metadata.packages_distributions().items()
+    return tuple(
+        module for module, names in modules if not {name.lower().replace("_", "-") for name in names} & brought
+    )
 
 
 # Much of pure Python of other packages. Being measured for coverage, line by line, it would take twice as long.
@@ -324,3 +346,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files come first. (Where tests run in one process, that changes nothing but their order.)"""
     order = {f"test_{name}": place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+def quantised_photo(seed: int = 0, side: int = 64) -> np.ndarray:
+    """A quantised photo (3, side, side) with shapes of all tones, many colors, and texture."""
+    random = np.random.default_rng(seed)
+    down, right = np.mgrid[:side, :side] / side
+    waves = [np.sin(6 * (down * x + right * y) + z) for x, y, z in random.uniform(-1, 3, (3, 3))]
+    picture = np.stack([50 + 42 * waves[0] + random.normal(0, 3, (side, side)), 35 * waves[1], 35 * waves[2]], axis=-1)
+    return lab.quantise(lab.rgb_to_lab(lab.lab_to_rgb(picture))).transpose(2, 0, 1).copy()

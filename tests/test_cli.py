@@ -1,21 +1,24 @@
 """The `chromascape` command, called in process on small photos."""
 
 import errno
+import io
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import REPOSITORY, Clock, changed_params, make_photo, without
+from conftest import REPOSITORY, Clock, beyond_base, changed_params, make_photo, without
 from PIL import Image
 from torch import nn
 
@@ -25,6 +28,7 @@ from chromascape.color.measures import colorfulness
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import save
+from chromascape.files import sha256_of_file
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +109,24 @@ def test_where_nothing_was_trained_the_shipped_model_colorizes(
     assert capsys.readouterr().out == "1 colorized into colorized with the model that comes with Chromascape\n"
 
 
+def test_a_model_that_is_worse_than_the_shipped_one_is_told_so(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gray_photo("a.png")
+    shutil.copytree(model, "models/colorizer")
+    Path("metrics").mkdir()
+    over = {"gain_db": -0.127, "ci95_db": [-0.25, -0.01], "win_rate": 0.4, "n_photos": 60, "n_scenes": 50}
+    figures = {"model_sha256": sha256_of_file(model / "config.json"), "val": {"over_shipped": over}}
+    Path("metrics/evaluate.json").write_text(json.dumps(figures), encoding="utf-8")
+    assert main(["colorize", "a.png"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith(f"note: {Path('models/colorizer')}: worse than the shipped model: −0.13 dB PSNR")
+    assert said.count("\n") == 1 and "60 validation photos (`--model shipped` uses that one)" in said
+    assert main(["colorize", "a.png", "--model", "shipped", "-o", "shipped"]) == 0
+    assert capsys.readouterr() == ("1 colorized into shipped with the model that comes with Chromascape\n", "")
+
+
 def test_the_vivid_rendering_is_more_colorful(colorize: Callable[..., int]) -> None:
     gray_photo("a.png")
     assert colorize("a.png", "-o", "faithful") == colorize("a.png", "-o", "vivid", "--vivid") == 0
@@ -182,23 +204,23 @@ print(sorted(({{"onnx"}} | heavy) & set(sys.modules)))
 def test_what_a_base_install_lacks_is_one_line_that_names_the_extra(model: Path, tmp_path: Path) -> None:
     gray_photo(tmp_path / "a.png")
     commands = {
-        ("check",): "the package pydantic is missing: pip install 'chromascape[pipeline]'",
-        ("doctor",): "the package psutil is missing: pip install 'chromascape[pipeline]'",
-        ("serve",): "the package uvicorn is missing: pip install 'chromascape[serve]'",
-        ("export", "model.onnx"): "the package torch is missing: pip install 'chromascape[export]'",
-        ("export", "page", "--web"): "the package torch is missing: pip install 'chromascape[export]'",
-        ("colorize", "a.png", "--model", str(model)): f"{model}: a model that was trained needs the package torch: "
-        "pip install 'chromascape[torch]'",
+        ("check",): f"the package filelock is missing: pip install -e '{REPOSITORY}[pipeline]'",
+        ("doctor",): f"the package psutil is missing: pip install -e '{REPOSITORY}[pipeline]'",
+        ("serve",): f"the package uvicorn is missing: pip install -e '{REPOSITORY}[serve]'",
         ("colorize", "a.png", "--device", "cuda"): f"{SHIPPED}: device cuda needs the package torch: "
-        "pip install 'chromascape[torch]'",
+        f"pip install -e '{REPOSITORY}[torch]'",
+        ("colorize", "a.png", "--model", "models:/chromascape/1"): "models:/chromascape/1: needs filelock: "
+        f"pip install -e '{REPOSITORY}[pipeline]'",
+        ("colorize", "a.png", "--device", "gpu"): "device: no device 'gpu'; choose one of auto, cuda, mps, cpu",
         ("colorize", "a.png", "--model", "elsewhere"): "elsewhere/config.json: no such file: name a folder with a "
         "trained model, or train one",
     }
-    code = without("torch", "pydantic", "psutil", "uvicorn", "starlette", "onnx", "onnxscript", "mlflow", "pandas")
+    code = without(*beyond_base())
     code += f"print([main(list(command)) for command in {list(commands)!r}])"
+    code += f"; main(['colorize', 'a.png', '-o', 'b.png', '--model', {str(model)!r}])"  # a trained model needs no torch
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stderr.splitlines() == [f"error: {line}" for line in commands.values()]
-    assert done.stdout == f"{[1] * len(commands)}\n"
+    assert done.stdout == f"{[1] * len(commands)}\n1 colorized into b.png with the model in {model}\n"
 
 
 @pytest.mark.parametrize("name", ["a.bmp", "a.gif", "a.ppm", "a.jp2"])
@@ -306,8 +328,8 @@ def test_a_full_disk_is_one_line_and_leaves_no_piece(
 ) -> None:
     gray_photo("a.png")
 
-    def full(self: Image.Image, path: Path, *_: Any, **__: Any) -> None:
-        Path(path).write_bytes(b"half a pho")
+    def full(self: Image.Image, file: IO[bytes], *_: Any, **__: Any) -> None:
+        file.write(b"half a pho")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)
@@ -355,17 +377,65 @@ def test_a_folder_without_photos_is_named(
     assert errors(capsys) == f"error: in: no photos in this folder{hint}\n"
 
 
-def test_two_inputs_that_would_become_one_file_are_refused(
-    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str]
+def test_two_inputs_that_would_become_one_file_stop_no_other(
+    colorize: Callable[..., int], capsys: pytest.CaptureFixture[str], by: str
 ) -> None:
-    for name in ("x/a.png", "y/a.png", "z/b.bmp", "z/b.png"):
+    for name in ("z/b.bmp", "z/b.png", "z/c.png"):
         gray_photo(name)
-    assert colorize("x/a.png", "y/a.png", "-o", "out") == 1
-    said = "error: y/a.png and x/a.png would both become out/a.png: colorize them into different folders\n"
-    assert errors(capsys) == said
     assert colorize("z", "-o", "out") == 1
-    assert "z/b.png and z/b.bmp would both become out/b.png" in errors(capsys)
-    assert not Path("out").exists()
+    said = capsys.readouterr()
+    assert said.err == "error: z/b.bmp: would become out/b.png, as z/b.png does: colorize it into another folder\n"
+    assert said.out == f"2 colorized into out{by}, 1 failed\n" and files_in("out") == ["b.png", "c.png"]
+
+
+def test_without_a_named_output_another_style_is_not_taken_for_done(colorize: Callable[..., int]) -> None:
+    """The first lines of the README, one after the other."""
+    gray_photo("a.png")
+    for flags in ([], ["--vivid"], ["--saturation", "0.7", "--compare"]):
+        assert colorize("a.png", *flags) == 0
+    assert files_in(".") == ["a.png", "colorized-0.7-compare/a.png", "colorized-vivid/a.png", "colorized/a.png"]
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names there are Unicode")
+def test_names_in_any_bytes_are_printed_in_any_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    odd = os.fsdecode(b"caf\xe9-\xd0\x96")
+    gray_photo(f"{odd}.png")
+    said = {}
+    for encoding in ("ascii", "utf-8", "latin-1"):
+        streams = [io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2)]
+        monkeypatch.setattr(sys, "stdout", streams[0])
+        monkeypatch.setattr(sys, "stderr", streams[1])
+        assert main(["colorize", f"{odd}.png", "-o", f"{encoding}-{odd}"]) == 0
+        assert main(["colorize", f"{odd}.jpg"]) == 1
+        for stream in streams:
+            stream.flush()
+        said[encoding] = [stream.buffer.getvalue().decode(encoding).split(" with")[0] for stream in streams]  # type: ignore[attr-defined]
+    assert said == {
+        "ascii": ["1 colorized into ascii-caf\\xe9-\\u0416", "error: caf\\xe9-\\u0416.jpg: no such file\n"],
+        "utf-8": ["1 colorized into utf-8-caf\\xe9-Ж", "error: caf\\xe9-Ж.jpg: no such file\n"],
+        "latin-1": ["1 colorized into latin-1-caf\\xe9-\\u0416", "error: caf\\xe9-\\u0416.jpg: no such file\n"],
+    }
+
+
+@pytest.mark.parametrize("error", [MemoryError("std::bad_alloc"), RuntimeError("bad allocation: std::bad_alloc")])
+def test_too_little_memory_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gray_photo("a.png")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", fail)
+    assert main(["colorize", "a.png"]) == 1
+    assert re.fullmatch(r"error: .*: not enough memory for this model: close other programs\n", errors(capsys))
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Colorizer, "strips", fail)
+    assert main(["colorize", "a.png"]) == 1
+    assert "error: a.png: not enough memory for a photo of this size: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -486,8 +556,9 @@ def test_errors_of_the_program_itself_are_not_hidden(
         (["colorize", "a.png", "--saturation", "much"], "--saturation: must be a number (it is much)"),
         (["colorize", "a.png", "--jobs", "0"], "--jobs: must be from 1 to 256 (it is 0)"),
         (["colorize", "a.png", "--style", "loud"], "--style: invalid choice: 'loud'"),
+        (["serve", "--port", "99999"], "--port: must be from 0 to 65535 (it is 99999)"),
     ],
-    ids=["none", "no input", "unknown command", "unknown flag", "nan", "text", "no jobs", "unknown style"],
+    ids=["none", "no input", "unknown command", "unknown flag", "nan", "text", "no jobs", "unknown style", "no port"],
 )
 def test_a_wrong_command_line_is_exit_code_2(
     capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
@@ -504,6 +575,8 @@ def test_a_wrong_command_line_is_exit_code_2(
         (["--version"], f"chromascape {__version__}\n"),
         (["--help"], "usage: chromascape [-h] [--version] COMMAND"),
         (["colorize", "--help"], "a file for one photo (its suffix sets the format), else a folder;"),
+        (["summary", "--help"], "Print the figures in metrics/evaluate.json"),
+        (["export", "--help"], "Write the model as an ONNX file, which ONNX Runtime computes anywhere"),
     ],
     ids=" ".join,
 )

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import REPOSITORY, made_once
+from conftest import REPOSITORY, changed_params, made_once
 from dvc.repo import Repo
+from test_experiments import experiments
 from test_rerun import out_paths
 from warm import run_python, warm_path
 
@@ -108,14 +109,16 @@ def dvc(folder: Path, *arguments: str) -> str:
 
 
 def write_repository(folder: Path) -> None:
-    """The repository's own dvc.yaml, params.yaml and .dvc, and a stand-in for all that the stages read and run."""
+    """The repository's own dvc.yaml and .dvc, the default params, and a stand-in for all that the stages run."""
     subprocess.run(["git", "init", "-q", "-b", "main"], cwd=folder, check=True)
     for role in ("name", "email"):
         subprocess.run(["git", "config", f"user.{role}", "test@example.org"], cwd=folder, check=True)
     Repo.init(str(folder)).close()
-    for name in (".dvc/config", ".dvc/.gitignore", ".dvc/plots/histogram.json", "params.yaml", ".gitignore"):
+    for name in (".dvc/config", ".dvc/.gitignore", ".dvc/plots/histogram.json", ".gitignore"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes((REPOSITORY / name).read_bytes())
+    # Not the params of the repository: a fork has its own.
+    (folder / "params.yaml").write_text(yaml.safe_dump(changed_params({}), sort_keys=False), encoding="utf-8")
     (folder / "record.py").write_text(RECORD, encoding="utf-8")
     (folder / "contents.json").write_text(json.dumps(contents()), encoding="utf-8")
     outs = {path for stage in DVC["stages"].values() for path in out_paths(stage)}
@@ -262,3 +265,17 @@ def test_dvc_push_works_without_any_setting_and_brings_outputs_back(repo: Path, 
     (copy / "data/manifest.csv").unlink()
     dvc(copy, "pull", "validate")
     assert (copy / "data/manifest.csv").is_file()
+
+
+def test_what_dvc_repro_writes_is_no_change_by_hand(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make run` rewrites dvc.lock and the figures in git: experiments/run.py works after it."""
+    monkeypatch.chdir(repo)
+    differ = subprocess.run(["git", "diff", "--name-only"], capture_output=True, text=True, check=True).stdout.split()
+    assert {"dvc.lock", "metrics/headline/evaluate.json", "params.yaml"} <= set(differ)
+    assert experiments._changed() == ["params.yaml"]  # by the last experiment
+    (repo / "a ü.py").touch()
+    subprocess.run(["git", "add", "a ü.py"], check=True)
+    try:
+        assert experiments._changed() == ["a ü.py", "params.yaml"]
+    finally:
+        subprocess.run(["git", "rm", "--quiet", "--force", "a ü.py"], check=True)

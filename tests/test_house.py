@@ -16,17 +16,19 @@ from chromascape.imports import DECIDES_NOTHING, closure, direct, imported_names
 PACKAGE = REPOSITORY / "src/chromascape"
 SOURCES = sorted(file for folder in ("src", "stages", "experiments") for file in (REPOSITORY / folder).rglob("*.py"))
 # From top to bottom: each may import those below it.
-PACKAGES = ["cli", "health", "learning", "judging", "serving", "tracking", "colorizing", "photos", "color"]
+PACKAGES = ["cli", "health", "learning", "judging", "serving", "colorizing", "tracking", "photos", "color"]
 SHARED = {
     "__init__", "params", "errors", "files", "imports", "parallel", "devices", "resume", "disk", "workers",
 }  # fmt: skip
 # Tests of what is not one module of the package.
 WHOLE = {
     "test_browser",
+    "test_cases",
     "test_page",
     "test_pipeline",
     "test_rerun",
     "test_kills",
+    "test_silent",
     "test_stages",
     "test_experiments",
     "test_compare",

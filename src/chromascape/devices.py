@@ -2,11 +2,15 @@
 
 from typing import Literal
 
-import torch
-
 from chromascape.errors import ChromascapeError
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
+
+
+def check_device(wanted: str, key: str) -> None:
+    """Raises ChromascapeError if there is no device of this name; needs no torch."""
+    if wanted not in DEVICES:
+        raise ChromascapeError(f"{key}: no device {wanted!r}; choose one of {', '.join(DEVICES)}")
 
 
 def pick_device(wanted: str, key: str) -> str:
@@ -17,11 +21,12 @@ def pick_device(wanted: str, key: str) -> str:
     Raises:
         ChromascapeError: the device is unavailable or unknown.
     """
+    import torch  # here: the base install lacks it
+
+    check_device(wanted, key)
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
         return next(name for name, present in available.items() if present)
-    if wanted not in available:
-        raise ChromascapeError(f"{key}: no device {wanted!r}; choose one of {', '.join(DEVICES)}")
     if not available[wanted]:
         usable = ", ".join(name for name, present in available.items() if present)
         raise ChromascapeError(f"{key}: {wanted} is not available here; choose auto or one of: {usable}")
@@ -37,6 +42,8 @@ def pick_precision(wanted: str, device: str) -> Literal["bf16", "float32"]:
 
 def has_bf16(device: str) -> bool:
     """Whether the device computes in bfloat16, and does not only emulate it."""
+    import torch
+
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device == "cpu":

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,9 +34,19 @@ STALE_SECONDS = 7 * 24 * 3600
 SYNC_SECONDS = 10.0  # the most of a journal that a power cut loses; a kill loses nothing
 
 
-def repository_root() -> Path:
-    """Where checkpoints and runs are kept, also for an experiment in a temporary copy: DVC names its repository."""
-    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
+def folder_of(root: Path, kind: str, fingerprint: str) -> Path:
+    """The folder of one piece of work; `kind` is a key of `WORK`."""
+    return root / FOLDER / f"{kind}-{fingerprint}"
+
+
+def lock_of(folder: Path) -> Path:
+    """The file whose lock a process holds while it works in such a folder."""
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def kept_folders(root: Path, kind: str = "*") -> list[Path]:
+    """The folders of work that was interrupted or runs now, of one kind or of all."""
+    return sorted(path for path in (root / FOLDER).glob(f"{kind}-*") if path.is_dir())
 
 
 @contextmanager
@@ -45,13 +55,13 @@ def open_folder(root: Path, kind: str, fingerprint: str) -> Iterator[Path | None
 
     None, with a warning, if another process uses it or it can't be made. `kind` is a key of `WORK`.
     """
-    home = root / FOLDER
-    folder = home / f"{kind}-{fingerprint}"
+    folder = folder_of(root, kind, fingerprint)
+    home = folder.parent
     with ExitStack() as stack:
         try:
             home.mkdir(exist_ok=True)
             _clean_stale(home, folder)
-            stack.enter_context(FileLock(f"{folder}.lock", timeout=0))
+            stack.enter_context(FileLock(lock_of(folder), timeout=0))
             folder.mkdir(exist_ok=True)
         except Timeout:
             tell(f"warning: the same {WORK[kind]} runs in another process: this one has no checkpoints")
@@ -172,6 +182,8 @@ def code(source: Path) -> dict[str, str]:
 def photos_fingerprint(source: Path, **parts: Any) -> str:
     """The fingerprint of a module's work on photos, 16 hex digits: of these parts, the code and the decoders."""
     versions = {package: version(package) for package in ("pillow", "numpy", "imagehash")}
+    with suppress(PackageNotFoundError):  # with it, more files are photos
+        versions["pillow-heif"] = version("pillow-heif")
     return digest({"parts": parts, "code": code(source), "versions": versions})[:16]
 
 
@@ -220,7 +232,7 @@ def _clean_stale(home: Path, own: Path) -> None:
         with suppress(OSError):
             newest = max(file.stat().st_mtime for file in [*home.glob(f"{folder.name}*"), *folder.glob("*")])
             if time.time() - newest > STALE_SECONDS:
-                with FileLock(f"{folder}.lock", timeout=0):
+                with FileLock(lock_of(folder), timeout=0):
                     _remove(folder)
 
 
@@ -228,4 +240,4 @@ def _remove(folder: Path) -> None:
     """Remove a folder and its lock file, under the lock."""
     shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):  # Windows removes no open file
-        Path(f"{folder}.lock").unlink()
+        lock_of(folder).unlink()

@@ -139,6 +139,16 @@ class Collector(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
+def test_damaged_photos_are_a_row_of_pictures_with_a_gain_for_each() -> None:
+    gains = {"none": 1.78, "grain 20": -0.07, "faded": 1.0}
+    pictures = {label: np.full((64, 32, 3), 90, np.uint8) for label in gains}
+    shown = Collector(page(figures=FIGURES | {"damage": gains}, damaged=pictures))
+    assert "The same 4 photos with the damage of old ones" in shown.text
+    assert "none +1.78 dB grain 20 −0.07 dB faded +1.00 dB" in shown.text
+    assert shown.tags.count("img") == Collector(plain()).tags.count("img") + 3
+    assert "Damaged photos" not in Collector(plain()).text
+
+
 def test_report_is_one_file_without_anything_from_outside() -> None:
     html = page()
     found = Collector(html)

@@ -1,10 +1,19 @@
 """What training does to photos before the network sees them."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from conftest import quantised_photo as photo
+from numpy.typing import NDArray
 
-from chromascape.learning.augment import Chances, augment, draw
+from chromascape.learning import batches
+from chromascape.learning.augment import MOST, Chances, augment, damage, draw
+from chromascape.params import Params
+from chromascape.photos.damage import DAMAGES
+from chromascape.photos.shards import Shards
 
 
 def planes(size: int = 64) -> np.ndarray:
@@ -72,3 +81,126 @@ def test_crops_have_aspects_from_3_to_4_to_4_to_3() -> None:
     assert len(aspect) > 200
     assert 0.7 < aspect.min() < 0.8 and 1.25 < aspect.max() < 1.42
     assert 0.3 < np.mean(aspect > 1) < 0.7
+
+
+def photos(count: int) -> NDArray[np.uint8]:
+    return np.stack([photo(seed) for seed in range(count)])
+
+
+def test_damage_is_repeatable_and_other_chances_give_other_damage() -> None:
+    first = damage(photos(8), 1.0, chances(8))
+    assert np.array_equal(first, damage(photos(8), 1.0, chances(8)))
+    assert not np.array_equal(first, damage(photos(8), 1.0, chances(8, seed=1)))
+
+
+def test_what_a_photo_gets_does_not_depend_on_the_others_of_its_batch() -> None:
+    numbers = chances(8)
+    together = damage(photos(8), 1.0, numbers)
+    for at in range(8):
+        assert np.array_equal(damage(photos(8)[at : at + 1], 1.0, numbers[at : at + 1])[0], together[at])
+
+
+def test_color_is_true_in_every_photo() -> None:
+    assert np.array_equal(damage(photos(50), 1.0, chances(50))[:, 1:], photos(50)[:, 1:])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_share_of_photos_is_damaged(share: float) -> None:
+    result = damage(photos(1).repeat(400, axis=0), share, chances(400))
+    damaged = np.mean([not np.array_equal(after, photo()) for after in result])
+    assert damaged == share if share in (0, 1) else abs(damaged - share) < 0.07
+
+
+def test_every_damage_occurs_within_its_range_and_at_most_five_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[tuple[str, float]]] = []
+    monkeypatch.setattr(
+        "chromascape.learning.augment.changed", lambda photo, steps, random: (seen.append(list(steps)), photo)[1]
+    )
+    damage(photos(1).repeat(600, axis=0), 1.0, chances(600))
+    assert {len(steps) for steps in seen} == set(range(1, MOST + 1))
+    order = list(DAMAGES)
+    for steps in seen:
+        assert [name for name, _ in steps] == sorted({name for name, _ in steps}, key=order.index)
+    for name, kind in DAMAGES.items():
+        strengths = [strength for steps in seen for drawn, strength in steps if drawn == name]
+        low, high = sorted((kind.weakest, kind.strongest))
+        assert low <= min(strengths) < low + 0.1 * (high - low)
+        assert high >= max(strengths) > high - 0.1 * (high - low)
+
+
+class Noise(Shards):
+    """Six photos; no files."""
+
+    def __init__(self) -> None:
+        self.side = 64
+
+    def read(self, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
+        return photos(6)[rows]
+
+
+ROWS = [np.array([3, 1, 2]), np.array([0, 4]), np.array([5, 3])] * 4
+
+
+def prepared(params: Params, device: str = "cpu", state: torch.Tensor | None = None, skip: int = 0) -> list:
+    generator = torch.Generator().manual_seed(7)
+    if state is not None:
+        generator.set_state(state)
+    return list(batches.prepared(Noise(), ROWS[skip:], params.train, generator, device))
+
+
+def test_without_damage_batches_have_the_bytes_that_augmenting_alone_gives(
+    make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clean, damaged = (make_params({"train.side": 32, "train.damage": share}) for share in (0.0, 1.0))
+    before, after = prepared(clean), prepared(damaged)
+    for (plain, state), (worse, worse_state) in zip(before, after, strict=True):
+        assert torch.equal(state, worse_state)  # no further numbers are drawn
+        assert torch.equal(plain[:, 1:], worse[:, 1:]) and not torch.equal(plain[:, :1], worse[:, :1])
+    monkeypatch.setattr(batches, "damage", lambda *_: pytest.fail("damage was called"))
+    assert all(torch.equal(a, b) for (a, _), (b, _) in zip(before, prepared(clean), strict=True))
+
+
+def test_threads_and_resuming_change_no_damaged_batch(make_params: Callable[..., Params]) -> None:
+    params = make_params({"train.side": 32, "train.damage": 0.6})
+    whole, ahead = prepared(params), prepared(params, device="mps")
+    resumed = whole[:5] + prepared(params, state=whole[4][1], skip=5)
+    for (batch, _), (threaded, _), (again, _) in zip(whole, ahead, resumed, strict=True):
+        assert torch.equal(batch, threaded) and torch.equal(batch, again)
+
+
+def test_a_training_that_was_stopped_resumes_to_the_same_weights(
+    make_params: Callable[..., Params], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in its second epoch, with most photos damaged."""
+    from chromascape.learning import training
+    from chromascape.learning.checkpoints import Checkpoints
+
+    changes = {
+        "train.network": "unet", "train.init": "scratch", "train.epochs": 2, "train.batch_size": 2, "train.side": 32,
+        "train.working_size": 64, "train.damage": 0.8, "train.device": "cpu", "train.precision": "float32",
+    }  # fmt: skip
+    params, noise = make_params(changes).train, Counted()
+    expected = training.train(noise, noise, params).weights
+    step, taken = training._step, []
+
+    def stopping(*arguments: object) -> torch.Tensor:
+        taken.append(0)
+        if len(taken) == 5:
+            raise KeyboardInterrupt
+        return step(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "_step", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(noise, noise, params, None, Checkpoints(tmp_path, 1000))
+    resumed = training.train(noise, noise, params, None, Checkpoints(tmp_path, 1000)).weights
+    assert len(taken) == 7  # 6 steps in all; the stopped one is taken again
+    assert all(torch.equal(resumed[name], value) for name, value in expected.items())
+    clean = training.train(noise, noise, make_params(changes | {"train.damage": 0.0}).train).weights
+    assert not all(torch.equal(clean[name], value) for name, value in expected.items())
+
+
+class Counted(Noise):
+    """The six photos for a training, which asks how many there are."""
+
+    def __len__(self) -> int:
+        return 6

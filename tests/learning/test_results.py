@@ -17,6 +17,7 @@ from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork
 from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
 from chromascape.judging.evaluation import evaluate, mean_ab
+from chromascape.judging.modelcard import model_card
 from chromascape.learning import results
 from chromascape.learning.calibration import MIN_PHOTOS
 from chromascape.learning.training import Trained
@@ -123,3 +124,20 @@ def test_curves_are_a_row_an_epoch(trained: Trained) -> None:
     np.testing.assert_allclose(curves["val_loss"], [1, 0.5])
     trained.history = [dict(sorted(row.items())) for row in trained.history]  # as they come from a checkpoint
     pd.testing.assert_frame_equal(results.curves(trained), curves)
+    by_metric = replace(trained, history=[{"gray_val_ssim": 0.1, "val_ssim": 0.2, **row} for row in trained.history])
+    assert list(results.curves(by_metric).columns) == [*curves.columns, "gray_val_ssim", "val_ssim"]
+
+
+def test_the_metric_that_chose_the_epoch_is_in_the_summary_and_on_the_card(
+    trained: Trained, photos: tuple[Path, pd.DataFrame], make_params: Callable[..., Params]
+) -> None:
+    colorizer = Colorizer(TorchNetwork(build_network("efficientnet_lite2")), "efficientnet_lite2", SIDE)
+    rows = [row | {"val_psnr_db": 24.0 - row["epoch"], "gray_val_psnr_db": 21.5} for row in trained.history]
+    chosen = replace(trained, history=rows, best_epoch=1)
+    summary = results.training_summary(chosen, colorizer, 3, 4, PSNR, "abc", "psnr_db")
+    assert (summary["chosen_by"], summary["chosen_value"], summary["gray_chosen_value"]) == ("psnr_db", 23.0, 21.5)
+    card = model_card(make_params({"train.choose_by": "psnr_db"}), summary, 0)
+    assert "| 1: validation loss 1.0000, gray's 0.7000; chosen by `psnr_db`: 23.0000, gray's 21.5000 |" in card
+    by_loss = results.training_summary(trained, colorizer, 3, 4, PSNR, "abc")
+    assert (by_loss["chosen_by"], by_loss["chosen_value"], by_loss["gray_chosen_value"]) == ("loss", 0.5, 0.7)
+    assert "| 2: validation loss 0.5000, gray's 0.7000 |" in model_card(make_params(), by_loss, 0)

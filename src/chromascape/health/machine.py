@@ -6,13 +6,13 @@ from pathlib import Path
 
 from chromascape import __version__
 from chromascape.disk import bytes_of, check_disk, free_bytes, shard_bytes, shown_bytes
+from chromascape.files import repository_root
 from chromascape.health import Finding
 from chromascape.parallel import cores
 from chromascape.params import Params
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.reading import EXTENSIONS
 from chromascape.photos.source import check_folder, check_trackable, list_files
-from chromascape.resume import repository_root
 
 SHOWN = ("torch", "onnxruntime", "numpy", "pillow", "scikit-image", "dvc", "mlflow")
 CONSTRAINTS, MANIFEST = Path("constraints.txt"), Path("data/manifest.csv")
@@ -47,6 +47,15 @@ def device(params: Params | None) -> list[Finding]:
     name = f" ({torch.cuda.get_device_name()})" if chosen == "cuda" else ""
     threads = f"threads: {torch.get_num_threads()}, cores: {cores()}"
     return [Finding("ok", "device", f"{wanted} is {chosen}{name} in {pick_precision(precision, chosen)}, {threads}")]
+
+
+def experiments(params: Params | None) -> list[Finding]:
+    """Whether DVC can run experiments in copies of this folder: it writes the folder's name as ASCII."""
+    root = repository_root()
+    if str(root).isascii():
+        return [Finding("ok", "experiments", "in the workspace, in copies (--temp) and in a queue")]
+    text = f"`dvc exp run --temp` and `--queue` fail in {root}, as its name has other letters than ASCII: "
+    return [Finding("note", "experiments", f"{text}rename it, or run them without these options")]
 
 
 def data(params: Params) -> list[Finding]:

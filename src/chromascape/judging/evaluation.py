@@ -16,6 +16,7 @@ from chromascape.color.metrics import METRICS, Picture
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.model_files import CONFIG
 from chromascape.files import sha256_of_file
+from chromascape.judging.damaged import PREFIX, gains_by_damage
 from chromascape.judging.figures import gains
 from chromascape.parallel import ProgressBar, in_parallel
 from chromascape.photos.shards import Shards
@@ -43,6 +44,7 @@ def evaluate(
     manifest: pd.DataFrame,
     jobs: int,
     journal: Journal | None = None,
+    damaged: bool = False,
 ) -> pd.DataFrame:
     """A row a photo: path, group, `prediction.metric` for every prediction and metric of METRICS, and `truth.metric`
     for those that describe a picture alone.
@@ -55,12 +57,16 @@ def evaluate(
         mean_color: gives a* and b*, (2,), of the prediction `mean_ab`; called only if a photo is left to measure.
         manifest: whose columns path and group tell which photos show the same scene.
         journal: rows that an interrupted evaluation has measured, by path; new ones are added.
+        damaged: add `damage.NAME` for every entry of `photos.damage.FIXED`, see `judging.damaged.gains_by_damage`.
     """
     journal = journal or Journal(None, "evaluation")
     todo = [row for row, path in enumerate(photos.paths) if path not in journal.entries]
     measured = dict(journal.entries)
     predict = partial(_predictions, colorizer, shipped, mean_color() if todo else np.zeros(2))
     for row, figures in zip(todo, measure(photos, todo, predict, jobs, "evaluate"), strict=True):
+        if damaged:
+            by_damage = gains_by_damage(colorizer, photos.read(np.array([row]))[0])
+            figures |= {f"{PREFIX}{label}": gain for label, gain in by_damage.items()}
         journal.add(photos.paths[row], figures)
         measured[photos.paths[row]] = figures
     table = pd.DataFrame([measured[path] for path in photos.paths])
@@ -106,22 +112,30 @@ def evaluate_splits(
     splits: Iterable[str],
     jobs: int,
     kept: Path | None = None,
+    damaged: str | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """What `evaluate` finds on the photos of each split; `kept` is a folder for what an interrupted one measured."""
+    """What `evaluate` finds on the photos of each split.
+
+    Args:
+        kept: a folder for what an interrupted evaluation has measured.
+        damaged: the split whose photos are measured under each damage too.
+    """
     mean_color = cache(lambda: mean_ab(Shards(lab_folder, ("train",))))
     tables = {}
     for split in splits:
         photos = Shards(lab_folder, (split,))
         with closing(Journal(kept and kept / f"{split}.jsonl", "evaluation")) as journal:
-            tables[split] = evaluate(colorizer, shipped, photos, mean_color, manifest, jobs, journal)
+            tables[split] = evaluate(colorizer, shipped, photos, mean_color, manifest, jobs, journal, split == damaged)
     return tables
 
 
-def evaluation_fingerprint(model: Path, lab_folder: Path, manifest: Path, device: str) -> str:
+def evaluation_fingerprint(
+    model: Path, lab_folder: Path, manifest: Path, device: str, damaged: str | None = None
+) -> str:
     """What the tables of `evaluate_splits` follow from, as 16 hex digits."""
     files = (model / CONFIG, SHIPPED / CONFIG, lab_folder / "index.json", manifest)
     digests = [sha256_of_file(file) for file in files]
-    return photos_fingerprint(Path(__file__), files=digests, torch=version("torch"), device=device)
+    return photos_fingerprint(Path(__file__), files=digests, torch=version("torch"), device=device, damaged=damaged)
 
 
 def predicted_rgb(picture: NDArray[np.floating]) -> NDArray[np.uint8]:

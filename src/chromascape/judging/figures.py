@@ -13,6 +13,7 @@ from chromascape.color.metrics import METRICS
 from chromascape.colorizing.colorizer import SHIPPED
 from chromascape.colorizing.training_photos import are_seen, hashes_by_row, read_seen
 from chromascape.files import sha256_of_file
+from chromascape.judging.damaged import PREFIX
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.params import Params
 
@@ -43,8 +44,15 @@ def summarize(table: pd.DataFrame, by_model: NDArray[np.bool_], by_shipped: NDAr
         "truth": _means(table, "truth"),
         **model,
         "gain_over_gray_ci95_db": list(interval) if interval else None,
+        **_by_damage(table),
         "over_shipped": difference(fresh["model.psnr_db"], fresh["shipped.psnr_db"], fresh["group"]),
     }
+
+
+def _by_damage(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Mean gain over gray in dB by damage, as `damage`; nothing where photos were not measured under any."""
+    columns = [str(name) for name in table if str(name).startswith(PREFIX)]
+    return {"damage": {name.removeprefix(PREFIX): float(table[name].mean()) for name in columns}} if columns else {}
 
 
 def difference(

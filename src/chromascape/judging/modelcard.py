@@ -6,6 +6,8 @@ from chromascape import __version__
 from chromascape.colorizing.networks import NETWORKS
 from chromascape.params import Params, Train
 
+NOTHING_HELD_OUT = " All three splits were trained on, so no figure measured on them is a held-out one."
+
 
 def model_card(params: Params, summary: dict[str, Any], shipped_saw: int) -> str:
     """Markdown: on what and how the weights were trained, and how good they are.
@@ -15,16 +17,12 @@ def model_card(params: Params, summary: dict[str, Any], shipped_saw: int) -> str
         shipped_saw: how many of the validation photos the shipped model has seen.
     """
     train, data = params.train, params.data
-    whole = " All three splits were trained on, so no figure measured on them is a held-out one." * (
-        train.photos == "all"
-    )
     rgb = NETWORKS[train.network].predicts == "rgb"
     colors, scaled = ("RGB", "RGB in 0..1") if rgb else ("a* and b* of CIE Lab", "ab scaled to 0..1")
-    side, seen_at = (chosen or params.preprocess.side for chosen in (train.side, train.working_size))
-    view = f"crops of at least {train.crop:g} of the area" if train.crop < 1 else "whole photos"
-    view = f"{view} at {side} pixels" + ", half of them mirrored" * train.flip
+    seen_at = train.working_size or params.preprocess.side
     only = f" (only trained on: {', '.join(f'`{folder}`' for folder in data.train_only)})" * bool(data.train_only)
     loss = " + ".join(f"{weight:g} · `{name}`" for name, weight in train.loss.items())
+    whole = NOTHING_HELD_OUT * (train.photos == "all")
     return f"""# Model card: Chromascape colorizer
 
 Predicts the color ({colors}) of a gray photo from its lightness (L*).
@@ -36,22 +34,38 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 | Split | train {data.split.train:g}, val {data.split.val:g}, test {data.split.test:g}, seed {data.split.seed} |
 | Loss | {loss}, on {scaled} |
 | Started from | `{train.init}` |
-| Sees | {view} |
+| Sees | {_view(params)} |
 | Recipe | {_recipe(train)} |
 | Seed | {train.seed} |
-| Best epoch | {_best(summary)} |
+| Best epoch | {_best_epoch(train, summary)} |
 | Factors on ab | {_factors(summary, train.calibrate)} |
 | Made with | Chromascape {__version__} |
 | Run | in MLflow, the one whose tag `chromascape.training` ends in `{summary["training"]}` |
 
 {_figures(summary, shipped_saw)}
 
-The run has all figures, also on the test photos. To find it, search MLflow's page for
-``tags.`chromascape.training` LIKE "%{summary["training"]}"``.{whole}
+The run has all figures, also those on the test photos and on photos with the damage of old ones. To find it, search
+MLflow's page for ``tags.`chromascape.training` LIKE "%{summary["training"]}"``.{whole}
 
 The colors are plausible guesses, not a record of what was there. The licence of the photos that a model was trained
 on may limit its use.
 """
+
+
+def _view(params: Params) -> str:
+    """What a training photo looks like to the network."""
+    train = params.train
+    view = f"crops of at least {train.crop:g} of the area" if train.crop < 1 else "whole photos"
+    return f"{view} at {train.side or params.preprocess.side} pixels" + ", half of them mirrored" * train.flip
+
+
+def _best_epoch(train: Train, summary: dict[str, Any]) -> str:
+    """The epoch that was kept, its loss, and the metric that chose it, if one did."""
+    best = f"{summary['best_epoch']}: validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
+    if train.choose_by == "loss":
+        return best
+    value, gray = summary["chosen_value"], summary["gray_chosen_value"]
+    return f"{best}; chosen by `{train.choose_by}`: {value:.4f}, gray's {gray:.4f}"
 
 
 def _figures(summary: dict[str, Any], shipped_saw: int) -> str:
@@ -62,12 +76,6 @@ def _figures(summary: dict[str, Any], shipped_saw: int) -> str:
 | this model | {summary["val_psnr_db"]:.2f} |
 | the model that comes with Chromascape{seen} | {summary["shipped_val_psnr_db"]:.2f} |
 | gray | {summary["gray_val_psnr_db"]:.2f} |"""
-
-
-def _best(summary: dict[str, Any]) -> str:
-    """The epoch that was kept, and its loss beside gray's."""
-    losses = f"validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
-    return f"{summary['best_epoch']}: {losses}"
 
 
 def _recipe(train: Train) -> str:

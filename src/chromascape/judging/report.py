@@ -14,7 +14,8 @@ from chromascape.colorizing.colorizer import Colorizer
 from chromascape.errors import ChromascapeError
 from chromascape.judging import conclusions
 from chromascape.judging.charts import curves_svg, histogram_svg
-from chromascape.judging.evaluation import pick_rows
+from chromascape.judging.damaged import pictures_by_damage
+from chromascape.judging.evaluation import fixed_rows, pick_rows
 from chromascape.judging.photo_rows import four_ways
 from chromascape.judging.predictions import caveats, labels
 from chromascape.params import Params, flatten, non_default
@@ -60,6 +61,12 @@ def photo_rows(
     }
 
 
+def damaged_photo(colorizer: Colorizer, photos: Shards, seed: int) -> dict[str, NDArray[np.uint8]]:
+    """The first photo of the report's random sample under each damage, see `damaged.pictures_by_damage`."""
+    (row,) = fixed_rows(len(photos), 1, seed)
+    return pictures_by_damage(colorizer, photos.read(np.array([row]))[0])
+
+
 def shown_params(params: Params) -> dict[str, Any]:
     """The params that the report prints, by dotted key."""
     return {key: value for key, value in flatten(params).items() if key.split(".")[0] in SECTIONS}
@@ -85,6 +92,7 @@ def render(
     pictures: dict[str, list[PhotoRow]],
     params: dict[str, Any],
     sha256: dict[str, str],
+    damaged: dict[str, NDArray[np.uint8]] | None = None,
 ) -> str:
     """The report as HTML. It contains no times, commits or absolute paths: the same input gives the same bytes.
 
@@ -96,6 +104,7 @@ def render(
         pictures: as `photo_rows`.
         params: as `shown_params`.
         sha256: of the files that identify data and weights, by path.
+        damaged: as `damaged_photo`, where `figures` have a `damage`.
     """
     return render_page(
         Path(__file__).with_name("report.html.j2"),
@@ -116,13 +125,14 @@ def render(
         curves_svg=curves_svg(curves),
         histogram_svg=histogram_svg(histogram),
         titles=TITLES,
-        pictures={title: [(row, _data_uris(row)) for row in rows] for title, rows in pictures.items()},
+        pictures={title: [(row, _data_uris(row.pictures)) for row in rows] for title, rows in pictures.items()},
+        damaged=_data_uris(damaged or {}),
     )
 
 
-def _data_uris(row: PhotoRow) -> dict[str, str]:
-    """The row's pictures, scaled down to `LARGEST` pixels, as data URIs by name."""
-    images = {name: Image.fromarray(picture) for name, picture in row.pictures.items()}
+def _data_uris(pictures: dict[str, NDArray[np.uint8]]) -> dict[str, str]:
+    """Pictures, scaled down to `LARGEST` pixels, as data URIs by name."""
+    images = {name: Image.fromarray(picture) for name, picture in pictures.items()}
     for image in images.values():
         image.thumbnail((LARGEST, LARGEST))
     return {name: data_uri(image) for name, image in images.items()}

@@ -1,11 +1,14 @@
-"""Random changes of training photos that leave their colors true: mirroring and cropping."""
+"""Random changes of training photos that leave their colors true: mirroring, cropping, the damage of old photos."""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from chromascape.photos.damage import DAMAGES, changed
+
 Chances = list[list[float]]
+MOST = 5  # damages on one photo
 
 
 def draw(count: int, generator: torch.Generator) -> Chances:
@@ -52,3 +55,34 @@ def to_side(quantised: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
         return quantised
     tensor = torch.from_numpy(np.ascontiguousarray(quantised))
     return F.interpolate(tensor, size=(side, side), mode="bilinear", antialias=True).numpy()
+
+
+def damage(quantised: NDArray[np.uint8], share: float, chances: Chances) -> NDArray[np.uint8]:
+    """Apply one to five damages at random strengths to a share of the photos.
+
+    The damage depends only on the photo's own chances, so threads and resuming don't change it, and the generator
+    that drew the chances draws nothing more for it.
+
+    Args:
+        quantised: Lab (N, 3, H, W).
+        share: of the photos that are damaged, 0..1.
+        chances: of each photo, from `draw`.
+    Returns:
+        (N, 3, H, W) with the same a* and b*.
+    """
+    return np.stack([_damaged(photo, share, numbers) for photo, numbers in zip(quantised, chances, strict=True)])
+
+
+def _damaged(photo: NDArray[np.uint8], share: float, numbers: list[float]) -> NDArray[np.uint8]:
+    # `torch.rand` gives multiples of 2**-24: as integers they seed a generator of the photo's own.
+    random = np.random.default_rng([int(number * 2**24) for number in numbers])
+    if random.random() >= share:
+        return photo
+    chosen = np.sort(random.permutation(len(DAMAGES))[: random.integers(1, MOST + 1)])
+    names = [list(DAMAGES)[at] for at in chosen]
+    return changed(photo, [(name, _strength(name, random.random())) for name in names], random)
+
+
+def _strength(name: str, share: float) -> float:
+    """The strength at a share of the range: 0 is the weakest, 1 the strongest."""
+    return DAMAGES[name].weakest + share * (DAMAGES[name].strongest - DAMAGES[name].weakest)

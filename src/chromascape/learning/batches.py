@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chromascape.learning.augment import Chances, augment, draw
-from chromascape.learning.damage import damage
+from chromascape.learning.augment import Chances, augment, damage, draw
 from chromascape.parallel import cores, in_threads
 from chromascape.params import Train
 from chromascape.photos.shards import Shards

@@ -16,6 +16,7 @@ from chromascape.devices import pick_device
 from chromascape.files import atomic_folder
 from chromascape.judging.modelcard import model_card
 from chromascape.learning.calibration import MIN_PHOTOS, fit_renderings
+from chromascape.learning.choosing import LOSS, code_of
 from chromascape.learning.training import Trained
 from chromascape.parallel import with_progress
 from chromascape.params import Params
@@ -49,12 +50,22 @@ def val_psnr(colorizer: Colorizer, val: Shards, shipped: Colorizer) -> dict[str,
 
 
 def training_summary(
-    trained: Trained, colorizer: Colorizer, n_train: int, n_val: int, psnr: dict[str, float], fingerprint: str
+    trained: Trained,
+    colorizer: Colorizer,
+    n_train: int,
+    n_val: int,
+    psnr: dict[str, float],
+    fingerprint: str,
+    choose_by: str = LOSS,
 ) -> dict[str, Any]:
     """What `metrics/train.json` holds; `psnr` as from `val_psnr`, and the fingerprint by which the run is found."""
     best = trained.history[trained.best_epoch - 1]
     return {
         "best_epoch": trained.best_epoch,
+        "chosen_by": choose_by,
+        "chosen_by_code": code_of(choose_by),
+        "chosen_value": best[f"val_{choose_by}"],
+        "gray_chosen_value": best[f"gray_val_{choose_by}"],
         "epochs": len(trained.history),
         "n_train": n_train,
         "n_val": n_val,
@@ -102,4 +113,5 @@ def save_model(
 
 def curves(trained: Trained) -> pd.DataFrame:
     """The history of the training, a row an epoch; the columns stand as here also where it came from a checkpoint."""
-    return pd.DataFrame(trained.history, columns=["epoch", "train_loss", "val_loss", "gray_val_loss", "lr"])
+    first = ["epoch", "train_loss", "val_loss", "gray_val_loss", "lr"]
+    return pd.DataFrame(trained.history, columns=[*first, *sorted(trained.history[0].keys() - first)])

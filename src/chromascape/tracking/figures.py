@@ -20,15 +20,16 @@ def metrics_of(figures: dict[str, Any], split: str) -> dict[str, float]:
 
     Args:
         figures: as `judging.evaluation.summarize` returns them.
-        split: `test` gives the headlines, `test/…`, `gray/…` and `shipped/…`; `val` gives `val/…` alone.
+        split: `test` gives the headlines, `test/…`, `gray/…`, `shipped/…` and `damage/…`; `val` gives `val/…` alone.
     """
     model, gray, shipped = (_numbers(figures[name]) for name in ("model", "gray", "shipped"))
     flat = {name: value for name, value in {**model, **_overall(figures)}.items() if name in HEADLINES}
     beside = {"gain_over_shipped_db": over["gain_db"]} if (over := figures.get("over_shipped")) else {}
+    damage = figures.get("damage", {})
     if split == "test":
-        sections = {"test": model | beside, "gray": gray, "shipped": shipped}
+        sections = {"test": model | beside, "gray": gray, "shipped": shipped, "damage": damage}
         return flat | {f"{part}/{name}": value for part, values in sections.items() for name, value in values.items()}
-    parts = {"": model | flat | beside, "gray_": gray, "shipped_": shipped}
+    parts = {"": model | flat | beside, "gray_": gray, "shipped_": shipped, "damage_": damage}
     return {f"{split}/{part}{name}": value for part, values in parts.items() for name, value in values.items()}
 
 
@@ -53,10 +54,13 @@ def result_in_words(figures: dict[str, Any], split: str) -> str:
         for name, label, form in (("psnr_db", "PSNR dB", ".2f"), ("ssim", "SSIM", ".3f"), ("ciede2000", "ΔE00", ".2f"))
         if name in model and name in gray
     ]
+    damage = {label: gain for label, gain in figures.get("damage", {}).items() if label != "none"}
+    worst = min(damage, key=lambda label: damage[label], default="")
+    damaged = f" With the damage of old photos the gain falls to {damage[worst]:+z.2f} dB ({worst})." if damage else ""
     seen = "" if figures.get("held_out", True) else " **The model was trained on these photos or chosen by them.**"
     return (
         f"On {figures['n_photos']} {kind} photos: gain over gray **{figures['gain_over_gray_db']:+z.2f} dB**{between}, "
-        f"better than gray on {100 * figures['win_rate_over_gray']:.0f} %; {', '.join(beside)}.{seen}"
+        f"better than gray on {100 * figures['win_rate_over_gray']:.0f} %; {', '.join(beside)}.{damaged}{seen}"
     )
 
 

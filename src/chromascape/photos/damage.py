@@ -1,7 +1,8 @@
 """The damage of old photos, applied to the lightness that the network sees; the colors it should predict stay true.
 
 `DAMAGES` lists them in the order in which they happen to a photo: the film records it, the print ages, the scan adds
-its own. Training draws some of them at random strengths; `FIXED` holds fixed strengths for measuring.
+its own. Training draws some of them at random strengths (`learning.augment`); `FIXED` holds the strengths at which the
+evaluation measures.
 """
 
 import io
@@ -14,14 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from chromascape.color import lab
-from chromascape.learning.augment import Chances
 from chromascape.photos.reading import open_photo
 
 Planes = NDArray[np.float32]  # (3, H, W): L*, a* and b* in the quantised levels 0..255 of `color.lab`, not rounded
 Plane = NDArray[np.float32]  # (H, W): L* in the same levels
 Steps = Sequence[tuple[str, float]]  # names in DAMAGES and strengths
 
-MOST = 5  # damages on one photo
 PANCHROMATIC = np.array([0.213, 0.715, 0.072])  # the eye's response to linear R, G and B: sRGB's luminance
 BLUE_FILM = np.array([0.0, 0.1, 0.9])  # the first plates saw little but blue
 RED_FILTER = np.array([0.8, 0.2, 0.0])  # darkens skies
@@ -144,7 +143,7 @@ DAMAGES = {
     "jpeg": Damage(_jpeg, 75.0, 10.0),
 }
 
-# For measuring models: label and damages.
+# For measuring models: label and damages. `none` is what the others are compared with.
 FIXED: dict[str, Steps] = {
     "none": (),
     "grain 8": (("grain", 8),),
@@ -161,32 +160,6 @@ FIXED: dict[str, Steps] = {
 }
 
 
-def damage(quantised: NDArray[np.uint8], share: float, chances: Chances) -> NDArray[np.uint8]:
-    """Apply one to five damages at random strengths to a share of the photos.
-
-    The damage depends only on the photo's own chances, so threads and resuming don't change it, and the generator
-    that drew the chances draws nothing more for it.
-
-    Args:
-        quantised: Lab (N, 3, H, W).
-        share: of the photos that are damaged, 0..1.
-        chances: of each photo, from `augment.draw`.
-    Returns:
-        (N, 3, H, W) with the same a* and b*.
-    """
-    return np.stack([_drawn(photo, share, numbers) for photo, numbers in zip(quantised, chances, strict=True)])
-
-
-def _drawn(photo: NDArray[np.uint8], share: float, numbers: list[float]) -> NDArray[np.uint8]:
-    # `torch.rand` gives multiples of 2**-24: as integers they seed a generator of the photo's own.
-    random = np.random.default_rng([int(number * 2**24) for number in numbers])
-    if random.random() >= share:
-        return photo
-    chosen = np.sort(random.permutation(len(DAMAGES))[: random.integers(1, MOST + 1)])
-    names = [list(DAMAGES)[at] for at in chosen]
-    return changed(photo, [(name, _strength(name, random.random())) for name in names], random)
-
-
 def measured(photo: NDArray[np.uint8], label: str) -> NDArray[np.uint8]:
     """Apply an entry of FIXED to a photo, quantised Lab (3, H, W); the same photo always gets the same damage."""
     return changed(photo, FIXED[label], np.random.default_rng([zlib.crc32(photo.tobytes())]))
@@ -198,11 +171,6 @@ def changed(photo: NDArray[np.uint8], steps: Steps, random: np.random.Generator)
     for name, strength in steps:
         np.clip(DAMAGES[name].change(planes, strength, random), 0, lab.LEVELS, out=planes[0])
     return np.concatenate([np.rint(planes[:1]).astype(np.uint8), photo[1:]])
-
-
-def _strength(name: str, share: float) -> float:
-    """The strength at a share of the range: 0 is the weakest, 1 the strongest."""
-    return DAMAGES[name].weakest + share * (DAMAGES[name].strongest - DAMAGES[name].weakest)
 
 
 def _shade(number: float) -> int:

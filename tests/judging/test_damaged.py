@@ -1,0 +1,91 @@
+"""What a model is worth on damaged photos: its colors count, from the lightness that the damage leaves."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import quantised_photo, write_photos
+
+from chromascape.color import lab
+from chromascape.judging import evaluation
+from chromascape.judging.damaged import PREFIX, gains_by_damage, pictures_by_damage
+from chromascape.judging.figures import summarize
+from chromascape.photos.damage import FIXED, measured
+from chromascape.photos.shards import Shards, write_shards
+
+
+class Seeing:
+    """A 'colorizer' that remembers the lightness that it saw, and gives these colors, scaled by its mean."""
+
+    def __init__(self, ab: np.ndarray, by_lightness: bool = False):
+        self.ab, self.by_lightness = ab, by_lightness
+        self.saw: list[np.ndarray] = []
+
+    def predict_ab(self, lightness: np.ndarray) -> np.ndarray:
+        self.saw.append(lightness)
+        return self.ab * np.float32(lightness.mean() / 100 if self.by_lightness else 1)
+
+    def network_lab(self, photo: np.ndarray) -> np.ndarray:
+        return photo
+
+    def render(self, picture: np.ndarray, rendering: str) -> np.ndarray:
+        return picture
+
+
+def true_ab(photo: np.ndarray) -> np.ndarray:
+    return lab.dequantise(photo.transpose(1, 2, 0))[..., 1:]
+
+
+def test_the_network_sees_the_damage_and_only_its_colors_count() -> None:
+    photo = quantised_photo()
+    truth = Seeing(true_ab(photo))
+    gains = gains_by_damage(truth, photo)  # type: ignore[arg-type]
+    assert list(gains) == list(FIXED) and len(set(gains.values())) == 1 and gains["none"] > 15
+    for saw, label in zip(truth.saw, FIXED, strict=True):
+        np.testing.assert_array_equal(saw, lab.dequantise(measured(photo, label).transpose(1, 2, 0))[..., 0])
+    gray = gains_by_damage(Seeing(0 * true_ab(photo)), photo)  # type: ignore[arg-type]
+    assert set(gray.values()) == {0.0}
+    misled = gains_by_damage(Seeing(true_ab(photo), by_lightness=True), photo)  # type: ignore[arg-type]
+    assert misled["dark"] < misled["none"] < gains["none"]
+
+
+def test_each_damage_is_a_picture_of_what_was_seen_above_its_colors() -> None:
+    photo = quantised_photo()
+    found = pictures_by_damage(Seeing(true_ab(photo)), photo)  # type: ignore[arg-type]
+    assert list(found) == list(FIXED)
+    assert all(picture.shape == (128, 64, 3) and picture.dtype == np.uint8 for picture in found.values())
+    assert all(np.ptp(picture[:64].astype(int), axis=-1).max() <= 1 for picture in found.values())  # gray
+    truth = lab.fit_to_srgb(lab.dequantise(photo.transpose(1, 2, 0)))
+    np.testing.assert_array_equal(found["none"][64:], lab.lab_to_rgb(truth))
+
+
+def test_an_evaluation_measures_them_on_one_split_and_keeps_them(tmp_path: Path) -> None:
+    paths = write_photos(tmp_path / "photos", 3, width=80, height=72)
+    manifest = pd.DataFrame({"path": [path.name for path in paths], "verdict": "accepted", "group": [*"abc"]})
+    manifest["sha256"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    manifest["split"] = ["train", "val", "test"]
+    manifest[["left", "top", "right", "bottom", "width", "height"]] = 0, 0, 80, 72, 80, 72
+    write_shards(tmp_path / "lab", tmp_path / "photos", manifest, 64, "crop", 1.0, jobs=1)
+    photo = Shards(tmp_path / "lab", ["test"]).read(np.array([0]))[0]
+    colorizer: Any = Seeing(true_ab(photo), by_lightness=True)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+
+    def tables(damaged: str | None) -> dict[str, pd.DataFrame]:
+        folder, splits = tmp_path / "lab", ["test", "val"]
+        return evaluation.evaluate_splits(colorizer, colorizer, folder, manifest, splits, 1, kept, damaged)
+
+    found = tables("test")
+    expected = {f"{PREFIX}{label}": gain for label, gain in gains_by_damage(colorizer, photo).items()}
+    assert found["test"].iloc[0][list(expected)].to_dict() == pytest.approx(expected)
+    assert not [name for name in found["val"] if name.startswith(PREFIX)]
+    colorizer.saw.clear()
+    pd.testing.assert_frame_equal(tables("test")["test"], found["test"], check_exact=True)
+    assert not colorizer.saw  # all rows were kept
+    unseen = np.zeros(1, bool)
+    summary = summarize(found["test"], unseen, unseen)
+    assert summary["damage"] == pytest.approx(gains_by_damage(colorizer, photo))
+    assert "damage" not in summarize(found["val"], unseen, unseen)
