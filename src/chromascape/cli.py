@@ -263,11 +263,12 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _summary(options: argparse.Namespace) -> int:
-    from chromascape.judging.summary import summary_lines
+    from chromascape.judging.summary import of_another_model, summary_lines
 
     file = Path("metrics/evaluate.json")
     try:
-        lines = summary_lines(json.loads(file.read_text(encoding="utf-8")))
+        figures = json.loads(file.read_text(encoding="utf-8"))
+        lines = summary_lines(figures) + of_another_model(figures, TRAINED)
     except FileNotFoundError:
         raise ChromascapeError(f"{file}: no such file: run `dvc repro` first") from None
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -8,7 +8,7 @@ import pytest
 from registered import FIGURES
 
 from chromascape.files import sha256_of_file
-from chromascape.judging.summary import note_on_model, shipped_is_better, short_lines
+from chromascape.judging.summary import note_on_model, of_another_model, shipped_is_better, short_lines
 
 # A fine-tune at 25.80 dB where the shipped model has 25.93.
 WORSE = {"gain_db": -0.13, "ci95_db": [-0.3, 0.04], "win_rate": 0.4, "n_photos": 60, "n_scenes": 58}
@@ -59,3 +59,12 @@ def test_what_colorizes_says_that_the_shipped_model_is_better_only_of_the_model_
     assert note_on_model(config.parent) == SAID
     config.write_text("{ }")  # trained anew, not measured
     assert note_on_model(config.parent) == ""
+
+
+def test_figures_of_the_last_model_are_told_apart_while_the_next_is_trained(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    figures = {"model_sha256": sha256_of_file(tmp_path / "config.json")}
+    assert of_another_model(figures, tmp_path) == of_another_model({}, tmp_path) == []
+    (tmp_path / "config.json").unlink()  # DVC removes it when the training starts
+    (line,) = of_another_model(figures, tmp_path)
+    assert line.startswith("note: these figures are of an earlier model, not of ")

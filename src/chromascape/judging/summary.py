@@ -58,6 +58,14 @@ def shipped_is_better(figures: dict[str, Any]) -> list[str]:
     ]
 
 
+def of_another_model(figures: dict[str, Any], folder: Path) -> list[str]:
+    """A line where figures are not of the model in the folder, as while another one is trained; else none."""
+    digest, file = figures.get("model_sha256"), folder / "config.json"
+    if digest is None or (file.exists() and sha256_of_file(file) == digest):
+        return []
+    return [f"note: these figures are of an earlier model, not of {folder} as it is now: `dvc repro` measures that one"]
+
+
 def note_on_model(folder: Path) -> str:
     """What `colorize` says of the model in a folder: that the shipped one is better; empty where nothing says so.
 
