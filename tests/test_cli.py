@@ -729,7 +729,9 @@ def summary(
 
     def run(**changes: Any) -> list[str]:
         Path("metrics").mkdir(exist_ok=True)
-        Path("metrics/evaluate.json").write_text(json.dumps(FIGURES | changes), encoding="utf-8")
+        Path("metrics/evaluate.json").write_text(
+            json.dumps(FIGURES | {"val": {"over_shipped": None}} | changes), "utf-8"
+        )
         assert main(["summary"]) == 0
         return capsys.readouterr().out.splitlines()
 

@@ -55,7 +55,7 @@ def table_of(tables: dict[str, Any]) -> list[str]:
     return experiments._markdown("Title", ["train.lr=1"], tables).splitlines()
 
 
-def test_the_table_has_gray_first_and_differences_from_the_first_row() -> None:
+def test_the_table_has_gray_and_the_shipped_model_first_and_differences_from_the_first_row() -> None:
     lines = table_of({"one": row(1.0), "two": row(1.25)})
     assert lines[0] == "# Title"
     assert lines[2] == "Figures on the validation photos (val). All rows: train.lr=1."
@@ -65,7 +65,8 @@ def test_the_table_has_gray_first_and_differences_from_the_first_row() -> None:
     )
     assert lines[5].count("|") == lines[4].count("|")
     assert lines[6] == "| gray input | 3 | 22.00 | 0.9300 | 10.00 | 0.0 | 0.0500 | 0 |  |  |"
-    assert lines[7] == "| one | 3 | 23.00 | 0.9300 | 10.00 | 20.0 | 0.0500 | +1.00 (+0.50 to +1.50) | 75 % | 50 % |"
+    assert lines[7] == "| shipped model | 3 | 23.00 | 0.9300 | 10.00 | 20.0 | 0.0500 | +1.50 | 50 % | 50 % |"
+    assert lines[8] == "| one | 3 | 23.00 | 0.9300 | 10.00 | 20.0 | 0.0500 | +1.00 (+0.50 to +1.50) | 75 % | 50 % |"
     assert lines[-1] == "- two: +0.25 (+0.25 to +0.25), n = 3"
 
 
@@ -76,7 +77,7 @@ def test_photos_are_paired_by_path(paths: str, n: int) -> None:
     """Whatever their order, and where a row has fewer photos or others."""
     lines = table_of({"one": row(1.0, "abcd"), "two": row(1.25, paths)})
     assert lines[-1] == f"- two: +0.25 (+0.25 to +0.25), n = {n}"
-    assert lines[8].startswith(f"| two | {n} |") and lines[7].startswith("| one | 4 |")
+    assert lines[9].startswith(f"| two | {n} |") and lines[8].startswith("| one | 4 |")
 
 
 def test_photos_that_one_row_alone_has_are_left_out() -> None:
@@ -94,15 +95,15 @@ def test_differences_have_an_interval_over_groups() -> None:
 def test_a_row_without_an_interval_is_shown_without() -> None:
     summary, table = row(1.0, "a")
     summary["gain_over_gray_ci95_db"] = None
-    assert "| +1.00 | 75 %" in table_of({"one": (summary, table)})[7]
+    assert "| +1.00 | 75 %" in table_of({"one": (summary, table)})[8]
 
 
 def test_a_metric_of_the_table_is_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METRICS, "new", Metric("new metric", ".3f", "higher", lambda truth, picture: 0.0, "made up"))
     one = row(1.0)
-    one[0]["model"]["new"], one[0]["gray"]["new"] = 0.125, 0.25
+    one[0]["model"]["new"], one[0]["gray"]["new"], one[0]["shipped"]["new"] = 0.125, 0.25, 0.5
     lines = table_of({"one": one})
-    assert "| new metric ↑ |" in lines[4] and "| 0.250 |" in lines[6] and "| 0.125 |" in lines[7]
+    assert "| new metric ↑ |" in lines[4] and "| 0.250 |" in lines[6] and "| 0.125 |" in lines[8]
 
 
 def test_the_test_photos_are_not_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

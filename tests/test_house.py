@@ -30,6 +30,7 @@ WHOLE = {
     "test_silent",
     "test_stages",
     "test_experiments",
+    "test_compare",
     "test_fuzz",
     "test_house",
     "test_makefile",

@@ -23,7 +23,8 @@ from warm import run_python, warm_path
 from chromascape import cli
 from chromascape.errors import ChromascapeError
 from chromascape.files import sha256_of_file
-from chromascape.params import Params
+from chromascape.judging.gate import decide
+from chromascape.params import Params, Register
 from chromascape.tracking import resolve
 from chromascape.tracking import run as tracking
 from chromascape.tracking.artifacts import model_digest
@@ -110,6 +111,33 @@ def test_aliases_move_and_say_why(store: Path, params: Params) -> None:
     assert run["chromascape.registered"] == "chromascape version 2"
 
 
+def test_an_alias_that_was_moved_by_hand_is_not_contradicted(store: Path, params: Params) -> None:
+    """A version was 'champion: not shown to be better than the champion', and another kept its tag champion."""
+    first, second = (registered(params, 0.1 * number) for number in (1, 2))
+    assign(first, True, "the first")
+    assign(second, False, "not shown to be better than the champion, version 1")
+    mlflow.MlflowClient().set_registered_model_alias("chromascape", "champion", "2")  # in MLflow's page
+    with open_registry("chromascape", "tests") as registry:
+        registry.assign(second, lambda champion: decide(2, champion, {}, Register(), 1, lambda *_: None))
+    assert aliases() == {"champion": "2"}  # not both
+    assert (tags("2")["chromascape.alias"], tags("2")["chromascape.reason"]) == ("champion", "made champion by hand")
+    assert tags("1")["chromascape.replaced"].endswith("by version 2")
+    # Back again, where the version that is registered is not the one that was moved.
+    mlflow.MlflowClient().set_registered_model_alias("chromascape", "champion", "1")
+    assign(second, False, "not better")
+    assert aliases() == {"champion": "1", "challenger": "2"}
+    assert (tags("1")["chromascape.alias"], tags("1")["chromascape.reason"]) == ("champion", "made champion by hand")
+    assert "chromascape.replaced" not in tags("1") and tags("2")["chromascape.alias"] == "challenger"
+
+
+def test_trainings_that_were_measured_on_the_test_photos_are_counted_once(store: Path, params: Params) -> None:
+    for training, photos in (("aa", "11111111"), ("bb", "11111111"), ("cc", "22222222")):
+        evaluated_run(params, training=training, photos=photos)
+    evaluated_run(params, training="bb", photos="11111111", win_rate_over_gray=0.5)  # the same, measured again
+    with open_registry("chromascape", "tests") as registry:
+        assert [registry.looks(photos) for photos in ("11111111", "22222222", "33333333")] == [2, 1, 0]
+
+
 def test_a_champion_that_another_process_made_meanwhile_is_compared_with_too(store: Path, params: Params) -> None:
     first, second = (registered(params, 0.1 * number) for number in (1, 2))
     asked: list[str] = []
@@ -160,7 +188,7 @@ def project(store: Path) -> Path:
     for name in ("stages", "src"):
         shutil.copytree(REPOSITORY / name, store / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     write_outputs()
-    values = changed_params({"track.experiment": "tests"})
+    values = changed_params({"track.experiment": "tests", "register.min_scenes": 4})
     (store / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     return store
 
@@ -183,8 +211,14 @@ def test_the_stage_registers_once_and_says_so_in_a_line(project: Path, params: P
         said.append(done.stdout)
         assert result(project)["version"] == 1 and result(project)["alias"] == "champion"
     assert said[0] == said[1]
-    (line,) = said[0].splitlines()
+    line, *figures, report = said[0].splitlines()
     assert line.startswith("chromascape: version 1 is champion: gain over gray +1.50 dB") and "no champion" in line
+    assert "; better than the shipped model: +0.20 dB" in line
+    assert figures == [
+        "PSNR on 4 test photos: model 24.00 dB, shipped model 23.80, gray 22.50",
+        "PSNR on 3 validation photos: model 24.00 dB, shipped model 23.80, gray 22.50",
+    ]
+    assert report == f"report: {project.resolve() / 'reports/index.html'}"
     assert aliases() == {"champion": "1"}
     # In a temporary copy of the repository as DVC makes it for an experiment.
     copy = project / "tmp/copy"
@@ -203,9 +237,22 @@ def test_the_stage_registers_once_and_says_so_in_a_line(project: Path, params: P
         os.chdir(here)
         os.environ.clear()
         os.environ.update(there)
-    done = register(copy, DVC_ROOT=str(project))
+    done = register(copy, DVC_ROOT=str(project), DVC_EXP_NAME="happy-owl")
     assert done.stdout.startswith("chromascape: version 2 is challenger") and "min_gain_db" in done.stdout, done.stderr
+    assert done.stdout.endswith("report: reports/index.html, after `dvc exp apply happy-owl`\n")
     assert aliases() == {"champion": "1", "challenger": "2"} and not (copy / "mlflow.db").exists()
+
+
+def test_figures_of_val_register_nothing_and_say_so(project: Path, params: Params) -> None:
+    """The champion's old reason was repeated. No store is opened: it may not even be there."""
+    (project / "mlflow.db").unlink()
+    write_outputs(split="val")
+    done = register(project)
+    assert done.returncode == 0, done.stderr
+    first, *figures, _ = done.stdout.splitlines()
+    assert first == "nothing is registered: evaluate.split is val, so that the test photos stay unused"
+    assert figures == ["PSNR on 3 validation photos: model 24.00 dB, shipped model 23.80, gray 22.50"]
+    assert result(project)["alias"] is None and not (project / "mlflow.db").exists()
 
 
 def shell(folder: Path, *arguments: str) -> str:

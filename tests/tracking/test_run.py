@@ -395,8 +395,15 @@ def test_headline_figures_stand_on_top_the_others_in_sections(store: Path, param
         "test/ssim": 0.93,
         "gray/psnr_db": 22.5,
         "gray/ssim": 0.91,
+        "shipped/psnr_db": 23.8,
+        "shipped/ssim": 0.92,
+        "shipped/gain_over_gray_db": 1.3,
+        "test/gain_over_shipped_db": 0.2,
     }
-    assert figures["val/gray_psnr_db"] == 22.5
+    assert (figures["val/gray_psnr_db"], figures["val/shipped_gain_over_gray_db"]) == (22.5, 1.3)
+    assert figures["val/gain_over_shipped_db"] == 0.2
+    assert run.data.tags["chromascape.val_photos"] == "3 photos, id 0a1b2c3d"
+    assert run.data.tags["test.photos"] == run.data.tags["val.photos"] == "0a1b2c3d"
     assert (run.data.tags["test.n_photos"], run.data.tags["test.held_out"]) == ("4", "true")
     assert run.data.tags["test.n_seen.shipped"] == "2" and run.data.tags["val.n_photos"] == "3"
     logged = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/figures/test.json")
@@ -419,7 +426,7 @@ def test_a_run_and_its_description_say_what_it_is_and_how_good(
     assert run.data.tags["dvc.experiment"] == "happy-owl" and run.data.tags["dvc.baseline"] == "abc123"
     said = run.data.tags["mlflow.note.content"]
     assert said.startswith("efficientnet_lite2 on sample") and "On 4 test photos: gain over gray **+1.50 dB**" in said
-    assert "PSNR dB 24.00 (gray 22.50)" in said and "better than gray on 75 %" in said
+    assert "PSNR dB 24.00 (shipped model 23.80, gray 22.50)" in said and "better than gray on 75 %" in said
     assert "was trained on these photos or chosen by them" in said
 
 

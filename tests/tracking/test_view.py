@@ -9,12 +9,12 @@ import mlflow
 import pytest
 import yaml
 from conftest import REPOSITORY, changed_params
-from registered import evaluated_run, write_outputs
+from registered import FIGURES, evaluated_run, write_outputs
 
 from chromascape.params import Params, flatten, load_params
 from chromascape.tracking import page, view
 from chromascape.tracking import store as stores
-from chromascape.tracking.figures import HEADLINES
+from chromascape.tracking.figures import metrics_of
 
 
 @pytest.fixture(autouse=True)
@@ -31,10 +31,11 @@ def test_the_view_shows_what_runs_are_compared_by_and_sorts_by_gain() -> None:
     saved = json.loads(tags["mlflow.sharedViewState.comparison"])
     assert {type(saved["name"]), type(saved["createdAt"]), type(saved["state"])} == {str, int}  # else it is refused
     state = json.loads(saved["state"])
-    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`gain_over_gray_db`", False)
-    known = {f"metrics.`{name}`" for name in (*HEADLINES, "val_loss", "gray_val_loss", "train_loss")}
+    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`val/gain_over_gray_db`", False)
+    known = {f"metrics.`{name}`" for name in {*metrics_of(FIGURES, "test"), *metrics_of(FIGURES, "val"), "train_loss"}}
+    known.add(f"tags.`{view.VAL_PHOTOS}`")
     known |= {f"params.`{name}`" for name in flatten(load_params(REPOSITORY / "params.yaml"))}
-    assert set(state["selectedColumns"]) <= known and len(state["selectedColumns"]) == 9
+    assert set(state["selectedColumns"]) <= known and len(state["selectedColumns"]) == 8
     numbers = [chart for chart in state["compareRunCharts"] if chart["type"] != "IMAGE"]
     assert {f"metrics.`{chart['metricKey']}`" for chart in numbers} <= known
     pictures = [chart for chart in state["compareRunCharts"] if chart["type"] == "IMAGE"]
@@ -47,7 +48,16 @@ def test_the_view_shows_what_runs_are_compared_by_and_sorts_by_gain() -> None:
     assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} <= sections
     # The page sets widths only of columns that have a place in the order.
     assert set(state["columnWidths"]) == set(state["columnOrder"]) > set(state["selectedColumns"])
-    assert state["columnOrder"][:2] == ["attributes.`Run Name`", "metrics.`gain_over_gray_db`"]
+    assert state["columnOrder"][:2] == ["attributes.`Run Name`", "metrics.`val/gain_over_gray_db`"]
+    assert "metrics.`val/shipped_gain_over_gray_db`" in state["selectedColumns"]
+    # 4.11 dB on 15 photos stood above 2.45 on 60: what was measured on other photos is a group of its own.
+    (grouped,) = state["groupBy"]["groupByKeys"]
+    assert grouped == {"mode": "tag", "groupByData": view.VAL_PHOTOS} and not state["useGroupedValuesInCharts"]
+    # Losses do not compare where `train.loss` differs, and the last epoch's is not that of the model.
+    assert not any("val_loss" in name for name in state["selectedColumns"])
+    assert [chart["metricKey"] for chart in numbers if chart["metricSectionId"] == "Which is better"] == [
+        "val/gain_over_shipped_db"
+    ]
     assert max(map(len, tags.values())) < 5000  # what some stores take at most
 
 

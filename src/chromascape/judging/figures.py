@@ -138,8 +138,6 @@ def headline(figures: dict[str, Any]) -> dict[str, float]:
             "win_rate": figures["win_rate_over_gray"],
             "psnr_db": figures["model"]["psnr_db"],
             "gray_psnr": figures["gray"]["psnr_db"],
-            "ssim": figures["model"]["ssim"],
-            "gray_ssim": figures["gray"]["ssim"],
         }
     return {"val_photos": val["n_photos"], **{name: round(value, DIGITS) for name, value in found.items()}}
 

@@ -24,12 +24,7 @@ def model_card(params: Params, summary: dict[str, Any], shipped_saw: int) -> str
     view = f"crops of at least {train.crop:g} of the area" if train.crop < 1 else "whole photos"
     view = f"{view} at {side} pixels" + ", half of them mirrored" * train.flip
     only = f" (only trained on: {', '.join(f'`{folder}`' for folder in data.train_only)})" * bool(data.train_only)
-    best = f"{summary['best_epoch']}: validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
-    if train.choose_by != "loss":
-        value, gray = summary["chosen_value"], summary["gray_chosen_value"]
-        best += f"; chosen by `{train.choose_by}`: {value:.4f}, gray's {gray:.4f}"
     loss = " + ".join(f"{weight:g} · `{name}`" for name, weight in train.loss.items())
-    seen = f", which has seen {shipped_saw:,} of them" * bool(shipped_saw)
     return f"""# Model card: Chromascape colorizer
 
 Predicts the color ({colors}) of a gray photo from its lightness (L*).
@@ -44,23 +39,38 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 | Sees | {view} |
 | Recipe | {_recipe(train)} |
 | Seed | {train.seed} |
-| Best epoch | {best} |
+| Best epoch | {_best(summary, train.choose_by)} |
 | Factors on ab | {_factors(summary, train.calibrate)} |
 | Made with | Chromascape {__version__} |
 | Run | in MLflow, the one whose tag `chromascape.training` ends in `{summary["training"]}` |
 
-| on the {summary["n_val"]:,} validation photos, which chose the epoch | PSNR, dB |
-|---|---|
-| this model | {summary["val_psnr_db"]:.2f} |
-| the model that comes with Chromascape{seen} | {summary["shipped_val_psnr_db"]:.2f} |
-| gray | {summary["gray_val_psnr_db"]:.2f} |
+{_figures(summary, shipped_saw)}
 
-The run has all figures, also those on the test photos. To find it, search MLflow's page for
+The run has all figures, also on the test photos. To find it, search MLflow's page for
 ``tags.`chromascape.training` LIKE "%{summary["training"]}"``.{whole}
 
 The colors are plausible guesses, not a record of what was there. The licence of the photos that a model was trained
 on may limit its use.
 """
+
+
+def _figures(summary: dict[str, Any], shipped_saw: int) -> str:
+    """PSNR on the validation photos, as a table."""
+    seen = f", which has seen {shipped_saw:,} of them" * bool(shipped_saw)
+    return f"""| on the {summary["n_val"]:,} validation photos, which chose the epoch | PSNR, dB |
+|---|---|
+| this model | {summary["val_psnr_db"]:.2f} |
+| the model that comes with Chromascape{seen} | {summary["shipped_val_psnr_db"]:.2f} |
+| gray | {summary["gray_val_psnr_db"]:.2f} |"""
+
+
+def _best(summary: dict[str, Any], choose_by: str) -> str:
+    """The epoch that was kept, its loss beside gray's, and the figure that chose it."""
+    best = f"{summary['best_epoch']}: validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
+    if choose_by == "loss":
+        return best
+    value, gray = summary["chosen_value"], summary["gray_chosen_value"]
+    return f"{best}; chosen by `{choose_by}`: {value:.4f}, gray's {gray:.4f}"
 
 
 def _recipe(train: Train) -> str:

@@ -32,7 +32,6 @@ def caveats(figures: dict[str, Any]) -> list[str]:
         if figures["n_seen"][name]
     ]
     if left_out := figures.get("n_left_out"):
-        found.append(
-            f"{left_out:,} more {'are' if left_out > 1 else 'is'} left out: the model was trained on {'them' if left_out > 1 else 'it'}."
-        )
+        are, them = ("are", "them") if left_out > 1 else ("is", "it")
+        found.append(f"{left_out:,} more {are} left out: the model was trained on {them}.")
     return found

@@ -61,8 +61,8 @@ def shipped_is_better(figures: dict[str, Any]) -> list[str]:
 def note_on_model(folder: Path) -> str:
     """What `colorize` says of the model in a folder: that the shipped one is better; empty where nothing says so.
 
-    It reads `metrics/evaluate.json` beside the folder's parent, as `models/colorizer` has it, where those figures are of
-    this very model. It needs neither MLflow nor pandas.
+    It reads `metrics/evaluate.json` beside the folder's parent, as `models/colorizer` has it, where those figures are
+    of this very model. It needs neither MLflow nor pandas.
     """
     try:
         figures = json.loads((folder.parent.parent / "metrics/evaluate.json").read_text(encoding="utf-8"))
