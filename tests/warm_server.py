@@ -114,6 +114,8 @@ def serve(listening: socket.socket) -> None:
 if __name__ == "__main__":
     for name in sys.argv[2:]:
         importlib.import_module(name)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "chromascape"]:
+        del sys.modules[name]  # MLflow imports its plugin; a stage has it from its own folder
     YAML.load = remembered(YAML.load)
     gc.freeze()
     serve(socket.socket(fileno=int(sys.argv[1])))

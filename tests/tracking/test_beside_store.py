@@ -116,10 +116,10 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_wherever_it_is(projec
             return list(database.execute(f"SELECT {columns}").fetchone())
 
     new = locations()
-    assert all(place.startswith("beside-store:mlartifacts") for place in new)
+    assert all(place.startswith("file:mlartifacts") for place in new)
     with closing(sqlite3.connect("mlflow.db")) as database, database:
         for table, column in stores.LOCATIONS:
-            database.execute(f"UPDATE {table} SET {column} = replace({column}, 'beside-store:', 'file:///left/')")
+            database.execute(f"UPDATE {table} SET {column} = replace({column}, 'file:', 'file:///left/')")
     Path("mlartifacts").rename("elsewhere")
     stores.connect("tests")
     assert all(place.startswith("file:///left/mlartifacts") for place in locations())  # another checkout's, perhaps
@@ -129,14 +129,16 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_wherever_it_is(projec
 
 
 def test_through_a_server_the_files_are_those_that_it_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    served = repository("beside-store:mlartifacts/1/run/artifacts", "http://127.0.0.1:9")
+    served = repository("file:mlartifacts/1/run/artifacts", "http://127.0.0.1:9")
     assert served.artifact_uri == "http://127.0.0.1:9/api/2.0/mlflow-artifacts/artifacts/1/run/artifacts"
     monkeypatch.setenv("_MLFLOW_SERVER_FILE_STORE", f"sqlite:///{tmp_path}/a b/mlflow.db")  # of `mlflow ui`
-    own = repository("beside-store:mlartifacts/1/run/artifacts", "http://127.0.0.1:9")
+    own = repository("file:mlartifacts/1/run/artifacts", "http://127.0.0.1:9")
     assert Path(own.artifact_dir) == tmp_path / "a b" / "mlartifacts/1/run/artifacts"
+    for other in ("file:elsewhere/mlartifacts", "file:mlartifacts-2/a", "file:///mlartifacts/a"):
+        assert repository(other, "http://127.0.0.1:9").artifact_uri == other  # what others name so stays theirs
 
 
 def test_mlflow_knows_the_plugin_by_itself() -> None:
     """Where this fails, the environment is older than pyproject.toml: install it again."""
-    (plugin,) = entry_points(group="mlflow.artifact_repository", name="beside-store")
+    (plugin,) = entry_points(group="mlflow.artifact_repository", name="file")
     assert plugin.load() is repository

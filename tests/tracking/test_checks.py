@@ -109,7 +109,7 @@ def test_files_of_runs_that_did_not_come_along_are_missed(store: Path) -> None:
         with closing(sqlite3.connect(store)) as database, database:
             database.execute(statement)
 
-    change("UPDATE experiments SET artifact_location = 'beside-store:mlartifacts'")
+    change("UPDATE experiments SET artifact_location = 'file:mlartifacts'")
     assert store_state("Default")[0] == "ok"  # no runs yet
     change("INSERT INTO runs (run_uuid, experiment_id) VALUES ('0123', 0)")
     level, text = store_state("Default")
@@ -118,7 +118,7 @@ def test_files_of_runs_that_did_not_come_along_are_missed(store: Path) -> None:
     level, text = store_state("Default")
     assert level == "note" and text.startswith("/left here/mlartifacts is missing") and "`make ui` finds it" in text
     Path("mlartifacts").mkdir()
-    change("UPDATE experiments SET artifact_location = 'beside-store:mlartifacts'")
+    change("UPDATE experiments SET artifact_location = 'file:mlartifacts'")
     assert store_state("Default")[0] == "ok"
 
 

@@ -449,7 +449,11 @@ def test_completing_a_run_brings_its_tags_up_to_date(store: Path, params: Params
     stream(params)
     git("commit", "--quiet", "--allow-empty", "-m", "second")
     evaluated_run(params)
-    assert runs()[0].data.tags["git.commit"] == git("rev-parse", "HEAD")
+    made_with = git("rev-parse", "HEAD")
+    assert runs()[0].data.tags["git.commit"] == made_with
+    git("commit", "--quiet", "--allow-empty", "-m", "third")
+    tracking.log_run(params)  # as `dvc repro -f` does
+    assert runs()[0].data.tags["git.commit"] == made_with
 
 
 def test_a_run_of_a_killed_process_is_closed_by_the_next_one_of_this_checkout_alone(

@@ -8,9 +8,9 @@ from urllib.parse import unquote, urlsplit
 from chromascape.errors import ChromascapeError
 from chromascape.files import repository_root
 
-SCHEME = "beside-store"  # of the location of artifacts, in place of an absolute path: see `beside_store`
 FOLDER_STORE = re.compile(r"(file:)?(?!/|databricks|uc$)[^:]+")  # a relative one
 FOLDER = "mlartifacts"  # beside the database; also what `mlflow server` serves by default
+LOCATION = f"file:{FOLDER}"  # of artifacts, in place of an absolute path: see `beside_store`
 
 
 def tracking_uri() -> str:
@@ -48,8 +48,13 @@ def database_file() -> str:
     return sqlite_file(tracking_uri())
 
 
+def is_beside(location: str) -> bool:
+    """Whether a location of artifacts is beside its store."""
+    return location == LOCATION or location.startswith(f"{LOCATION}/")
+
+
 def files_beside(location: str, uri: str) -> Path | None:
-    """The folder behind a location such as `beside-store:mlartifacts/RUN`; None without a SQLite file.
+    """The folder behind a location such as `file:mlartifacts/RUN`; None without a SQLite file.
 
     Args:
         uri: of the store that the location was read from.

@@ -1,25 +1,30 @@
 """Artifacts beside their store: MLflow's locations for them stay right when a project is moved or copied.
 
-MLflow makes the path of an experiment's artifacts absolute, and writes it to every run and model. So the location has
-a scheme of its own, `beside-store:mlartifacts`. `pyproject.toml` names this module as MLflow's plugin for it, so that
-MLflow's own commands find the files too.
+MLflow makes the path of an experiment's artifacts absolute, and writes it to every run and model. Here it is relative,
+`file:mlartifacts`, which MLflow itself takes from the current folder: right in the project's folder, wherever that is.
+`pyproject.toml` names this module as MLflow's plugin for `file:`, so that they are found from other folders too.
 """
 
 import os
 from typing import Any
 from urllib.parse import urlsplit
 
-from chromascape.tracking.address import FOLDER, files_beside
+from chromascape.tracking.address import FOLDER, files_beside, is_beside
 
 SERVED = "_MLFLOW_SERVER_FILE_STORE"  # in which `mlflow server` and `mlflow ui` tell their processes the store
 
 
 def repository(artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> Any:
-    """What reads and writes the files of a location: those beside a SQLite store, else those that its server serves."""
+    """What reads and writes the files of a location that begins with `file:`.
+
+    Those of `LOCATION` are beside a SQLite store, or what the server serves; all others are where they were.
+    """
     from mlflow import get_tracking_uri
     from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
     from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
 
+    if not is_beside(artifact_uri):
+        return LocalArtifactRepository(artifact_uri, tracking_uri, registry_uri)
     store = os.environ.get(SERVED) or tracking_uri or get_tracking_uri()
     if folder := files_beside(artifact_uri, store):
         return LocalArtifactRepository(folder.as_uri(), tracking_uri, registry_uri)

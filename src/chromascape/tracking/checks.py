@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import psutil
 
 from chromascape.errors import ChromascapeError, did_you_mean
-from chromascape.tracking.address import SCHEME, files_beside, sqlite_file, tracking_uri
+from chromascape.tracking.address import files_beside, is_beside, sqlite_file, tracking_uri
 from chromascape.tracking.server import SECONDS, check_server, deleted, one_line, without_credentials
 
 DATABASES = ("postgresql", "mysql", "mssql")
@@ -174,7 +174,7 @@ def _contents_state(file: Path, database: Any, experiment: str) -> State:
 
 def _lost_files(file: Path, database: Any, number: int, location: str) -> str:
     """What to say where the files of an experiment's runs are not where its location says; else empty."""
-    beside = files_beside(location, f"sqlite:///{file}") if location.startswith(f"{SCHEME}:") else None
+    beside = files_beside(location, f"sqlite:///{file}") if is_beside(location) else None
     folder = beside or (Path(unquote(urlsplit(location).path)) if location.startswith("file:") else None)
     has_runs = database.execute("SELECT 1 FROM runs WHERE experiment_id = ? LIMIT 1", (number,)).fetchone()
     if not folder or not has_runs or folder.exists():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chromascape.errors import ChromascapeError, how_to_install
-from chromascape.tracking.address import SCHEME, tracking_uri
+from chromascape.tracking.address import tracking_uri
 from chromascape.tracking.server import one_line, without_credentials
 
 # Weights and configuration inside a model that `artifacts.log_model` has logged.
@@ -102,7 +102,7 @@ def download(model: Any, shown: str) -> Path:
 
     place = model.artifact_location
     target = None
-    if not place.startswith(("file:", "/", f"{SCHEME}:")):  # files on this machine are read in place
+    if not place.startswith(("file:", "/")):  # files on this machine are read in place
         target = tempfile.mkdtemp(prefix="chromascape-")
         atexit.register(shutil.rmtree, target, ignore_errors=True)
     try:

@@ -82,6 +82,8 @@ def _log_run(params: Params) -> str:
     for file in FILES:
         client.log_artifact(run_id, str(file))
     tags |= artifacts.log_pictures(client, run_id, PICTURES)
+    if run.data.tags.get(STATE) == EVALUATED:  # the commit that it was made with stays
+        tags = {name: value for name, value in tags.items() if name not in run.data.tags}
     set_tags(client, run_id, tags | {STATE: EVALUATED})
     if ENDED in client.get_run(run_id).data.tags:
         client.delete_tag(run_id, ENDED)

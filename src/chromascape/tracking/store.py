@@ -10,7 +10,7 @@ from typing import Any
 from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
-from chromascape.tracking.address import FOLDER, SCHEME, absolute, database_file, tracking_uri
+from chromascape.tracking.address import FOLDER, LOCATION, absolute, database_file, tracking_uri
 from chromascape.tracking.server import check_server, deleted
 from chromascape.tracking.view import experiment_tags
 
@@ -57,7 +57,7 @@ def _mlflow() -> Any:
     for name in ("mlflow", "alembic"):  # after the import, which sets the levels
         logging.getLogger(name).setLevel(logging.ERROR)
     # MLflow knows it from pyproject.toml, but an environment that was made before it was there does not.
-    _artifact_repository_registry.register(SCHEME, repository)
+    _artifact_repository_registry.register("file", repository)
     mlflow.set_tracking_uri(tracking_uri())
     if registry := os.environ.get("MLFLOW_REGISTRY_URI"):
         mlflow.set_registry_uri(absolute(registry))
@@ -78,8 +78,11 @@ def connect(experiment: str) -> str:
         if known is not None and known.lifecycle_stage == "deleted":
             raise ChromascapeError(deleted(experiment, known.experiment_id))
         if known is None:
-            place = f"{SCHEME}:{FOLDER}" if file else None
-            return str(client.create_experiment(experiment, artifact_location=place, tags=experiment_tags()))
+            place = (Path(file).parent / FOLDER).as_uri() if file else None  # a relative one MLflow makes absolute
+            number = client.create_experiment(experiment, artifact_location=place, tags=experiment_tags())
+            if file:
+                _relocate(file)
+            return str(number)
         for name, value in experiment_tags().items():
             if name not in known.tags:  # of an older version; changes made in MLflow's page stay
                 client.set_experiment_tag(known.experiment_id, name, value)
@@ -93,14 +96,15 @@ def locked() -> Any:
 
 
 def _relocate(file: str) -> None:
-    """Write artifacts that lie beside a SQLite store under an absolute path, as older versions did, as beside it.
+    """Make the absolute paths of artifacts relative that lie beside a SQLite store, see `beside_store`.
 
-    Whatever the path was: the project may have moved since. A store that others write to is left for the next time.
+    MLflow wrote them, perhaps of a place that the project has left. If others write to the store, it is left for the
+    next time.
     """
     with suppress(sqlite3.Error), closing(sqlite3.connect(file)) as database, database:
         rows = database.execute("SELECT experiment_id, artifact_location FROM experiments").fetchall()
         for experiment, old in rows:
-            if not old.startswith("file:") or not old.endswith(f"/{FOLDER}"):
+            if not old.startswith("file:/") or not old.endswith(f"/{FOLDER}"):
                 continue
             runs = database.execute("SELECT run_uuid FROM runs WHERE experiment_id = ?", (experiment,)).fetchall()
             if runs and not any((Path(file).parent / FOLDER / run).is_dir() for (run,) in runs):
@@ -109,5 +113,5 @@ def _relocate(file: str) -> None:
                 database.execute(
                     f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
                     f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
-                    (f"{SCHEME}:{FOLDER}", len(old) + 1, old, len(old) + 1, f"{old}/"),
+                    (LOCATION, len(old) + 1, old, len(old) + 1, f"{old}/"),
                 )
