@@ -10,8 +10,10 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 PORT ?= 5000
 PIP := --quiet --disable-pip-version-check -c constraints.txt
+# The programs of an environment name the folder that it was made in: in a project that was moved or copied it is new.
+MOVED := $(shell test ! -s .venv/place || test "$$(cat .venv/place)" = "$$(pwd -P)" || echo moved)
 
-.PHONY: run test lint docs fuzz audit upgrade release ui compare screenshots clean
+.PHONY: moved run test lint docs fuzz audit upgrade release ui compare screenshots clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp  ## environment, then the whole pipeline, then a short table
@@ -59,15 +61,21 @@ screenshots: .venv/test.stamp  ## the pictures of docs/images, from the runs and
 clean:  ## remove the environment; photos, models and runs stay
 	rm -rf .venv
 
-$(BIN)/python:
+moved:
+	@echo "this folder was moved or copied: its environment .venv is made again"
+	rm -rf .venv
+
+$(BIN)/python: $(MOVED)
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is another: make PYTHON=python3.11"; exit 1; }
 	"$(PYTHON)" -m venv .venv
 
-.venv/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
+.venv/run.stamp: pyproject.toml constraints.txt $(MOVED) | $(BIN)/python
 	$(BIN)/python -m pip install $(PIP) -e '.[pipeline,sample]'
+	@pwd -P > .venv/place
 	@touch $@
 
-.venv/test.stamp: pyproject.toml constraints.txt | $(BIN)/python
+.venv/test.stamp: pyproject.toml constraints.txt $(MOVED) | $(BIN)/python
 	$(BIN)/python -m pip install $(PIP) -e '.[dev]'
+	@pwd -P > .venv/place
 	@touch .venv/run.stamp $@

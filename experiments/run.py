@@ -94,7 +94,7 @@ def _git(*arguments: str) -> str:
 
 
 def _markdown(title: str, common: list[str], tables: dict[str, Row]) -> str:
-    """The rows so far: gray and the shipped model first, then every experiment, then each one's difference from the first."""
+    """The rows so far: gray and the shipped model, every experiment, then each one's difference from the first."""
     gains = ["gain over gray, dB (95 %)", "beats gray, PSNR", "CIEDE2000"]
     columns = ["", "n", *(metric.heading for metric in METRICS.values()), *gains]
     first = next(iter(tables.values()))[0]

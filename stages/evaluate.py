@@ -6,7 +6,7 @@ from _stage import Params, run
 
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.devices import pick_device
-from chromascape.files import atomic_write, read_metrics, sha256_of_file, write_json, write_table
+from chromascape.files import atomic_write, read_metrics, repository_root, sha256_of_file, write_json, write_table
 from chromascape.judging import report
 from chromascape.judging.evaluation import evaluate_splits, evaluation_fingerprint, gain_histogram
 from chromascape.judging.figures import headline, held_out_tables, summarize_splits
@@ -14,7 +14,7 @@ from chromascape.judging.photo_rows import write_photo_rows
 from chromascape.learning.choosing import check_choice
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import Shards
-from chromascape.resume import open_folder, repository_root
+from chromascape.resume import open_folder
 from chromascape.tracking.run import log_run
 
 MODEL, LAB, MANIFEST = Path("models/colorizer"), Path("data/lab"), Path("data/manifest.csv")

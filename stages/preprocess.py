@@ -5,9 +5,10 @@ from pathlib import Path
 from _stage import Params, run
 
 from chromascape.disk import check_shards
+from chromascape.files import repository_root
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import fingerprint, write_shards
-from chromascape.resume import open_folder, repository_root
+from chromascape.resume import open_folder
 
 
 def preprocess(params: Params) -> None:

@@ -9,14 +9,13 @@ from _stage import Params, run
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.devices import pick_device
 from chromascape.disk import check_disk
-from chromascape.files import write_json, write_table
+from chromascape.files import repository_root, write_json, write_table
 from chromascape.learning import results
 from chromascape.learning.checkpoints import fingerprint, needed_bytes, open_checkpoints
 from chromascape.learning.checks import check_train
 from chromascape.learning.training import train
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
-from chromascape.resume import repository_root
 from chromascape.tracking.stream import stream_training
 
 MODEL, LAB, MANIFEST = Path("models/colorizer"), Path("data/lab"), Path("data/manifest.csv")

@@ -5,7 +5,7 @@ from pathlib import Path
 from _stage import Params, run
 
 from chromascape.errors import ChromascapeError
-from chromascape.files import atomic_write, write_json
+from chromascape.files import atomic_write, repository_root, write_json
 from chromascape.photos.gallery import render_gallery
 from chromascape.photos.inspection import fingerprint
 from chromascape.photos.likeness import running_note
@@ -14,7 +14,7 @@ from chromascape.photos.rules import check_policy
 from chromascape.photos.source import relative_note
 from chromascape.photos.splits import only_note
 from chromascape.photos.validation import counts_line, validate_folder
-from chromascape.resume import open_folder, repository_root
+from chromascape.resume import open_folder
 
 
 def validate(params: Params) -> None:

@@ -7,8 +7,10 @@ import os
 import signal
 import struct
 import sys
+import tomllib
 import zlib
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +24,7 @@ import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
+from packaging.requirements import Requirement
 from pebble import ProcessPool
 from PIL import Image
 from warm import PACKAGES
@@ -109,6 +112,22 @@ class Hidden:
 sys.meta_path.insert(0, Hidden())
 from chromascape.cli import main
 """
+
+
+@functools.cache
+def beyond_base() -> tuple[str, ...]:
+    """The modules of all packages here that `pip install .` does not bring."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    waiting, brought = [Requirement(text) for text in project["dependencies"]], {"chromascape", "pip", "coverage"}
+    while waiting:
+        needed = waiting.pop()
+        if needed.name not in brought and (needed.marker is None or needed.marker.evaluate({"extra": ""})):
+            brought.add(needed.name)
+            waiting += map(Requirement, metadata.requires(needed.name) or [])
+    modules = metadata.packages_distributions().items()
+    return tuple(
+        module for module, names in modules if not {name.lower().replace("_", "-") for name in names} & brought
+    )
 
 
 # Much of pure Python of other packages. Being measured for coverage, line by line, it would take twice as long.

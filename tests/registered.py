@@ -11,9 +11,9 @@ from conftest import changed_params, make_photo
 from PIL import Image
 from torch import nn
 
+from chromascape.color.metrics import METRICS
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import save
-from chromascape.color.metrics import METRICS
 from chromascape.files import write_json, write_table
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.params import Params

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import REPOSITORY, Clock, changed_params, make_photo, without
+from conftest import REPOSITORY, Clock, beyond_base, changed_params, make_photo, without
 from PIL import Image
 from torch import nn
 
@@ -204,18 +204,20 @@ print(sorted(({{"onnx"}} | heavy) & set(sys.modules)))
 def test_what_a_base_install_lacks_is_one_line_that_names_the_extra(model: Path, tmp_path: Path) -> None:
     gray_photo(tmp_path / "a.png")
     commands = {
-        ("check",): f"the package pydantic is missing: pip install -e '{REPOSITORY}[pipeline]'",
+        ("check",): f"the package filelock is missing: pip install -e '{REPOSITORY}[pipeline]'",
         ("doctor",): f"the package psutil is missing: pip install -e '{REPOSITORY}[pipeline]'",
         ("serve",): f"the package uvicorn is missing: pip install -e '{REPOSITORY}[serve]'",
         ("colorize", "a.png", "--model", str(model)): f"{model}: a model that was trained needs the package torch: "
         f"pip install -e '{REPOSITORY}[torch]'",
         ("colorize", "a.png", "--device", "cuda"): f"{SHIPPED}: device cuda needs the package torch: "
         f"pip install -e '{REPOSITORY}[torch]'",
+        ("colorize", "a.png", "--model", "models:/chromascape/1"): "models:/chromascape/1: needs filelock: "
+        f"pip install -e '{REPOSITORY}[pipeline]'",
         ("colorize", "a.png", "--device", "gpu"): "device: no device 'gpu'; choose one of auto, cuda, mps, cpu",
         ("colorize", "a.png", "--model", "elsewhere"): "elsewhere/config.json: no such file: name a folder with a "
         "trained model, or train one",
     }
-    code = without("torch", "pydantic", "psutil", "uvicorn", "starlette", "onnx", "onnxscript", "mlflow", "pandas")
+    code = without(*beyond_base())
     code += f"print([main(list(command)) for command in {list(commands)!r}])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stderr.splitlines() == [f"error: {line}" for line in commands.values()]

@@ -20,7 +20,7 @@ spec.loader.exec_module(experiments)
 
 
 def figures(gain: float, photos: str = "aaaaaaaa", n_photos: int = 15, split: str = "test") -> dict[str, Any]:
-    means: dict[str, Any] = {name: {key: 20.0 for key in METRICS} for name in PREDICTIONS}
+    means: dict[str, Any] = {name: dict.fromkeys(METRICS, 20.0) for name in PREDICTIONS}
     means["shipped"]["gain_over_gray_db"] = 2.0
     val = means | {"photos": photos, "n_photos": n_photos, "gain_over_gray_db": gain}
     return {"split": split, "gain_over_gray_db": gain + 1, "n_photos": 9, "val": val}
@@ -82,7 +82,10 @@ def test_what_runs_or_waits_shows_no_figures_of_what_was_there_before(
         {"name": name, "revs": [shown("workspace", **outs)], "executor": {"state": state, "name": place}}
         for name, (state, place) in states.items()
     ]
-    done = [{"name": name, "revs": [shown("1", **of)], "executor": None} for name, of in {"done": outs, "half": newer}.items()]
+    done = [
+        {"name": name, "revs": [shown("1", **of)], "executor": None}
+        for name, of in {"done": outs, "half": newer}.items()
+    ]
     found = experiments.read_rows([shown("workspace"), commit | {"experiments": [*entries, *done]}], repo)
     assert {row.name: (row.state, row.figures is not None) for row in found} == {
         "workspace": ("running", False),

@@ -70,6 +70,19 @@ def test_every_page_s_blocks_of_shell_are_run_here() -> None:
     }
 
 
+def test_the_first_commands_of_readme_run_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the first section, with what `pip install '.[serve]'` brings; docs/web.md's start servers and npm."""
+    section = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("\n## ")[1]
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL) for line in block.splitlines()]
+    assert lines[1] == "pip install '.[serve]'"
+    (tmp_path / "data").symlink_to(REPOSITORY / "data")
+    monkeypatch.chdir(tmp_path)
+    ran = [shlex.split(line, comments=True)[1:] for line in lines if not re.search("serve|pip|venv|--web", line)]
+    said = [(main(arguments), arguments)[0] for arguments in ran]
+    assert len(ran) >= 4 and said == [0] * len(ran)
+    assert Path("model.onnx").is_file() and len(list(tmp_path.glob("*/fog.jpg"))) == 3  # none is skipped
+
+
 @pytest.mark.scale
 def test_the_commands_of_reliability_run(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", 2)

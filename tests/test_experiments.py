@@ -87,7 +87,7 @@ def test_photos_that_one_row_alone_has_are_left_out() -> None:
 def test_differences_have_an_interval_over_groups() -> None:
     base, better = row(1.0), row(1.25, groups="AAB")
     better[1].loc[2, "model.psnr_db"] += 3
-    assert table_of({"one": base, "two": better})[-1] == "- two: +1.25 (+0.25 to +3.25), n = 3"
+    assert table_of({"one": base, "two": better})[-1] == "- two: +1.25 (-15.69 to +18.19), n = 3"
     assert table_of({"one": base, "two": row(1.25, groups="AAA")})[-1] == "- two: +0.25, n = 3"
 
 

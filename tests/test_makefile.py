@@ -67,6 +67,23 @@ def test_an_environment_that_is_up_to_date_is_not_installed_again(folder: Path) 
     assert "python" not in [name for name, _ in make(folder, "run")]
 
 
+def test_the_environment_of_a_moved_project_is_made_again(folder: Path) -> None:
+    """Its programs start by the path of the Python that they were installed with, which is gone or the original's."""
+    make(folder, "run")
+    moved = folder.parent / "elsewhere"
+    folder.rename(moved)
+    (moved / ".venv" / "kept").touch()
+    (moved / "log.jsonl").unlink()
+    inherited = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    command = ["make", "--dry-run", f"PYTHON={sys.executable}", "compare"]
+    done = subprocess.run(command, cwd=moved, env=inherited, capture_output=True, text=True, check=True)
+    steps = done.stdout.splitlines()
+    assert "rm -rf .venv" in steps and any("-m venv .venv" in step for step in steps)
+    (moved / ".venv" / "place").write_text(f"{moved.resolve()}\n")
+    make(moved, "run")
+    assert (moved / ".venv" / "kept").exists()
+
+
 def test_test_and_lint_install_what_they_need(folder: Path) -> None:
     calls = make(folder, "lint", "docs", "test")
     assert [given[-1] for name, given in calls if name == "python"] == [".[dev]"]  # once, also for `make run`

@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 
 from chromascape import resume
-from chromascape.files import sha256_of_file
+from chromascape.files import repository_root, sha256_of_file
 from chromascape.resume import Journal, KeptFiles, open_folder
 
 
@@ -269,7 +269,7 @@ def test_other_code_parts_or_decoders_are_other_work(tmp_path: Path, monkeypatch
 def test_the_repository_is_the_one_that_dvc_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    assert resume.repository_root() == tmp_path.resolve()
+    assert repository_root() == tmp_path.resolve()
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "parent"))
-    assert resume.repository_root() == (tmp_path / "parent").resolve()
+    assert repository_root() == (tmp_path / "parent").resolve()
     assert json.loads(json.dumps(resume.digest({"a": 1}))) == resume.digest({"a": 1})

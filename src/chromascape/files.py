@@ -27,6 +27,11 @@ _RUN = uuid.uuid4().hex[:8]  # distinguishes this process from an earlier one wi
 STALE_SECONDS = 24 * 3600  # far longer than any writer pauses
 
 
+def repository_root() -> Path:
+    """Where checkpoints and runs are kept, also for an experiment in a temporary copy: DVC names its repository."""
+    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
+
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; it replaces `path` when the block ends without an error, else it is removed.

@@ -34,11 +34,6 @@ STALE_SECONDS = 7 * 24 * 3600
 SYNC_SECONDS = 10.0  # the most of a journal that a power cut loses; a kill loses nothing
 
 
-def repository_root() -> Path:
-    """Where checkpoints and runs are kept, also for an experiment in a temporary copy: DVC names its repository."""
-    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
-
-
 def folder_of(root: Path, kind: str, fingerprint: str) -> Path:
     """The folder of one piece of work; `kind` is a key of `WORK`."""
     return root / FOLDER / f"{kind}-{fingerprint}"

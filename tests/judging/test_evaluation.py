@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Clock, write_photos
-from registered import table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from registered import table_of
 
 from chromascape.color import lab
 from chromascape.color.metrics import METRICS, Metric
@@ -316,5 +315,3 @@ def test_another_model_other_photos_or_another_manifest_are_another_evaluation(t
         found.append(evaluation.evaluation_fingerprint(model, lab_folder, manifest, "cpu"))
     assert len(set(found)) == 4
     assert evaluation.evaluation_fingerprint(model, lab_folder, manifest, "cpu") == found[-1]
-
-

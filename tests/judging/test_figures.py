@@ -102,7 +102,9 @@ def test_photos_are_compared_in_pairs() -> None:
 def test_photos_of_one_scene_count_as_one() -> None:
     """Nine photos of a scene that gains, and one scene that loses: as single photos they would prove a gain."""
     gained, none = pd.Series([1.0] * 9 + [-1.0]), pd.Series([0.0] * 10)
-    apart, together, one = (difference(gained, none, pd.Series([*names])) for names in ("abcdefghij", "aaaaaaaaab", "a" * 10))
+    apart, together, one = (
+        difference(gained, none, pd.Series([*names])) for names in ("abcdefghij", "aaaaaaaaab", "a" * 10)
+    )
     assert apart and together and one
     assert apart["ci95_db"][0] > 0 > together["ci95_db"][0]
     assert one["ci95_db"] is None and one["n_scenes"] == 1
@@ -110,7 +112,10 @@ def test_photos_of_one_scene_count_as_one() -> None:
 
 def test_headline_has_the_models_figures_beside_grays_and_the_shipped_models() -> None:
     figures = summarize(table_of([1.0, -0.5, 0.5]))
-    figures |= {"split": "test", "val": {"gain_over_gray_db": 0.77777, "n_photos": 9, "shipped": {"gain_over_gray_db": 2}}}
+    figures |= {
+        "split": "test",
+        "val": {"gain_over_gray_db": 0.77777, "n_photos": 9, "shipped": {"gain_over_gray_db": 2}},
+    }
     on_val = {"val_photos": 9, "val_gain_db": 0.7778, "shipped_val_gain": 2}
     on_test = {"gain_over_gray_db": 0.3333, "win_rate": 0.6667, "psnr_db": 21.3333, "gray_psnr": 21.0}
     on_test |= {"ssim": round(figures["model"]["ssim"], 4), "gray_ssim": round(figures["gray"]["ssim"], 4)}

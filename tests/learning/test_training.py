@@ -184,14 +184,13 @@ def test_best_epoch_is_the_first_with_the_lowest_val_loss_and_its_weights_are_ke
     assert not torch.equal(after[0], after[1]) and not torch.equal(after[1], after[2])
 
 
-@pytest.mark.parametrize("network", ["unet", "assignment_rgb"])
 def test_a_metric_of_one_s_own_chooses_the_epoch(
-    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train], network: str
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     """One by which higher is better, and so high for strong colors that the lowest loss would be another epoch."""
     chroma = Metric("chroma", ".1f", "higher", lambda truth, picture: float(np.abs(picture.lab[..., 1:]).mean()), "")
     monkeypatch.setitem(METRICS, "chroma", chroma)
-    chosen = train_params(network=network, choose_by="chroma", epochs=3, lr=0.02, schedule="constant")
+    chosen = train_params(choose_by="chroma", epochs=3, lr=0.02, schedule="constant")
     check_train(chosen)
     trained = train(*shards, chosen)
     values = [row["val_chroma"] for row in trained.history]

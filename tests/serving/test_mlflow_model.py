@@ -121,7 +121,10 @@ def blocks(page: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def server(empty_store: Path, tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[tuple[Path, int]]:
-    """A folder with a store, whose champion is served as the page says, and the port that it is served at."""
+    """A folder with a store, whose champion is served as the page says, and the port that it is served at.
+
+    The folder has been moved since the champion was registered.
+    """
     place = tmp_path_factory.mktemp("served")
     shutil.copy(empty_store, place / "mlflow.db")
     before = Path.cwd()
@@ -140,6 +143,7 @@ def server(empty_store: Path, tmp_path_factory: pytest.TempPathFactory, folder: 
         finally:
             mlflow.set_tracking_uri(None)
             os.chdir(before)
+    place = place.rename(place.with_name("moved"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

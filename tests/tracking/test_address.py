@@ -16,6 +16,11 @@ from chromascape.tracking.address import sqlite_file, tracking_uri
         ("sqlite+pysqlite:///./my%20runs.db", "sqlite+pysqlite:///{root}/my runs.db"),
         ("sqlite:////elsewhere/mlflow.db?timeout=60", "sqlite:////elsewhere/mlflow.db?timeout=60"),
         ("http://host:5000", "http://host:5000"),
+        ("./mlruns", "{root}/mlruns"),
+        ("file:mlruns", "{root}/mlruns"),
+        ("file:///mlruns", "file:///mlruns"),
+        ("/mlruns", "/mlruns"),
+        ("databricks", "databricks"),
         ("postgresql://me@host/runs", "postgresql://me@host/runs"),
     ],
 )

@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("uri", "parts"),
     [
-        ("./mlruns", ["./mlruns: a folder, in which MLflow 3 keeps no runs: write sqlite:///FILE"]),
+        ("./mlruns", ["/mlruns: a folder, in which MLflow 3 keeps no runs: write sqlite:///FILE"]),
         ("/tmp/mlruns", ["a folder, in which MLflow 3 keeps no runs"]),
         ("file:///tmp/mlruns", ["a folder, in which MLflow 3 keeps no runs"]),
         ("foo://x", ["MLflow knows no store of this kind: write sqlite:///FILE"]),

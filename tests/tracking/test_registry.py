@@ -327,7 +327,7 @@ def test_looking_for_a_model_makes_no_store(store: Path) -> None:
 
 def test_without_mlflow_installed_an_address_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(ChromascapeError, match=r"needs mlflow: pip install 'chromascape\[pipeline\]'"):
+    with pytest.raises(ChromascapeError, match=r"needs mlflow: pip install -e '.*\[pipeline\]'"):
         resolve_model("models:/chromascape@champion")
 
 

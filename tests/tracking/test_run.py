@@ -322,7 +322,8 @@ def test_a_run_that_another_experiment_of_dvc_streams_to_or_another_training_is_
     store: Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_EXP_NAME", "happy-owl")
-    with stream_training(params, TRAINING) as theirs:
+    tracking.training_lock(TRAINING).parent.mkdir()
+    with FileLock(tracking.training_lock(TRAINING)), stream_training(params, TRAINING) as theirs:
         monkeypatch.delenv("DVC_EXP_NAME")
         ours = evaluated_run(params)
     assert theirs and ours != theirs.run_id
@@ -363,6 +364,9 @@ def test_a_run_of_another_checkout_stays_as_it_is(store: Path, params: Params, m
     monkeypatch.setattr(tracking, "checkout", lambda: "9" * 16)
     assert tracking.log_run(params) != theirs
     assert mlflow.MlflowClient().get_run(theirs).data.to_dictionary() == before
+    monkeypatch.undo()  # links lead to one's own, not to the latest
+    monkeypatch.chdir(store)
+    assert tracking.find_run(mlflow.MlflowClient(), stores.connect("tests"), params).info.run_id == theirs
 
 
 def test_figures_of_val_alone_leave_the_headline_figures_out(store: Path, params: Params) -> None:
@@ -478,6 +482,24 @@ def test_a_checkout_keeps_its_name_and_another_has_another(store: Path, monkeypa
     (copy / ".dvc").rename(copy / "gone")
     (copy / ".dvc").write_text("in the way")
     assert lineage.checkout() == lineage.checkout() != first
+
+
+def test_a_checkout_that_is_moved_keeps_its_name_and_one_that_is_copied_gets_its_own(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On one server, a copy would end and complete the runs of its original."""
+    monkeypatch.setenv("DVC_ROOT", str(workplace / "first ü"))
+    (workplace / "first ü" / ".dvc/tmp").mkdir(parents=True)
+    first = lineage.checkout()
+    shutil.copytree(workplace / "first ü", workplace / "copy")
+    (workplace / "first ü").rename(workplace / "moved")
+    monkeypatch.setenv("DVC_ROOT", str(workplace / "moved"))
+    assert lineage.checkout() == lineage.checkout() == first
+    shutil.copytree(workplace / "moved", workplace / "second")
+    monkeypatch.setenv("DVC_ROOT", str(workplace / "second"))
+    assert lineage.checkout() == lineage.checkout() != first
+    (workplace / "second/.dvc/tmp/checkout").write_text("0123456789abcdef")  # of an older version
+    assert lineage.checkout() == "0123456789abcdef"
 
 
 def test_figures_of_one_scene_have_no_interval(store: Path, params: Params) -> None:

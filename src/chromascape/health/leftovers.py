@@ -12,9 +12,10 @@ from typing import Any
 import psutil
 
 from chromascape.disk import bytes_of, shown_bytes
+from chromascape.files import repository_root
 from chromascape.health import Finding
 from chromascape.params import Params, locked_stages
-from chromascape.resume import STALE_SECONDS, kept_folders, lock_of, repository_root
+from chromascape.resume import STALE_SECONDS, kept_folders, lock_of
 
 DAY = 24 * 3600
 LOCK, RWLOCK = Path(".dvc/tmp/lock"), Path(".dvc/tmp/rwlock")

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from chromascape import __version__
 from chromascape.disk import bytes_of, check_disk, free_bytes, shard_bytes, shown_bytes
+from chromascape.files import repository_root
 from chromascape.health import Finding
 from chromascape.parallel import cores
 from chromascape.params import Params
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.reading import EXTENSIONS
 from chromascape.photos.source import check_folder, check_trackable, list_files
-from chromascape.resume import repository_root
 
 SHOWN = ("torch", "onnxruntime", "numpy", "pillow", "scikit-image", "dvc", "mlflow")
 CONSTRAINTS, MANIFEST = Path("constraints.txt"), Path("data/manifest.csv")

@@ -1,22 +1,27 @@
 """Which store of MLflow is meant, and where the files beside it are. Importing this needs no MLflow."""
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from chromascape.errors import ChromascapeError
-from chromascape.resume import repository_root
+from chromascape.files import repository_root
 
 SCHEME = "beside-store"  # of the location of artifacts, in place of an absolute path: see `beside_store`
+FOLDER_STORE = re.compile(r"(file:)?(?!/|databricks|uc$)[^:]+")  # a relative one
 FOLDER = "mlartifacts"  # beside the database; also what `mlflow server` serves by default
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, or a SQLite file in the root of the repository, which outlives temporary copies.
+    """MLFLOW_TRACKING_URI, or a SQLite file in the root of the repository."""
+    return absolute(os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db")
 
-    A relative path is taken from that root too: `dvc exp run --temp` throws its copy away.
-    """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+
+def absolute(uri: str) -> str:
+    """The address of a store; a relative file is taken from the repository: `dvc exp run --temp` drops its copy."""
+    if FOLDER_STORE.fullmatch(uri):  # for MLFLOW_ALLOW_FILE_STORE
+        return str(repository_root() / uri.removeprefix("file:"))
     file = sqlite_file(uri)
     if not file or Path(file).is_absolute():
         return uri

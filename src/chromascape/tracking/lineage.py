@@ -10,8 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from chromascape.errors import ChromascapeError
+from chromascape.files import atomic_write, repository_root
 from chromascape.params import locked_stages
-from chromascape.resume import repository_root
 
 # What a run's figures follow from, beside the photos and params that it logs itself.
 CODE = ["src", "stages", "experiments", "dvc.yaml", "pyproject.toml", "constraints.txt"]
@@ -41,17 +41,28 @@ def lineage() -> dict[str, str]:
 
 
 def checkout() -> str:
-    """An id of this checkout, kept in `.dvc/tmp/`. Temporary copies share it; a clone has its own."""
-    file = repository_root() / ".dvc" / "tmp" / "checkout"
+    """An id of this checkout, kept in `.dvc/tmp/`. Temporary copies of DVC share it; a clone has its own.
+
+    It stays when the folder is moved. A copy of the folder, which has a copy of the file too, gets another.
+    """
+    root = repository_root()
+    file = _id_file(root)
     try:
         if not file.exists():
             file.parent.mkdir(exist_ok=True)
             own = file.with_name(f"checkout-{uuid.uuid4().hex}")
-            own.write_text(uuid.uuid4().hex[:16], encoding="ascii")
+            own.write_text(f"{uuid.uuid4().hex[:16]}\n{root}", encoding="utf-8", errors="surrogateescape")
             with suppress(FileExistsError):  # another process was quicker
                 os.link(own, file)
             own.unlink()
-        return file.read_text(encoding="ascii")
+        name, made = _id_and_place(file)
+        if made != str(root):
+            original = _id_file(Path(made)) if made else file
+            copied = original != file and original.exists() and _id_and_place(original)[0] == name
+            name = uuid.uuid4().hex[:16] if copied else name
+            with atomic_write(file) as new:
+                new.write_text(f"{name}\n{root}", encoding="utf-8", errors="surrogateescape")
+        return name
     except OSError:  # no repository of DVC, or a disk that is read-only or has no links
         return hashlib.sha256(f"{platform.node()} {file}".encode()).hexdigest()[:16]
 
@@ -59,6 +70,16 @@ def checkout() -> str:
 def experiment() -> str:
     """The name of the DVC experiment that runs this; empty outside of one."""
     return os.environ.get("DVC_EXP_NAME", "")
+
+
+def _id_file(root: Path) -> Path:
+    return root / ".dvc" / "tmp" / "checkout"
+
+
+def _id_and_place(file: Path) -> tuple[str, str]:
+    """The id in a file, and the folder in which it was given; older versions kept none."""
+    name, _, place = file.read_text(encoding="utf-8", errors="surrogateescape").partition("\n")
+    return name, place
 
 
 def place() -> str:

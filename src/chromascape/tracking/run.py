@@ -13,10 +13,10 @@ import pandas as pd
 from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
-from chromascape.files import read_metrics, sha256_of_file
+from chromascape.files import read_metrics, repository_root, sha256_of_file
 from chromascape.params import Params, flatten
 from chromascape.photos.manifest import read_manifest
-from chromascape.resume import digest, folder_of, lock_of, repository_root, tell
+from chromascape.resume import digest, folder_of, lock_of, tell
 from chromascape.tracking import artifacts, names
 from chromascape.tracking.address import tracking_uri
 from chromascape.tracking.figures import constants_of, metrics_of, result_in_words
@@ -52,7 +52,7 @@ def log_run(params: Params) -> str:
     except Exception as error:  # each store has errors of its own
         raise ChromascapeError(
             f"MLflow failed in {without_credentials(tracking_uri())} ({reason(error)}): report and metrics are "
-            "written; `dvc repro` logs them once MLflow works"
+            "written; `dvc repro` logs them once MLflow takes them"
         ) from None
 
 
@@ -109,11 +109,15 @@ def _find_or_create(client: Any, experiment: str, tags: dict[str, str]) -> Any:
 def find_run(client: Any, experiment: str, params: Params) -> Any:
     """The whole run of the training and evaluation in this workspace; None where the store has none.
 
+    Where other checkouts share the store and have the same results, it is this one's own, if it has one.
+
     Raises:
         OSError: nothing was evaluated here yet.
     """
     wanted = f"tags.`{EXECUTION}` = '{execution(params)}' and tags.`{STATE}` = '{EVALUATED}'"
-    return next(iter(client.search_runs([experiment], wanted)), None)
+    found = client.search_runs([experiment], wanted)
+    own = [run for run in found if run.data.tags.get(TRAINING, "").startswith(f"{checkout()}/")]
+    return next(iter([*own, *found]), None)
 
 
 def execution(params: Params) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
-from chromascape.tracking.address import FOLDER, SCHEME, database_file, tracking_uri
+from chromascape.tracking.address import FOLDER, SCHEME, absolute, database_file, tracking_uri
 from chromascape.tracking.server import check_server, deleted
 from chromascape.tracking.view import experiment_tags
 
@@ -59,6 +59,8 @@ def _mlflow() -> Any:
     # MLflow knows it from pyproject.toml, but an environment that was made before it was there does not.
     _artifact_repository_registry.register(SCHEME, repository)
     mlflow.set_tracking_uri(tracking_uri())
+    if registry := os.environ.get("MLFLOW_REGISTRY_URI"):
+        mlflow.set_registry_uri(absolute(registry))
     return mlflow
 
 
