@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import anyio
@@ -205,6 +206,19 @@ def test_of_many_uploads_at_once_few_are_held_and_the_rest_waits_on_the_way(colo
     statuses = [upload.status for upload in uploads]
     assert (statuses.count(200), statuses.count(503)) == (web.HELD + web.WAITING, 20)
     assert all(upload.taken == 2 for upload in uploads), "browsers read no answer before they have sent all"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(MemoryError(), "not enough memory"), (RuntimeError("std::bad_alloc"), "not enough memory"),
+     (ValueError("no such\nmode"), "no such mode")],
+)  # fmt: skip
+def test_what_stops_a_decoder_or_a_writer_is_a_line(
+    address: str, error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "encoded", Mock(side_effect=error))
+    status, _, content = ask(address, "/colorize", file())
+    assert status == 422 and said in json.loads(content)["error"]
 
 
 def test_a_refused_photo_is_not_held(colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch) -> None:

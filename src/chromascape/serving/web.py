@@ -23,7 +23,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from chromascape.colorizing.colorizer import Colorizer
-from chromascape.errors import ChromascapeError
+from chromascape.errors import NO_MEMORY, ChromascapeError, is_out_of_memory
 from chromascape.photos import reading
 from chromascape.photos.source import PhotoError
 from chromascape.photos.writing import FORMATS, encoded, prepare, web_format
@@ -162,10 +162,12 @@ def _told(work: Callable[..., Response], data: bytes, *look: Any) -> Response:
     """
     try:
         return work(data, *look)
-    except (PhotoError, ChromascapeError) as error:
-        return JSONResponse({"error": str(error)}, 422)
-    except MemoryError:
-        return JSONResponse({"error": "not enough memory for a photo of this size: send a smaller copy"}, 422)
+    except Exception as error:  # networks and the writers of formats raise errors of any class
+        if is_out_of_memory(error):
+            return JSONResponse({"error": f"{NO_MEMORY} for a photo of this size: send a smaller copy"}, 422)
+        if not isinstance(error, PhotoError | ChromascapeError | ValueError | RuntimeError):
+            raise
+        return JSONResponse({"error": " ".join(str(error).split())}, 422)
 
 
 def _colorized(data: bytes, colorizer: Colorizer, style: str, saturation: float) -> Response:
