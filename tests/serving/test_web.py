@@ -9,7 +9,7 @@ import socket
 import threading
 import urllib.request
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -143,6 +143,15 @@ def counting(colorizer: Colorizer, calls: list[int], wait: threading.Event | Non
     return Colorizer(Counting(), colorizer.name, 64, colorizer.renderings)
 
 
+def run_loop(work: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of a coroutine, in a thread of its own: a browser of other tests has a loop in this one."""
+    results: queue.Queue[Any] = queue.Queue()
+    thread = threading.Thread(target=lambda: results.put(anyio.run(work, *arguments)))
+    thread.start()
+    thread.join()
+    return results.get(timeout=1)
+
+
 class Upload:
     """A POST of `parts` to the application itself, which notes how many of them were asked for."""
 
@@ -175,7 +184,7 @@ def test_another_look_at_one_of_the_last_photos_needs_no_second_run(
 
     def runs(width: int, look: str) -> int:
         upload = Upload(f"/colorize?{look}", [file(width)])
-        anyio.run(upload, application)
+        run_loop(upload, application)
         assert upload.status == 200
         return len(calls)
 
@@ -202,7 +211,7 @@ def test_of_many_uploads_at_once_few_are_held_and_the_rest_waits_on_the_way(colo
             may.set()
         return begun
 
-    assert anyio.run(all_at_once) == web.HELD
+    assert run_loop(all_at_once) == web.HELD
     statuses = [upload.status for upload in uploads]
     assert (statuses.count(200), statuses.count(503)) == (web.HELD + web.WAITING, 20)
     assert all(upload.taken == 2 for upload in uploads), "browsers read no answer before they have sent all"
@@ -235,7 +244,7 @@ def test_a_refused_photo_is_not_held(colorizer: Colorizer, monkeypatch: pytest.M
     gc.disable()
     try:
         for upload in uploads:
-            anyio.run(upload, application)
+            run_loop(upload, application)
         assert [upload.status for upload in uploads] == [422, 422]
         assert [reference() for reference in held] == [None, None]
     finally:
