@@ -238,7 +238,7 @@ def _check(options: argparse.Namespace) -> int:
     from chromascape.health.machine import data, disk, experiments
     from chromascape.params import load_params
     from chromascape.photos.rules import check_policy
-    from chromascape.tracking.checks import check_store
+    from chromascape.tracking.store_checks import check_store
 
     params = load_params()
     check_policy(params.validate_.policy)
