@@ -87,8 +87,8 @@ def most_wrong(photo: Float, ab: Float, taken: list[tuple[float, float]]) -> tup
     error, cells = photo[..., 1:] - ab, 48
     small = resize(error, cells, cells)
     padded = np.pad(small, ((3, 2), (3, 2), (0, 0)), mode="edge")
-    region = sum(padded[y : y + cells, x : x + cells] for y in range(6) for x in range(6)) / 36
-    size = np.asarray((region**2).sum(axis=-1))
+    region = np.mean([padded[y : y + cells, x : x + cells] for y in range(6) for x in range(6)], axis=0)
+    size = (region**2).sum(axis=-1)
     for x, y in taken:
         size[int(y * cells), int(x * cells)] = -1
     row, column = np.unravel_index(size.argmax(), size.shape)

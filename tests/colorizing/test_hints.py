@@ -55,15 +55,15 @@ def test_a_hint_means_the_same_at_any_size() -> None:
 def test_a_cell_with_two_colors_takes_their_mean() -> None:
     pair = [Hint(0.5, 0.5, "red"), Hint(0.5, 0.5, "blue")]
     known, wanted = marks(pair, 9, 9)
-    assert known.sum() == 1
+    assert known.sum() == 4
     np.testing.assert_allclose(wanted[4, 4], (pair[0].ab + pair[1].ab) / 2, rtol=1e-5)
 
 
 def test_a_stroke_covers_what_it_goes_through() -> None:
     known, _ = marks([Hint(0.05, 0.05, "red", ((0.95, 0.95), (0.95, 0.05)))], 10, 10)
-    assert known.diagonal().all() and known[:, 9].all() and known.sum() == 19
-    wide, _ = marks([Hint(0.55, 0.55, "red", (), 0.25)], 10, 10)
-    assert wide.sum() == 21, "a disc of radius 2.5 cells"
+    assert known.diagonal().all() and known[:, 9].all() and not known[4:, :3].any() and not known[0, 2:8].any()
+    wide, _ = marks([Hint(0.5, 0.5, "red", (), 0.25)], 10, 10)
+    assert wide.sum() == 16, "a disc of radius 2.5 cells around a corner of cells"
     assert marks([Hint(1, 1, "red")], 10, 10)[0][9, 9], "the last cell holds the photo's edge"
 
 

@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,21 +123,23 @@ def marks(hints: Sequence[Hint], height: int, width: int) -> tuple[NDArray[np.bo
 
 
 def _cells(hint: Hint, height: int, width: int) -> NDArray[np.bool_]:
-    """The cells that a hint covers: those that its points lie in, and those within its radius."""
+    """The cells that a hint covers: the four around each of its points, and those within its radius.
+
+    The four are what the colors at the point are interpolated from.
+    """
     covered = np.zeros((height, width), bool)
     points = np.array(hint.points) * (width, height)  # in cells
     pieces = [points[:1]]
-    for start, end in zip(points[:-1], points[1:], strict=True):
+    for start, end in pairwise(points):
         steps = math.ceil(2 * max(np.abs(end - start)))
         pieces.append(start + (end - start) * (np.arange(1, steps + 1) / max(steps, 1))[:, None])
-    along = np.concatenate(pieces)
+    along = np.unique(np.floor(np.concatenate(pieces) - 0.5).astype(int), axis=0)
+    for right, down in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        covered[np.clip(along[:, 1] + down, 0, height - 1), np.clip(along[:, 0] + right, 0, width - 1)] = True
     radius = hint.radius * min(height, width)
-    columns = np.clip(along[:, 0].astype(int), 0, width - 1)
-    rows = np.clip(along[:, 1].astype(int), 0, height - 1)
-    covered[rows, columns] = True
-    if radius > 0.5:
-        y, x = np.mgrid[:height, :width] + 0.5
-        for column, row in {(int(c), int(r)) for c, r in zip(columns, rows, strict=True)}:
+    if radius > 1:
+        y, x = np.mgrid[:height, :width]
+        for column, row in along:
             covered |= (x - column - 0.5) ** 2 + (y - row - 0.5) ** 2 <= radius**2
     return covered
 
