@@ -9,8 +9,9 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Seven processes of MLflow's server for jobs of its GenAI side, which nothing here uses.
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 PORT ?= 5000
+PIP := --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test lint fuzz audit ui compare screenshots clean
+.PHONY: run test lint docs fuzz audit upgrade release ui compare screenshots clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp  ## environment, then the whole pipeline, then a short table
@@ -26,22 +27,31 @@ lint: .venv/test.stamp  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: .venv/test.stamp  ## the documentation as a site, site/index.html; a warning is an error
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs site
+
 fuzz: .venv/test.stamp  ## 10,000 hostile files through what the stages do with photos
 	$(BIN)/python tests/fuzz.py
 
 audit: .venv/run.stamp  ## known holes in the packages of constraints.txt; asks PyPI's database, so it needs the network
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'
+	$(BIN)/python -m pip install $(PIP) -e '.[audit]'
 	$(BIN)/python .ci/audit.py
+
+release: $(BIN)/python  ## the version into package, changelog and citation: make release VERSION=1.2.0
+	$(BIN)/python .ci/version.py prepare "$(VERSION)"
+
+upgrade: $(BIN)/python  ## the newest versions of all packages into constraints.txt
+	$(BIN)/python .ci/upgrade.py
 
 ui: .venv/run.stamp  ## MLflow's page on this machine only: make ui PORT=8080
 	@PORT="$(PORT)" $(BIN)/python -m chromascape.tracking.page
-	$(BIN)/mlflow ui --host 127.0.0.1 --port "$(PORT)" --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" \
+	@# The warning is MLflow's matter, and would be printed once for each of its processes.
+	PYTHONWARNINGS="ignore:starlette.middleware.wsgi is deprecated" \
+		$(BIN)/mlflow ui --host 127.0.0.1 --port "$(PORT)" --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" \
 		|| { echo "error: no page at port $(PORT), see above; where another program has it: make ui PORT=5001"; exit 1; }
 
-# DVC shows all params and the hash of every file that a stage depends on: what does not differ, and the hashes, go.
-# Experiments that wait have no figures, so that then all differ: a terminal has room for these.
-compare: .venv/run.stamp  ## experiments of this commit in a table: what differs between them, and which wait
-	$(BIN)/dvc exp show --only-changed --drop '.*/|Created|Executor|accepted|psnr_db|gray_psnr' --keep '(val_)?gain|win_rate'
+compare: .venv/run.stamp  ## experiments of this commit by gain on val, beside the shipped model and gray
+	$(BIN)/python experiments/compare.py
 
 screenshots: .venv/test.stamp  ## the pictures of docs/images, from the runs and pages that are here
 	$(BIN)/python docs/screenshots.py
@@ -49,13 +59,15 @@ screenshots: .venv/test.stamp  ## the pictures of docs/images, from the runs and
 clean:  ## remove the environment; photos, models and runs stay
 	rm -rf .venv
 
-.venv/run.stamp: pyproject.toml constraints.txt
+$(BIN)/python:
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is another: make PYTHON=python3.11"; exit 1; }
-	test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,sample]'
+	"$(PYTHON)" -m venv .venv
+
+.venv/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install $(PIP) -e '.[pipeline,sample]'
 	@touch $@
 
-.venv/test.stamp: .venv/run.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,sample,imagenet,export,serve,dev,browser]'
-	@touch $@
+.venv/test.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install $(PIP) -e '.[dev]'
+	@touch .venv/run.stamp $@

@@ -49,7 +49,10 @@ def both(truth: Float, known: Float, small: Float, cell: int) -> tuple[Float, Fl
     """ab (H, W, 2) of the photo, interpolated and along its L*, from `known` at working size."""
     height, width = truth.shape[:2]
     full = FullSize(known, small, height, width, cell)
-    return resize(known, height, width), full.ab(slice(0, height), truth[..., 0])
+    tiles = [
+        [full.ab(rows, columns, truth[rows, columns, 0]) for columns in full.columns(rows)] for rows in full.rows()
+    ]
+    return resize(known, height, width), np.block(tiles).transpose(1, 2, 0)
 
 
 def errors(truth: Float, ab: Float) -> tuple[float, float]:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from chromascape.color.measures import bootstrap_ci95
+from chromascape.color.measures import mean_ci95
 from chromascape.color.metrics import METRICS
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
-from chromascape.judging.evaluation import evaluate, gain_over_gray, mean_ab
+from chromascape.judging.evaluation import evaluate, mean_ab
+from chromascape.judging.figures import gain_over_gray
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
 
-RESAMPLES, SEED = 10_000, 0  # of the intervals
 COLUMNS = (
     "set", "n", "gray, PSNR dB", "gain over gray, dB (95 %)", "beats gray by PSNR", "by CIEDE2000",
     "CIEDE2000, gray's", "colorfulness, truth's", "vivid: gain", "colorfulness",
@@ -53,7 +53,7 @@ def row(name: str, table: pd.DataFrame) -> str:
     """A line of Markdown of means over photos; the interval is that of the mean over scenes."""
     gains = (table["model.psnr_db"] - table["gray.psnr_db"]).to_numpy()
     mean = table.drop(columns=["path", "group"]).mean()
-    interval = bootstrap_ci95(gains, table["group"], RESAMPLES, SEED)
+    interval = mean_ci95(gains, table["group"])
     between = f" ({interval[0]:+.2f} to {interval[1]:+.2f})" if interval else ""
     cells = [
         name, str(len(table)), f"{mean['gray.psnr_db']:.2f}", f"{gains.mean():+.2f}{between}",

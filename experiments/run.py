@@ -18,20 +18,20 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import dvc.api
 import pandas as pd
+from dvc.repo import Repo
 
-from chromascape.color.measures import bootstrap_ci95
+from chromascape.color.measures import mean_ci95
 from chromascape.color.metrics import METRICS
 from chromascape.files import atomic_write
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.params import read_yaml
 
 COMPARED, PER_PHOTO = "metrics/evaluate.json", "reports/per_photo_val.csv"
-RESAMPLES, SEED = 10_000, 0  # of the intervals of differences between rows
 Row = tuple[dict[str, Any], pd.DataFrame]  # figures on the validation photos, and the table of each photo's
 
 
@@ -44,8 +44,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="Markdown file to write")
     options = parser.parse_args()
     plan, data = read_yaml(options.list), str(options.data.resolve())
-    if _git("status", "--porcelain", "--untracked-files=no"):
-        sys.exit("error: commit your changes first: each row is tied to a commit")
+    if changed := _changed():
+        sys.exit(f"error: commit your changes first ({', '.join(changed[:5])}): each row is tied to a commit")
     common = [f"data.dir={data}", "evaluate.split=val", *_settings(plan["common"]), *options.set]
     tables: dict[str, Row] = {}
     for label, changes in plan["rows"].items():
@@ -55,6 +55,14 @@ def main() -> None:
             notes = f"\n{plan['notes']}" if "notes" in plan else ""
             file.write_text(_markdown(plan["title"], common[2:], tables) + notes, encoding="utf-8")
     print(f"{len(tables)} experiments in {options.output}")
+
+
+def _changed() -> list[str]:
+    """Files that differ from the commit, without those that `dvc repro` itself writes."""
+    with Repo() as repo:
+        written = {"dvc.lock", *(out.def_path for out in repo.index.outs)}
+    differ = set(filter(None, _git("diff", "--name-only", "-z", "HEAD").split("\0")))
+    return sorted(name for name in differ if not {name, *map(str, PurePosixPath(name).parents)} & written)
 
 
 def _settings(params: dict[str, Any]) -> list[str]:
@@ -112,7 +120,7 @@ def _differences(tables: dict[str, Row]) -> list[str]:
         if not len(pairs):
             lines.append(f"- {label}: no photo in common")
             continue
-        interval = bootstrap_ci95(difference, pairs["group"], RESAMPLES, SEED)
+        interval = mean_ci95(difference, pairs["group"])
         lines.append(f"- {label}: {_with_interval(difference.mean(), interval)}, n = {len(pairs)}")
     return lines
 

@@ -49,9 +49,9 @@ def _explain_uncaught(kind: type[BaseException], error: BaseException, trace: Tr
 
 sys.excepthook = _explain_uncaught  # before the first import that can fail
 
-from chromascape.errors import ChromascapeError, explain_os_error  # noqa: E402
+from chromascape.errors import ChromascapeError, explain_os_error, say_any_name  # noqa: E402
 from chromascape.params import Params, load_params  # noqa: E402
-from chromascape.tracking.server import check_server  # noqa: E402
+from chromascape.tracking.checks import check_store  # noqa: E402
 
 
 def run(stage: Callable[[Params], None]) -> None:
@@ -60,10 +60,11 @@ def run(stage: Callable[[Params], None]) -> None:
     SIGTERM raises KeyboardInterrupt, as Ctrl-C does, so that temporary files are removed and the run is marked as
     killed. If DVC can restore the outputs that it has removed, a second line says by which command.
     """
+    say_any_name()
     before = signal.signal(signal.SIGTERM, _stop)
     try:
         params = load_params()
-        check_server()
+        check_store(params.track.experiment)
         stage(params)
     except ChromascapeError as error:
         sys.exit(f"error: {error}{restore_hint()}")

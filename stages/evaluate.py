@@ -8,14 +8,10 @@ from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.devices import pick_device
 from chromascape.files import atomic_write, read_metrics, sha256_of_file, write_json, write_table
 from chromascape.judging import report
-from chromascape.judging.evaluation import (
-    evaluate_splits,
-    evaluation_fingerprint,
-    gain_histogram,
-    headline,
-    summarize_splits,
-)
+from chromascape.judging.evaluation import evaluate_splits, evaluation_fingerprint, gain_histogram
+from chromascape.judging.figures import headline, held_out_tables, summarize_splits
 from chromascape.judging.photo_rows import write_photo_rows
+from chromascape.learning.choosing import check_choice
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import Shards
 from chromascape.resume import open_folder, repository_root
@@ -27,11 +23,13 @@ MODEL, LAB, MANIFEST = Path("models/colorizer"), Path("data/lab"), Path("data/ma
 def evaluate_stage(params: Params) -> None:
     """From weights and photos to figures, report and the whole MLflow run."""
     section, device = params.evaluate, pick_device(params.train.device, "train.device")
+    check_choice(read_metrics(Path("metrics/train.json"), "train"))
     manifest = read_manifest(MANIFEST)
     colorizer, shipped = Colorizer.load(MODEL, device, by_torch=True), Colorizer.load(SHIPPED, device, by_torch=True)
     with open_folder(repository_root(), "evaluate", evaluation_fingerprint(MODEL, LAB, MANIFEST, device)) as kept:
         splits = sorted({"val", section.split})
         tables = evaluate_splits(colorizer, shipped, LAB, manifest, splits, params.jobs, kept)
+        tables = held_out_tables(tables, manifest, MODEL, params.validate_.near_duplicate_bits)
         figures = summarize_splits(tables, section.split, manifest, MODEL, params)
         photos, table = Shards(LAB, (section.split,)), tables[section.split]
         histogram, curves = gain_histogram(table), report.read_curves(Path("metrics/curves.csv"))

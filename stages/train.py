@@ -6,6 +6,8 @@ from pathlib import Path
 
 from _stage import Params, run
 
+from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.devices import pick_device
 from chromascape.disk import check_disk
 from chromascape.files import write_json, write_table
 from chromascape.learning import results
@@ -30,7 +32,7 @@ def train_stage(params: Params) -> None:
     val = Shards(LAB, ("val",))
     identity = fingerprint(section, LAB)
     with (
-        open_checkpoints(section, LAB, repository_root()) as checkpoints,
+        open_checkpoints(section, identity, repository_root()) as checkpoints,
         # Without checkpoints another process may stream the same training: its run arrives whole all the same.
         stream_training(params, identity) if checkpoints else nullcontext() as stream,
     ):
@@ -39,27 +41,28 @@ def train_stage(params: Params) -> None:
             if stream:
                 stream.epoch(row)
             if not sys.stderr.isatty():  # on a terminal there are progress bars
-                print(f"epoch {row['epoch']:.0f}/{section.epochs}: {losses(row)}", flush=True)
+                print(f"epoch {row['epoch']:.0f}/{section.epochs}: {figures(row)}", flush=True)
 
         trained = train(photos, val, section, on_epoch, checkpoints)
         if stream:
             stream.metrics({"train/images_per_second": trained.images_per_second})
         colorizer = results.trained_colorizer(trained, params, val)
-        psnr = results.val_psnr(colorizer, val)
-        summary = results.training_summary(trained, colorizer, len(photos), len(val), psnr, identity)
+        shipped = Colorizer.load(SHIPPED, pick_device(section.device, "train.device"), by_torch=True)
+        psnr = results.val_psnr(colorizer, val, shipped)
+        summary = results.training_summary(trained, colorizer, len(photos), len(val), psnr, identity, section.choose_by)
         results.save_model(MODEL, trained, colorizer, params, read_manifest(MANIFEST), summary)
         write_table(results.curves(trained), Path("metrics/curves.csv"))
         write_json(summary, Path("metrics/train.json"))
         write_json(results.headline(summary), Path("metrics/headline/train.json"))
-    print(f"best epoch {trained.best_epoch}: {losses(summary)}")
+    print(f"best epoch {trained.best_epoch}: {figures(trained.history[trained.best_epoch - 1])}")
 
 
-def losses(row: dict[str, float]) -> str:
-    """The losses of an epoch in words."""
-    return ", ".join(
-        f"{words} {row[name]:.4f}"
-        for words, name in {"train loss": "train_loss", "val loss": "val_loss", "gray's": "gray_val_loss"}.items()
-    )
+def figures(row: dict[str, float]) -> str:
+    """The losses of an epoch in words, and the metric by which epochs are chosen, if one is."""
+    others = sorted(row.keys() - {"epoch", "train_loss", "val_loss", "gray_val_loss", "lr"}, reverse=True)
+    words = {"train loss": "train_loss", "val loss": "val_loss", "gray's": "gray_val_loss"}
+    words |= {name.replace("gray_", "gray's "): name for name in others}
+    return ", ".join(f"{shown} {row[name]:.4f}" for shown, name in words.items())
 
 
 if __name__ == "__main__":

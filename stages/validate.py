@@ -8,6 +8,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write, write_json
 from chromascape.photos.gallery import render_gallery
 from chromascape.photos.inspection import fingerprint
+from chromascape.photos.likeness import running_note
 from chromascape.photos.manifest import headline, summarize, write_manifest
 from chromascape.photos.rules import check_policy
 from chromascape.photos.source import relative_note
@@ -34,6 +35,8 @@ def validate(params: Params) -> None:
         raise ChromascapeError(f"{stopped}; {where}")
     print(counts_line(manifest))
     print(only_note(manifest, params.data) + relative_note(folder), end="")
+    if note := running_note(manifest):
+        print(f"note: {note}")
     print(where)
 
 

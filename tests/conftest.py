@@ -13,6 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import chromascape  # noqa: F401, first: it keeps the others from reporting home
+
+# isort: split
 import mlflow
 import numpy as np
 import pandas as pd
@@ -28,7 +31,6 @@ from chromascape.params import Params
 from chromascape.photos import reading, source
 from chromascape.photos.manifest import COLUMNS, TYPES
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # seven processes
 REPOSITORY = Path(__file__).resolve().parents[1]
 

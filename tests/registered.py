@@ -29,21 +29,32 @@ CURVES = pd.DataFrame(
         "val_loss": [0.35, 0.25, 0.3],
         "gray_val_loss": [0.4, 0.4, 0.4],
         "lr": [0.01, 0.005, 0.001],
+        "val_psnr_db": [23.0, 24.0, 23.5],  # where a metric chooses the epoch
     }
 )
 SUMMARY: dict[str, Any] = {
+    "photos": "0a1b2c3d",
     "n_photos": 4,
+    "n_scenes": 4,
+    "n_left_out": 0,
     "n_seen": {"model": 0, "vivid": 0, "shipped": 0},
     "held_out": True,
     "model": {"psnr_db": 24.0, "ssim": 0.93},
+    "shipped": {"psnr_db": 23.8, "ssim": 0.92, "gain_over_gray_db": 1.3},
     "gray": {"psnr_db": 22.5, "ssim": 0.91},
     "mean_ab": {"psnr_db": 22.7, "ssim": 0.9},
     "truth": {"colorfulness": 40.0},
     "gain_over_gray_db": 1.5,
     "gain_over_gray_ci95_db": [0.5, 2.5],
     "win_rate_over_gray": 0.75,
+    "over_shipped": {"gain_db": 0.2, "ci95_db": [0.1, 0.3], "win_rate": 0.75, "n_photos": 4, "n_scenes": 4},
 }
-FIGURES: dict[str, Any] = {"split": "test", **SUMMARY, "val": SUMMARY | {"n_photos": 3, "gain_over_gray_db": 1.25}}
+FIGURES: dict[str, Any] = {
+    "split": "test",
+    "model_sha256": "",
+    **SUMMARY,
+    "val": SUMMARY | {"n_photos": 3, "gain_over_gray_db": 1.25},
+}
 TRAINING = "0123456789abcdef"  # a fingerprint
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -182,23 +182,20 @@ print(sorted(({{"onnx"}} | heavy) & set(sys.modules)))
 def test_what_a_base_install_lacks_is_one_line_that_names_the_extra(model: Path, tmp_path: Path) -> None:
     gray_photo(tmp_path / "a.png")
     commands = {
-        ("check",): "the package pydantic is missing: pip install 'chromascape[pipeline]'",
-        ("doctor",): "the package psutil is missing: pip install 'chromascape[pipeline]'",
-        ("serve",): "the package uvicorn is missing: pip install 'chromascape[serve]'",
-        ("export", "model.onnx"): "the package torch is missing: pip install 'chromascape[export]'",
-        ("export", "page", "--web"): "the package torch is missing: pip install 'chromascape[export]'",
-        ("colorize", "a.png", "--model", str(model)): f"{model}: a model that was trained needs the package torch: "
-        "pip install 'chromascape[torch]'",
+        ("check",): f"the package pydantic is missing: pip install -e '{REPOSITORY}[pipeline]'",
+        ("doctor",): f"the package psutil is missing: pip install -e '{REPOSITORY}[pipeline]'",
+        ("serve",): f"the package uvicorn is missing: pip install -e '{REPOSITORY}[serve]'",
         ("colorize", "a.png", "--device", "cuda"): f"{SHIPPED}: device cuda needs the package torch: "
-        "pip install 'chromascape[torch]'",
+        f"pip install -e '{REPOSITORY}[torch]'",
         ("colorize", "a.png", "--model", "elsewhere"): "elsewhere/config.json: no such file: name a folder with a "
         "trained model, or train one",
     }
     code = without("torch", "pydantic", "psutil", "uvicorn", "starlette", "onnx", "onnxscript", "mlflow", "pandas")
     code += f"print([main(list(command)) for command in {list(commands)!r}])"
+    code += f"; main(['colorize', 'a.png', '-o', 'b.png', '--model', {str(model)!r}])"  # a trained model needs no torch
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stderr.splitlines() == [f"error: {line}" for line in commands.values()]
-    assert done.stdout == f"{[1] * len(commands)}\n"
+    assert done.stdout == f"{[1] * len(commands)}\n1 colorized into b.png with the model in {model}\n"
 
 
 @pytest.mark.parametrize("name", ["a.bmp", "a.gif", "a.ppm", "a.jp2"])
@@ -306,8 +303,8 @@ def test_a_full_disk_is_one_line_and_leaves_no_piece(
 ) -> None:
     gray_photo("a.png")
 
-    def full(self: Image.Image, path: Path, *_: Any, **__: Any) -> None:
-        Path(path).write_bytes(b"half a pho")
+    def full(self: Image.Image, file: IO[bytes], *_: Any, **__: Any) -> None:
+        file.write(b"half a pho")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)

@@ -9,7 +9,6 @@ import sys
 import urllib.request
 from pathlib import Path
 
-import onnx
 import pytest
 import yaml
 from conftest import REPOSITORY, changed_params, made_once, write_photos
@@ -17,8 +16,9 @@ from test_dvc_views import dvc, make_experiments
 from warm import run_python
 
 from chromascape.cli import main
-from chromascape.serving import onnx_export, web_export
+from chromascape.serving import web_export
 
+PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").glob("*.md"))]
 DOCS = {page.stem: page.read_text(encoding="utf-8") for page in sorted((REPOSITORY / "docs").glob("*.md"))}
 
 
@@ -32,6 +32,30 @@ def test_every_test_that_a_page_names_is_there() -> None:
     code = "\n".join(file.read_text(encoding="utf-8") for file in (REPOSITORY / "tests").rglob("test_*.py"))
     named = {name for text in DOCS.values() for name in re.findall(r"`(test_\w+)`", text)}
     assert len(named) > 30 and not [name for name in sorted(named) if f"def {name}(" not in code]
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as a code host and the site name them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in link:
+            name, _, anchor = link.partition("#")
+            target = (page.parent / name).resolve() if name else page
+            assert target.exists(), link
+            # On the site, a page can link to pages and to files, and to nothing above the repository.
+            assert target.is_relative_to(REPOSITORY) and (page.parent == REPOSITORY or not target.is_dir()), link
+            assert not anchor or anchor in anchors(target), link
+
+
+def test_the_index_and_readme_list_every_page_with_a_line() -> None:
+    for page, prefix in ((REPOSITORY / "docs/index.md", ""), (REPOSITORY / "README.md", "docs/")):
+        listed = re.findall(rf"^- \[.+?\]\({prefix}(\w[\w-]*)\.md\): .{{20,}}", page.read_text("utf-8"), re.MULTILINE)
+        assert sorted(listed) == sorted({*DOCS} - {"index"}), page
 
 
 def test_every_page_s_blocks_of_shell_are_run_here() -> None:
@@ -90,10 +114,9 @@ def test_the_commands_of_training_and_comparing_run(
 
 
 @pytest.mark.scale
-def test_the_commands_of_web_run(shipped_program: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_web_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers until they answer; the page that needs none with a stand-in for the runtime that npm fetches."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(onnx_export, "as_onnx", lambda _: onnx.ModelProto.FromString(shipped_program))
     runtime = dict.fromkeys(web_export.RUNTIME_FILES, b"runtime")
     monkeypatch.setattr(web_export, "_runtime_files", lambda _: runtime)
     environment = os.environ | {"BROWSER": "true", "PYTHONPATH": str(REPOSITORY / "src")}

@@ -12,16 +12,18 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import REPOSITORY, made_once
+from conftest import REPOSITORY, changed_params, made_once
 from dvc.repo import Repo
+from test_experiments import experiments
 from test_rerun import out_paths
 from warm import run_python, warm_path
 
 from chromascape.color.metrics import METRICS
-from chromascape.judging import evaluation
+from chromascape.judging import evaluation, figures
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.learning import results
 from chromascape.photos import manifest
@@ -31,7 +33,7 @@ DVC = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))
 COLUMNS = 160
 EXPERIMENTS = {"first": ["train.lr=0.0012"], "structure": ["train.lr=0.0034", "train.loss.ssim=0.25"]}
 RECORD = """
-import json, sys
+import hashlib, json, sys
 from pathlib import Path
 import yaml
 from PIL import Image
@@ -43,15 +45,24 @@ def shifted(value):
         return {key: inner if key.startswith("gray") else shifted(inner) for key, inner in value.items()}
     return round(value + 100 * lr, 4) if isinstance(value, float) else value
 
+config = f'{{"lr": {lr}}}'
+
 for out in sys.argv[1:]:
     path, contents = Path(out), json.loads(Path("contents.json").read_text())
     path.parent.mkdir(parents=True, exist_ok=True)
+    if out == "models/colorizer":
+        path.mkdir()
+        (path / "config.json").write_text(config)
+        continue
     if out == "reports/photos":
         path.mkdir()
         for name in ("0af1ad0a3e98", "34a99716b78d"):
             Image.new("RGB", (32, 8), (int(50000 * lr), 0, 0)).save(path / f"{name}.jpg")
     elif out.endswith(".json"):
-        path.write_text(json.dumps(shifted(contents.get(out, {}))))
+        values = shifted(contents.get(out, {}))
+        if "model_sha256" in values:
+            values["model_sha256"] = hashlib.sha256(config.encode()).hexdigest()
+        path.write_text(json.dumps(values))
     else:
         path.write_text(contents.get(out, f"{out} {lr}"))
 """
@@ -67,10 +78,11 @@ def table(gains: list[float]) -> pd.DataFrame:
 def contents() -> dict[str, Any]:
     """What the stages would write, by path: figures as the library makes them."""
     photos = table([-11.9, -1.2, 0.3, 4.6, 10.1])
-    figures = evaluation.summarize(photos, {"model": 0, "vivid": 0, "shipped": 0}, 100, seed=0)
-    figures = {"split": "test", **figures, "val": figures}
+    none = np.zeros(len(photos), bool)
+    summary = {"photos": "0a1b2c3d", "n_left_out": 0, **figures.summarize(photos, none, none)}
+    evaluated = {"split": "test", "model_sha256": "", **summary, "val": summary}
     curves = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.2, 0.1], "val_loss": [0.3, 0.2], "gray_val_loss": 0.25})
-    train = {"train_loss": 0.1, "val_loss": 0.2123456, "gray_val_loss": 0.2512345}
+    train = {"train_loss": 0.1, "val_loss": 0.2123456, "gray_val_loss": 0.2512345, "best_epoch": 2}
     counts = {"n_files": 115, "n_accepted": 72, "n_rejected": 43, "by_mode": {"L": 18, "RGB": 75}} | {
         "by_split": {"train": 51, "val": 6, "test": 15},
         "rejected_by_reason": {"channels": 39, "mode": 39, "same_scene": 2},
@@ -78,10 +90,10 @@ def contents() -> dict[str, Any]:
     return {
         "metrics/validate.json": counts,
         "metrics/train.json": train,
-        "metrics/evaluate.json": figures,
+        "metrics/evaluate.json": evaluated,
         "metrics/headline/validate.json": manifest.headline(counts),
         "metrics/headline/train.json": results.headline(train),
-        "metrics/headline/evaluate.json": evaluation.headline(figures),
+        "metrics/headline/evaluate.json": figures.headline(evaluated),
         "metrics/curves.csv": curves.to_csv(index=False),
         "metrics/gains.csv": evaluation.gain_histogram(photos).to_csv(index=False),
     }
@@ -97,14 +109,16 @@ def dvc(folder: Path, *arguments: str) -> str:
 
 
 def write_repository(folder: Path) -> None:
-    """The repository's own dvc.yaml, params.yaml and .dvc, and a stand-in for all that the stages read and run."""
+    """The repository's own dvc.yaml and .dvc, the default params, and a stand-in for all that the stages run."""
     subprocess.run(["git", "init", "-q", "-b", "main"], cwd=folder, check=True)
     for role in ("name", "email"):
         subprocess.run(["git", "config", f"user.{role}", "test@example.org"], cwd=folder, check=True)
     Repo.init(str(folder)).close()
-    for name in (".dvc/config", ".dvc/.gitignore", ".dvc/plots/histogram.json", "params.yaml", ".gitignore"):
+    for name in (".dvc/config", ".dvc/.gitignore", ".dvc/plots/histogram.json", ".gitignore"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes((REPOSITORY / name).read_bytes())
+    # Not the params of the repository: a fork has its own.
+    (folder / "params.yaml").write_text(yaml.safe_dump(changed_params({}), sort_keys=False), encoding="utf-8")
     (folder / "record.py").write_text(RECORD, encoding="utf-8")
     (folder / "contents.json").write_text(json.dumps(contents()), encoding="utf-8")
     outs = {path for stage in DVC["stages"].values() for path in out_paths(stage)}
@@ -247,3 +261,17 @@ def test_dvc_push_works_without_any_setting_and_brings_outputs_back(repo: Path, 
     (copy / "data/manifest.csv").unlink()
     dvc(copy, "pull", "validate")
     assert (copy / "data/manifest.csv").is_file()
+
+
+def test_what_dvc_repro_writes_is_no_change_by_hand(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make run` rewrites dvc.lock and the figures in git: experiments/run.py works after it."""
+    monkeypatch.chdir(repo)
+    differ = subprocess.run(["git", "diff", "--name-only"], capture_output=True, text=True, check=True).stdout.split()
+    assert {"dvc.lock", "metrics/headline/evaluate.json", "params.yaml"} <= set(differ)
+    assert experiments._changed() == ["params.yaml"]  # by the last experiment
+    (repo / "a ü.py").touch()
+    subprocess.run(["git", "add", "a ü.py"], check=True)
+    try:
+        assert experiments._changed() == ["a ü.py", "params.yaml"]
+    finally:
+        subprocess.run(["git", "rm", "--quiet", "--force", "a ü.py"], check=True)

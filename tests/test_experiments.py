@@ -118,7 +118,7 @@ def test_the_test_photos_are_not_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_
         commands.append(command)
 
     def git(*arguments: str) -> str:
-        if arguments[0] == "status":
+        if arguments[0] == "diff":
             return ""
         return "f" * 40 if arguments[0] == "rev-parse" or commands else ""  # the experiment is there once it has run
 

@@ -16,7 +16,7 @@ from chromascape.imports import DECIDES_NOTHING, closure, direct, imported_names
 PACKAGE = REPOSITORY / "src/chromascape"
 SOURCES = sorted(file for folder in ("src", "stages", "experiments") for file in (REPOSITORY / folder).rglob("*.py"))
 # From top to bottom: each may import those below it.
-PACKAGES = ["cli", "health", "learning", "judging", "serving", "tracking", "colorizing", "photos", "color"]
+PACKAGES = ["cli", "health", "learning", "judging", "serving", "colorizing", "tracking", "photos", "color"]
 SHARED = {
     "__init__", "params", "errors", "files", "imports", "parallel", "devices", "resume", "disk", "workers",
 }  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY
 
-PROGRAMS = ["python", "dvc", "chromascape", "mlflow", "pytest", "ruff", "mypy"]
+PROGRAMS = ["python", "dvc", "chromascape", "mlflow", "pytest", "ruff", "mypy", "sphinx-build"]
 # Writes down what it is, what it was given, where it runs, and which `python` it would start.
 # Through a shell: the first line of a script may hold no path with a space.
 STUB = f"""#!/bin/sh
@@ -68,11 +68,11 @@ def test_an_environment_that_is_up_to_date_is_not_installed_again(folder: Path) 
 
 
 def test_test_and_lint_install_what_they_need(folder: Path) -> None:
-    calls = make(folder, "lint", "test")
-    assert [given[-1] for name, given in calls if name == "python"] == [
-        ".[pipeline,sample]", ".[pipeline,sample,imagenet,export,serve,dev,browser]",
-    ]  # fmt: skip
-    assert [name for name, _ in calls if name != "python"] == ["ruff", "ruff", "mypy", "pytest"]
+    calls = make(folder, "lint", "docs", "test")
+    assert [given[-1] for name, given in calls if name == "python"] == [".[dev]"]  # once, also for `make run`
+    assert [name for name, _ in calls if name != "python"] == ["ruff", "ruff", "mypy", "sphinx-build", "pytest"]
+    (folder / "log.jsonl").unlink()
+    assert "python" not in [name for name, _ in make(folder, "run")]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,7 @@ def test_ui_says_which_port_to_try_where_mlflow_fails(folder: Path) -> None:
 
 
 def test_an_unfit_python_is_refused_in_one_line(folder: Path) -> None:
+    (folder / ".venv" / "bin" / "python").unlink()
     old = folder / "old python"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)

@@ -3,15 +3,15 @@
 import hashlib
 import json
 import math
-import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import mlflow
 import pytest
 import yaml
+from alone import alone, written
 from conftest import REPOSITORY, changed_params, write_photos
 from killing import kill_training
 from PIL import Image
@@ -34,7 +34,6 @@ SMALL = {
     "train.batch_size": 2,
     "train.checkpoint_seconds": 0.05,
     "train.device": "cpu",
-    "evaluate.bootstrap": 200,
     "evaluate.rows": 2,
     "jobs": 1,
 }
@@ -60,16 +59,19 @@ OUTPUTS = [
 ]
 
 
-def start(folder: Path, *command: str, warm: bool = True, measured: bool = False) -> subprocess.Popen[str]:
+def start(
+    folder: Path, *command: str, warm: bool = True, given: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Start a command of the environment in the clone, in a process group of its own.
 
-    `warm`: with all imports done, as what it starts has them too, in further groups. `measured`: for coverage.
+    `warm`: with all imports done, as what it starts has them too, in further groups. `given`: variables, in place of
+    this process's without those that measure coverage.
     """
     outside = ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "PYTHONPATH")
-    given = os.environ if measured else unmeasured()
+    given = unmeasured() if given is None else given
     environment = {name: value for name, value in given.items() if name not in outside}
     # A warm process has one thread, so a cold one whose bytes are compared with its must have one too.
-    environment |= {"PATH": warm_path() if warm else cold_path(), "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1"}
+    environment |= {"PATH": warm_path() if warm else cold_path(), "OMP_NUM_THREADS": "1"}
     for role in ("AUTHOR", "COMMITTER"):
         environment |= {f"GIT_{role}_NAME": "test", f"GIT_{role}_EMAIL": "test@example.org"}
     return subprocess.Popen(
@@ -107,7 +109,10 @@ def runs_of(folder: Path) -> list[mlflow.entities.Run]:
 
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with this working tree as its one commit and small photos beside it; `dvc repro` has run."""
+    """A repository with this working tree as its one commit and small photos beside it; `dvc repro` has run.
+
+    Nobody was called, and nothing was written into the home folder: see `test_silent`.
+    """
     base = tmp_path_factory.mktemp("pipeline")
     folder, photos = base / "clone", base / "photos"
     listed = subprocess.run(
@@ -127,8 +132,9 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(folder, "git", "init", "-q", "-b", "main")
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-q", "-m", "start")
-    output = ended(start(folder, "dvc", "repro", warm=False, measured=True))
-    assert stages_run(output) == STAGES
+    with alone(base / "home") as given:
+        output = ended(start(folder, "dvc", "repro", warm=False, given=given))
+    assert stages_run(output) == STAGES and written(base / "home") == []
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-q", "-m", "first run")
     return folder

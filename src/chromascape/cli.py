@@ -6,16 +6,20 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chromascape import __version__
-from chromascape.errors import ChromascapeError, explain_os_error
+from chromascape.errors import NO_MEMORY, ChromascapeError, explain_os_error, how_to_install, say_any_name
+
+if TYPE_CHECKING:
+    from chromascape.colorizing.colorizer import Rendering
 
 TRAINED = Path("models/colorizer")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, 1 after a failure, 2 for a wrong command line."""
+    say_any_name()
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -23,13 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         package = (error.name or "").partition(".")[0]
         if package in ("", "chromascape"):
             raise
-        print(f"error: the package {package} is missing: pip install 'chromascape[{options.extra}]'", file=sys.stderr)
+        print(f"error: the package {package} is missing: {how_to_install(options.extra)}", file=sys.stderr)
     except ChromascapeError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
         if error.errno is None:
             raise
         print(f"error: {explain_os_error(error)}", file=sys.stderr)
+    except MemoryError:
+        print(f"error: {NO_MEMORY}: close other programs", file=sys.stderr)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
     return 1
@@ -42,8 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_colorize(commands)
     check = commands.add_parser(
         "check", help="find what would stop or hang `dvc repro`, before it starts",
-        description="Check params.yaml, every file of data.dir, the free disk, and that the MLflow server answers if "
-        "MLFLOW_TRACKING_URI names one. Reads no photo, so it takes a few seconds.",
+        description="Check params.yaml, every file of data.dir, the free disk, and that MLflow can keep a run. "
+        "Reads no photo, so it takes a few seconds.",
     )  # fmt: skip
     check.set_defaults(run=_check, extra="pipeline")
     doctor = commands.add_parser(
@@ -53,7 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     doctor.add_argument("--json", action="store_true", help="print a list of objects with level, subject and text")
     doctor.set_defaults(run=_doctor, extra="pipeline")
-    summary = commands.add_parser("summary", help="figures of the last `dvc repro`, beside gray's")
+    summary = commands.add_parser(
+        "summary", help="figures of the last `dvc repro`, beside gray's",
+        description="Print the figures in metrics/evaluate.json, and where the report and MLflow's page are.",
+    )  # fmt: skip
     summary.set_defaults(run=_summary, extra="pipeline")
     _add_serving(commands)
     return parser
@@ -63,11 +72,12 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     colorize = commands.add_parser("colorize", help="colorize photos", description="Colorize photos of any size.")
     add = colorize.add_argument
     add("inputs", nargs="+", metavar="IN", help="photos, folders of photos, and patterns such as 'scans/*.tif'")
-    place = "a file for one photo (its suffix sets the format), else a folder; created if missing (%(default)s)"
-    add("-o", "--output", default=Path("colorized"), type=Path, metavar="OUT", help=place)
+    place = "a file for one photo (its suffix sets the format), else a folder; created if missing (colorized; with "
+    place += "--vivid colorized-vivid, and so on)"
+    add("-o", "--output", metavar="OUT", help=place)
     which = "folder of a trained model, an exported .onnx file, or a model in MLflow: "
-    which += "models:/chromascape@champion, models:/chromascape/3, runs:/RUN_ID (models/colorizer if you have "
-    which += "trained a model, else the one that comes with Chromascape)"
+    which += "models:/chromascape@champion, models:/chromascape/3, runs:/RUN_ID, or `shipped`, which comes with "
+    which += "Chromascape (models/colorizer if you have trained a model, else the shipped one)"
     add("--model", metavar="MODEL", help=which)
     style = "close to the truth, or as colorful as photos are (%(default)s)"
     add("--style", choices=("faithful", "vivid"), default="faithful", help=style)
@@ -100,19 +110,27 @@ def _number(kind: type[float], least: int, most: int) -> Callable[[str], float]:
 
 def _add_serving(commands: Any) -> None:
     """The commands that use a model outside of the command line."""
-    serve = commands.add_parser("serve", help="open a page in the browser that colorizes photos")
+    serve = commands.add_parser(
+        "serve", help="open a page in the browser that colorizes photos",
+        description="Open a page in the browser that colorizes photos on this machine, and serve it until Ctrl-C.",
+    )  # fmt: skip
     add = serve.add_argument
     add("--model", metavar="MODEL", help="as for colorize")
     add("--device", default="auto", metavar="D", help="auto, cuda, mps or cpu (%(default)s)")
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s: only this machine can connect)")
-    add("--port", default=8000, type=int, help="%(default)s; 0 chooses a free one")
+    add("--port", default=8000, type=_number(int, 0, 65535), help="%(default)s; 0 chooses a free one")
     add("--no-browser", action="store_true", help="only print the address")
     serve.set_defaults(run=_serve, extra="serve")
-    export = commands.add_parser("export", help="write the model as an ONNX file, or as a page that needs no server")
+    export = commands.add_parser(
+        "export", help="write the model as an ONNX file, or as a page that needs no server",
+        description="Write the model as an ONNX file, which ONNX Runtime computes anywhere; or with --web as a folder "
+        "for any web host: a page that colorizes in the visitor's browser.",
+    )  # fmt: skip
     add = export.add_argument
     add("output", type=Path, metavar="OUT", help="file to write, such as model.onnx; a folder with --web")
     add("--web", action="store_true", help="write a folder for any web host: a page that colorizes in the browser")
-    add("--runtime", type=Path, metavar="TGZ", help="ONNX Runtime Web from `npm pack` (by default --web fetches it)")
+    packed = "ONNX Runtime Web and GeoTIFF from `npm pack` (by default --web fetches them)"
+    add("--runtime", type=Path, nargs="+", default=(), metavar="TGZ", help=packed)
     add("--model", metavar="MODEL", help="as for colorize")
     add("--overwrite", action="store_true", help="replace an existing output")
     export.set_defaults(run=_export, extra="export")
@@ -120,11 +138,11 @@ def _add_serving(commands: Any) -> None:
 
 def _colorize(options: argparse.Namespace) -> int:
     """Colorize every input; bad ones are reported, and the rest continue. Returns 1 if any failed."""
-    from tqdm import tqdm
-
     from chromascape.colorizing.plan import make_plan
 
-    plan = make_plan(options.inputs, options.output, options.recursive)
+    style: Rendering = "vivid" if options.vivid else options.style
+    output = _folder(style, options) if options.output is None else options.output
+    plan = make_plan(options.inputs, output, options.recursive)
     todo = [pair for pair in plan.pairs if options.overwrite or not pair[1].exists()]
     skipped = len(plan.pairs) - len(todo)
     from chromascape.colorizing.batch import Options, colorize_files
@@ -133,26 +151,34 @@ def _colorize(options: argparse.Namespace) -> int:
 
     model = _model(options.model)
     colorizer = Colorizer.load(model, options.device)
-    style = Options("vivid" if options.vivid else options.style, options.saturation, options.compare)
-    for path in plan.closed:
-        print(f"error: {path}: this folder can't be read: check its permissions", file=sys.stderr)
-    for path in plan.links:
-        print(f"note: {path}: a link to a folder, which is not followed: give it as an input", file=sys.stderr)
-    done, failed = 0, len(plan.closed)
-    outcomes = colorize_files(colorizer, todo, style, options.jobs)
+    _say([f"error: {line}" for line in plan.errors] + [f"note: {line}" for line in plan.notes])
+    done, failed = 0, len(plan.errors)
+    outcomes = colorize_files(colorizer, todo, Options(style, options.saturation, options.compare), options.jobs)
     for outcome in with_progress(outcomes, len(todo), "colorize"):
-        if outcome.error:
-            tqdm.write(f"error: {outcome.source}: {outcome.error}", file=sys.stderr)
-        for note in outcome.notes:
-            tqdm.write(f"note: {outcome.source}: {note}", file=sys.stderr)
+        _say([f"error: {outcome.source}: {outcome.error}"] * bool(outcome.error))
+        _say([f"note: {outcome.source}: {note}" for note in outcome.notes])
         failed += bool(outcome.error)
         done += not outcome.error
     used = "the model that comes with Chromascape" if model == SHIPPED else f"the model in {model}"
-    parts = [f"{done} colorized into {options.output} with {used}"]
+    parts = [f"{done} colorized into {output} with {used}"]
     parts += [f"{skipped} skipped because the output exists (--overwrite replaces it)"] * bool(skipped)
     parts += [f"{failed} failed"] * bool(failed)
     print(", ".join(parts))
     return 1 if failed else 0
+
+
+def _folder(style: str, options: argparse.Namespace) -> str:
+    """The folder for pictures where none is named: another for another style, so that none is skipped as done."""
+    parts = [style] * (style != "faithful") + [f"{options.saturation:g}"] * (options.saturation != 1)
+    return "-".join(["colorized", *parts, *["compare"] * options.compare])
+
+
+def _say(lines: list[str]) -> None:
+    """Print lines on stderr, above the bar of progress."""
+    from tqdm import tqdm
+
+    for line in lines:
+        tqdm.write(line, file=sys.stderr)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -182,11 +208,12 @@ def _export(options: argparse.Namespace) -> int:
     output, model = options.output, _model(options.model)
     if output.exists() and not options.overwrite:
         raise ChromascapeError(f"{output} exists: --overwrite replaces it")
+    colorizer = Colorizer.load(model, "cpu")
     if options.web:
-        web_export.export_page(Colorizer.load(model, "cpu", by_torch=True), output, options.runtime)
-        print(f"{output}: from {model}; try it with `python -m http.server --directory {output} --bind 127.0.0.1`")
+        web_export.export_page(colorizer, output, options.runtime)
+        print(f"{output}: from {model}; try it with `python -m http.server --directory {output} --bind 127.0.0.1 8001`")
     else:
-        onnx_export.export(Colorizer.load(model, "cpu", by_torch=True), output)
+        onnx_export.export(colorizer, output)
         print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, from {model}")
     return 0
 
@@ -198,22 +225,27 @@ def _model(named: str | None) -> Path:
     from chromascape.tracking.resolve import resolve_model
 
     clean_leftovers(TRAINED.parent)  # a training that was killed while it replaced the model had moved it aside
+    if named == "shipped":
+        return SHIPPED
     return resolve_model(named) if named else TRAINED if TRAINED.exists() else SHIPPED
 
 
 def _check(options: argparse.Namespace) -> int:
     """Find what would stop the pipeline before DVC starts, which hashes data.dir before the first stage runs."""
-    from chromascape.health.machine import data, disk
+    from chromascape.health.machine import data, disk, experiments
     from chromascape.params import load_params
     from chromascape.photos.rules import check_policy
-    from chromascape.tracking.server import check_server
+    from chromascape.tracking.checks import check_store
 
     params = load_params()
     check_policy(params.validate_.policy)
     (photos,) = data(params)
-    check_server()
+    check_store(params.track.experiment)
     disk(params)
     print(f"{photos.subject}: {photos.text}")
+    for finding in experiments(params):
+        if finding.level == "note":
+            print(f"note: {finding.text}")
     return 0
 
 

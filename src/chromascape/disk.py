@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from chromascape.errors import ChromascapeError
+from chromascape.resume import kept_folders
 
 
 def check_disk(folder: Path, need: int, what: str, remedy: str) -> None:
@@ -36,7 +37,7 @@ def check_shards(count: int, side: int, root: Path) -> None:
         ChromascapeError: too little disk is free.
     """
     need = shard_bytes(count, side) * (2 if _dvc_copies(root) else 1)
-    need -= bytes_of(root, ".checkpoints/preprocess-*/*.npy")
+    need -= sum(bytes_of(folder, "*.npy") for folder in kept_folders(root, "preprocess"))
     remedy = f"free some, or lower preprocess.side ({side}; half of it needs a quarter)"
     check_disk(Path("data/lab"), need, f"the Lab shards of {count:,} photos", remedy)
 

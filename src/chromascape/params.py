@@ -7,11 +7,18 @@ recipe, in reports and names; a params.yaml still has to have every key but thos
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, field_validator, model_validator
 
 from chromascape.errors import ChromascapeError, did_you_mean
 
-OPTIONAL = ("data.split.seed", "data.split.burst_seconds", "data.split.same_scene")  # keys that a file may lack
+# Keys that a file may lack, or their beginnings. A loss that is not there has the weight 0.
+OPTIONAL = (
+    "data.split.seed",
+    "data.split.burst_seconds",
+    "data.split.same_scene",
+    "register.min_scenes",
+    "train.loss.",
+)
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -19,15 +26,18 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-def _relative_pattern(pattern: str) -> str:
-    """Refuse a pattern that can't match any relative path."""
-    parts = pattern.split("/")
-    if not pattern or parts[0] in ("", ".") or ".." in parts:
-        raise ValueError("must be a pattern of paths relative to data.dir, such as walk/*; no '/', './', '..'")
-    return pattern
+def _scene(value: Any) -> str | list[str]:
+    """Refuse all but patterns that can match a relative path."""
+    for pattern in value if isinstance(value, list) and value else [value]:
+        if not isinstance(pattern, str):
+            raise ValueError("must be a pattern of paths, or a list of them that show one scene together")
+        parts = pattern.split("/")
+        if not pattern or parts[0] in ("", ".") or ".." in parts:
+            raise ValueError("must be a pattern of paths relative to data.dir, such as walk/*; no '/', './', '..'")
+    return value  # type: ignore[no-any-return]
 
 
-Pattern = Annotated[str, AfterValidator(_relative_pattern)]
+Scene = Annotated[str | list[str], PlainValidator(_scene)]
 
 
 class Section(BaseModel):
@@ -44,7 +54,7 @@ class Split(Section):
     test: Share = 0.1
     seed: int = 32
     burst_seconds: Seconds = 5.0
-    same_scene: list[Pattern] = [
+    same_scene: list[Scene] = [
         "mvtb-data/campus/*",
         "mvtb-data/building2-*",
         "mvtb-data/church.*",
@@ -114,11 +124,12 @@ class Preprocess(Section):
 class Train(Section):
     """Network, loss and schedule of the training."""
 
-    # learning.checks.check_train compares networks and losses with their tables.
+    # learning.checks.check_train compares networks, losses and choose_by with their tables.
     network: str = "efficientnet_lite2"
     init: Literal["scratch", "imagenet", "shipped"] = "shipped"
     input: Literal["lightness", "luma"] = "lightness"
     loss: dict[str, Weight] = {"mse": 1.0, "l1": 1.0, "ssim": 0.0}
+    choose_by: str = "loss"
     epochs: Annotated[int, Field(ge=1)] = 10
     batch_size: Annotated[int, Field(ge=1)] = 16
     lr: Positive = 0.0002
@@ -126,9 +137,9 @@ class Train(Section):
     weight_decay: Weight = 0.05
     schedule: Literal["constant", "onecycle", "cosine"] = "onecycle"
     flip: bool = True
+    crop: Annotated[float, Field(gt=0, le=1)] = 0.4
     damage: Annotated[float, Field(ge=0, le=1)] = 0.0
     side: Annotated[int, Field(ge=0, le=2048, multiple_of=32)] = 160
-    crop: Annotated[float, Field(gt=0, le=1)] = 0.4
     working_size: Annotated[int, Field(ge=0, le=2048)] = 192
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     calibrate: bool = True
@@ -139,6 +150,12 @@ class Train(Section):
     precision: Literal["auto", "bf16", "float32"] = "auto"
     checkpoint_seconds: Positive = 60.0
 
+    @field_validator("loss")
+    @classmethod
+    def absent_losses_have_no_weight(cls, weights: dict[str, float]) -> dict[str, float]:
+        """Fill in 0, so that leaving a loss out is the same training as giving it no weight."""
+        return dict.fromkeys(cls.model_fields["loss"].default, 0.0) | weights
+
     @model_validator(mode="after")
     def working_size_is_large_enough(self) -> "Train":
         """Refuse sizes below 64 pixels, at which networks see next to nothing."""
@@ -148,10 +165,9 @@ class Train(Section):
 
 
 class Evaluate(Section):
-    """Photos, intervals and pictures of the report."""
+    """Photos and pictures of the report."""
 
     split: Literal["test", "val"] = "test"
-    bootstrap: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     rows: Annotated[int, Field(ge=1, le=50)] = 4
 
@@ -161,12 +177,13 @@ class Register(Section):
 
     model: Annotated[str, Field(pattern=r"^[\w-]+$")] = "chromascape"
     min_gain_db: Weight = 0.5
+    min_scenes: Annotated[int, Field(ge=2)] = 5
 
 
 class Track(Section):
     """MLflow."""
 
-    experiment: Annotated[str, Field(min_length=1)] = "chromascape"
+    experiment: Annotated[str, Field(min_length=1, max_length=500)] = "chromascape"
 
 
 class Params(Section):
@@ -193,7 +210,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     if not isinstance(values, dict):
         raise ChromascapeError(f"{path}: expected sections such as 'data:' and 'train:'")
     missing = _missing_keys(values, Params().model_dump(by_alias=True))
-    problems = [f"{key}: this key is missing" for key in missing if key not in OPTIONAL]
+    problems = [f"{key}: this key is missing" for key in missing if not key.startswith(OPTIONAL)]
     try:
         params = Params.model_validate(values)
     except ValidationError as error:

@@ -39,19 +39,34 @@ def repository_root() -> Path:
     return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
 
 
+def folder_of(root: Path, kind: str, fingerprint: str) -> Path:
+    """The folder of one piece of work; `kind` is a key of `WORK`."""
+    return root / FOLDER / f"{kind}-{fingerprint}"
+
+
+def lock_of(folder: Path) -> Path:
+    """The file whose lock a process holds while it works in such a folder."""
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def kept_folders(root: Path, kind: str = "*") -> list[Path]:
+    """The folders of work that was interrupted or runs now, of one kind or of all."""
+    return sorted(path for path in (root / FOLDER).glob(f"{kind}-*") if path.is_dir())
+
+
 @contextmanager
 def open_folder(root: Path, kind: str, fingerprint: str) -> Iterator[Path | None]:
     """The folder of one piece of work, for this process alone; it is removed if the block ends without an error.
 
     None, with a warning, if another process uses it or it can't be made. `kind` is a key of `WORK`.
     """
-    home = root / FOLDER
-    folder = home / f"{kind}-{fingerprint}"
+    folder = folder_of(root, kind, fingerprint)
+    home = folder.parent
     with ExitStack() as stack:
         try:
             home.mkdir(exist_ok=True)
             _clean_stale(home, folder)
-            stack.enter_context(FileLock(f"{folder}.lock", timeout=0))
+            stack.enter_context(FileLock(lock_of(folder), timeout=0))
             folder.mkdir(exist_ok=True)
         except Timeout:
             tell(f"warning: the same {WORK[kind]} runs in another process: this one has no checkpoints")
@@ -220,7 +235,7 @@ def _clean_stale(home: Path, own: Path) -> None:
         with suppress(OSError):
             newest = max(file.stat().st_mtime for file in [*home.glob(f"{folder.name}*"), *folder.glob("*")])
             if time.time() - newest > STALE_SECONDS:
-                with FileLock(f"{folder}.lock", timeout=0):
+                with FileLock(lock_of(folder), timeout=0):
                     _remove(folder)
 
 
@@ -228,4 +243,4 @@ def _remove(folder: Path) -> None:
     """Remove a folder and its lock file, under the lock."""
     shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):  # Windows removes no open file
-        Path(f"{folder}.lock").unlink()
+        lock_of(folder).unlink()

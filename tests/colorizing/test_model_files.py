@@ -138,6 +138,32 @@ def test_a_hostile_config_is_refused(model: Path, content: bytes, problem: str) 
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"renderings": {"faithful": "1.0", "vivid": 1.2}}, "renderings.faithful must be a number from 0 to 10"),
+        ({"renderings": {"faithful": 1.0, "vivid": True}}, "renderings.vivid must be a number from 0 to 10"),
+        ({"renderings": {"faithful": float("nan"), "vivid": 1}}, "renderings.faithful must be a number"),
+        ({"renderings": {"faithful": [1.0], "vivid": 1}}, "renderings.faithful must be a number"),
+        ({"renderings": [1, 1]}, ""),
+        ({"renderings": {"faithful": 1}}, "'vivid'"),
+        ({"size": "192"}, "size must be an integer from 64 to 2048, but is '192'"),
+        ({"size": 192.0}, "size must be an integer"),
+        ({"size": True}, "size must be an integer"),
+        ({"input": "L"}, "input must be 'lightness' or 'luma', but is 'L'"),
+        ({"network": ["unet"]}, "unknown network ['unet']"),
+    ],
+    ids=str,
+)
+def test_a_value_of_another_kind_is_one_line_that_names_its_key(
+    model: Path, changes: dict[str, Any], problem: str
+) -> None:
+    """A factor in quotes was taken, and multiplied with the colors of the first photo."""
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    (model / "config.json").write_text(json.dumps(config | changes))
+    assert f"not the configuration of a Chromascape model ({problem}" in refused(model)
+
+
 @pytest.mark.parametrize("name", ["config.json", "weights.safetensors"])
 def test_pipes_and_devices_are_not_read(model: Path, name: str) -> None:
     (model / name).unlink()

@@ -8,7 +8,17 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from chromascape.colorizing.colorizer import SHIPPED
-from chromascape.colorizing.training_photos import FILE, NONE, count_seen, hashes_of, join, read_seen, write_seen
+from chromascape.colorizing.training_photos import (
+    FILE,
+    NONE,
+    are_seen,
+    count_seen,
+    hashes_by_row,
+    hashes_of,
+    join,
+    read_seen,
+    write_seen,
+)
 from chromascape.errors import ChromascapeError
 
 
@@ -34,14 +44,17 @@ def test_accepted_photos_of_the_splits_are_taken() -> None:
 def test_what_is_written_is_read_and_the_bytes_do_not_depend_on_the_order(tmp_path: Path) -> None:
     for name, table in {"one": manifest(), "two": manifest().iloc[::-1]}.items():
         (tmp_path / name).mkdir()
-        write_seen(hashes_of(table, ("train", "val")), tmp_path / name)
+        write_seen(tmp_path / name, hashes_of(table, ("train",)), hashes_of(table, ("val",)))
     assert (tmp_path / "one" / FILE).read_bytes() == (tmp_path / "two" / FILE).read_bytes()
     seen = read_seen(tmp_path / "one")
     np.testing.assert_array_equal(seen, hashes_of(manifest(), ("train", "val")))
+    trained = read_seen(tmp_path / "one", trained_only=True)
+    np.testing.assert_array_equal(trained, hashes_of(manifest(), ("train",)))
     arrays = load_file(tmp_path / "one" / FILE)
     assert {name: (array.shape, str(array.dtype)) for name, array in arrays.items()} == {
         "sha256": ((3, 32), "uint8"),
         "phash": ((3, 8), "uint8"),
+        "trained": ((3,), "uint8"),
     }
 
 
@@ -49,7 +62,7 @@ def test_a_model_without_the_file_has_seen_nothing_that_is_known(tmp_path: Path)
     seen = read_seen(tmp_path)
     assert len(seen) == 0
     assert count_seen(hashes_of(manifest(), ("test",)), seen, 8) == 0
-    write_seen(NONE, tmp_path)
+    write_seen(tmp_path, NONE)
     assert len(read_seen(tmp_path)) == 0
 
 
@@ -86,8 +99,9 @@ def test_copies_and_near_copies_count(sha256: int, phash: str, expected: int) ->
         {"sha256": np.zeros((2, 32), np.uint8), "phash": np.zeros((3, 8), np.uint8)},
         {"sha256": np.zeros((2, 32), np.int8), "phash": np.zeros((2, 8), np.uint8)},
         {"sha256": np.zeros((), np.uint8), "phash": np.zeros((2, 8), np.uint8)},
+        {"sha256": np.zeros((2, 32), np.uint8), "phash": np.zeros((2, 8), np.uint8), "trained": np.ones(3, np.uint8)},
     ],
-    ids=["empty", "noise", "one array", "short hashes", "other numbers", "signed", "no rows"],
+    ids=["empty", "noise", "one array", "short hashes", "other numbers", "signed", "no rows", "other flags"],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | dict[str, np.ndarray]) -> None:
     if isinstance(content, bytes):
@@ -96,6 +110,20 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | dict[str, np.n
         save_file(content, tmp_path / FILE)
     with pytest.raises(ChromascapeError, match=r"seen\.safetensors: damaged .*: train again, or install Chromascape"):
         read_seen(tmp_path)
+
+
+def test_photos_of_a_file_without_flags_were_trained_on(tmp_path: Path) -> None:
+    """Older versions did not tell them apart; also what both trained and chose is trained on."""
+    sha256, phash = np.hsplit(hashes_of(manifest(), ("train",)), [32])
+    save_file({"sha256": sha256.copy(), "phash": phash.copy()}, tmp_path / FILE)
+    assert len(read_seen(tmp_path, trained_only=True)) == 2
+    write_seen(tmp_path, hashes_of(manifest(), ("train", "val")), hashes_of(manifest(), ("val",)))
+    assert len(read_seen(tmp_path, trained_only=True)) == 3
+
+
+def test_which_photos_were_seen_is_told_in_their_order() -> None:
+    photos = hashes_by_row(manifest().iloc[[3, 0, 2]])
+    assert are_seen(photos, hashes_of(manifest(), ("train", "val")), 0).tolist() == [False, True, True]
 
 
 def test_the_shipped_weights_name_every_photo_that_they_have_seen() -> None:

@@ -111,7 +111,10 @@ def test_checkpoints_are_named_with_size_age_and_whether_they_are_stale(project:
     assert "7 days ago: stale" in found["old"].text and "in use by a process" in found["at-work"].text
 
 
-def test_outputs_are_compared_with_dvc_lock(project: Path) -> None:
+def test_outputs_are_compared_with_dvc_lock(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And `dvc checkout` is named where the cache has them: that of a fresh clone is empty."""
+    cache = project / "cache"
+    monkeypatch.setattr(leftovers, "_cache", lambda: cache)
     assert "no dvc.lock" in only(leftovers.outputs(None))[1]
     (project / "folder").mkdir()
     (project / "folder" / "a").write_bytes(b"123")
@@ -126,9 +129,14 @@ def test_outputs_are_compared_with_dvc_lock(project: Path) -> None:
     (project / "folder" / "b").touch()
     level, text = only(leftovers.outputs(None))
     assert level == "note" and text.startswith("different from dvc.lock: file, folder: ")
+    assert "`dvc pull` fetches the recorded ones from a remote that has them: DVC's cache here does not" in text
     (project / "file").unlink()
+    cached = cache / "files/md5/5d/41402abc4b2a76b9719d911017c592"
+    cached.parent.mkdir(parents=True)
+    cached.touch()
     missing, other = leftovers.outputs(None)
-    assert missing.text.startswith("missing: file: `dvc repro`") and "folder" in other.text
+    assert missing.text == "missing: file: `dvc repro` makes them, `dvc checkout` restores the recorded ones"
+    assert "folder" in other.text and "`dvc checkout`" not in other.text
     Path("dvc.lock").write_text("stages: [1]")
     with pytest.raises(ChromascapeError, match="damaged: `git checkout"):
         leftovers.outputs(None)

@@ -90,3 +90,14 @@ def test_disk_counts_accepted_photos_where_the_manifest_is_of_this_folder(
         Path("data/lab").mkdir()
         Path("data/lab/train-00000.npy").write_bytes(bytes(3 * 256**2))  # the shards are there
         assert machine.disk(params)[0].level == "ok"
+
+
+def test_a_folder_in_which_dvc_makes_no_copies_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC writes the folder's name into the copy's settings as ASCII: 'unexpected error' after 20 seconds."""
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    assert [finding.level for finding in machine.experiments(None)] == ["ok"]
+    folder = tmp_path / "über"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (finding,) = machine.experiments(None)
+    assert finding.level == "note" and "`dvc exp run --temp` and `--queue` fail in" in finding.text

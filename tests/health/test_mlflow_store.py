@@ -1,11 +1,15 @@
 """MLflow's store in every state that a project can have it in."""
 
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import mlflow
 import pytest
 import yaml
 from conftest import changed_params
@@ -14,6 +18,7 @@ from warm import run_python
 from chromascape.errors import ChromascapeError
 from chromascape.health.mlflow_store import store
 from chromascape.params import Params
+from chromascape.tracking.run import TRAINING, training_lock, training_tag
 from chromascape.tracking.store import connect
 
 RUN = """
@@ -59,7 +64,35 @@ def test_a_store_in_order_and_a_run_whose_process_was_killed(params: Params) -> 
     with closing(sqlite3.connect("mlflow.db")) as database:
         database.execute("UPDATE tags SET value = 'elsewhere/0123' WHERE key = 'chromascape.training'")
         database.commit()
-    assert store(params)[1].text.startswith("1 running")
+    assert store(params)[1].text.endswith(" is running on another machine, or in another folder")
+
+
+AT_WORK = """
+import sys, time
+from filelock import FileLock
+
+with FileLock(sys.argv[1]):
+    print("locked", flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.mark.usefixtures("set_up")
+def test_a_run_names_its_process_and_an_orphan_of_dvc_what_to_do(params: Params) -> None:
+    """After a `kill -9` of dvc its stage goes on, and another `dvc repro` would train the same beside it."""
+    training_lock("a" * 16).parent.mkdir()
+    Path("work.py").write_text(AT_WORK, encoding="utf-8")
+    mlflow.MlflowClient().create_run(connect("tests"), tags={TRAINING: training_tag("a" * 16)})
+    for stage, orphan in ((None, False), ("train", True)):
+        environment = {**os.environ, **({"DVC_STAGE": stage} if stage else {})}
+        with subprocess.Popen(
+            [sys.executable, "work.py", str(training_lock("a" * 16))], env=environment, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout and process.stdout.readline()
+            _, found = store(params)
+            process.kill()
+        assert found.level == "note" and f" is running in process {process.pid}" in found.text
+        assert (f"`kill {process.pid}`, which keeps a checkpoint; then `dvc repro`" in found.text) is orphan
 
 
 @pytest.mark.usefixtures("set_up")

@@ -104,7 +104,7 @@ def train_in_a_process(steps: Connection, place: Path, pause: float) -> None:
         return loss
 
     training._step = told
-    with open_checkpoints(section, folder, place) as checkpoints:
+    with open_checkpoints(section, fingerprint(section, folder), place) as checkpoints:
         trained = train(*shards(folder), section, None, checkpoints)
         Path("weights").write_bytes(weights_of(trained))
         Path("history").write_text(json.dumps(trained.history))
@@ -243,7 +243,7 @@ def test_a_stopped_training_loses_no_step_and_says_how_to_resume(
 def test_a_second_training_of_the_same_says_that_it_has_no_checkpoints(
     place: Path, undisturbed: tuple[bytes, Any], section: Train
 ) -> None:
-    with open_checkpoints(section, place / "lab", place) as checkpoints:
+    with open_checkpoints(section, fingerprint(section, place / "lab"), place) as checkpoints:
         assert checkpoints
         other = Training(place)
         assert other.end() == 0 and other.result == undisturbed
@@ -278,7 +278,7 @@ def ended_early(lab: Path, tiny_unet: None, tmp_path_factory: pytest.TempPathFac
         patched.setattr(files, "_sync", lambda path: None)  # slow where many write to a disk
         stop_after(patched, 14)
         root = tmp_path_factory.mktemp("root")
-        with pytest.raises(Stop), open_checkpoints(section, lab, root) as checkpoints:
+        with pytest.raises(Stop), open_checkpoints(section, fingerprint(section, lab), root) as checkpoints:
             assert checkpoints
             checkpoints.seconds = 0
             train(*shards(lab), section, None, checkpoints)
@@ -295,7 +295,7 @@ def killed(ended_early: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def resumed(lab: Path, section: Train, root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[tuple[bytes, Any], int]:
     """Weights and history of the training, resumed if there is a checkpoint, and the steps that it took."""
     counted = stop_after(monkeypatch, -1)
-    with open_checkpoints(section, lab, root) as checkpoints:
+    with open_checkpoints(section, fingerprint(section, lab), root) as checkpoints:
         trained = train(*shards(lab), section, None, checkpoints)
     return (weights_of(trained), trained.history), len(counted)
 
@@ -332,16 +332,16 @@ def test_a_training_killed_in_validation_keeps_the_learning_rate_of_its_last_ste
 ) -> None:
     """No step follows that would find it out anew."""
     monkeypatch.setattr(files, "_sync", lambda path: None)
-    val_loss = training._val_loss
+    validate = training._validate
 
-    def dying(learner: Learner, photos: Shards, gray: bool = False) -> float:
+    def dying(learner: Learner, photos: Shards, gray: bool = False) -> dict[str, float]:
         if learner.schedule.last_epoch == 2 * STEPS:
             raise Stop
-        return val_loss(learner, photos, gray)
+        return validate(learner, photos, gray)
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "_val_loss", dying)
-        with pytest.raises(Stop), open_checkpoints(section, lab, tmp_path) as checkpoints:
+        patched.setattr(training, "_validate", dying)
+        with pytest.raises(Stop), open_checkpoints(section, fingerprint(section, lab), tmp_path) as checkpoints:
             assert checkpoints
             checkpoints.seconds = 0
             train(*shards(lab), section, None, checkpoints)
@@ -353,7 +353,7 @@ def test_rows_that_the_last_process_had_are_given_again(
 ) -> None:
     """Killed between a checkpoint and the logging of its epoch, the run would lack that one."""
     rows: list[dict[str, float]] = []
-    with open_checkpoints(section, lab, tmp_path) as checkpoints:
+    with open_checkpoints(section, fingerprint(section, lab), tmp_path) as checkpoints:
         train(*shards(lab), section, rows.append, checkpoints)
     assert rows == undisturbed[1]
 
@@ -401,7 +401,7 @@ def test_a_changed_param_starts_over(
     killed: Path, lab: Path, section: Train, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     other = Train.model_validate(section.model_dump() | changes)
-    with open_checkpoints(other, lab, tmp_path) as checkpoints:
+    with open_checkpoints(other, fingerprint(other, lab), tmp_path) as checkpoints:
         assert checkpoints
         progress, learner = Progress(STEPS, other.epochs), training._learner(other, other.epochs * STEPS)
         assert not checkpoints.restore(learner, progress) and progress.done == 0
@@ -480,7 +480,10 @@ def test_checkpoints_nobody_went_on_with_for_a_week_are_removed(
     (home / "notes-old").mkdir()  # somebody's own
     os.utime(home / "notes-old", (0, 0))
     os.utime(killed, (0, 0))  # our own may be as old as it likes
-    with FileLock(home / "train-used.lock"), open_checkpoints(section, lab, tmp_path) as checkpoints:
+    with (
+        FileLock(home / "train-used.lock"),
+        open_checkpoints(section, fingerprint(section, lab), tmp_path) as checkpoints,
+    ):
         os.utime(home / "train-used.lock", (0, 0))
         assert checkpoints and checkpoints.folder == killed and killed.exists()
         left = {path.name for path in home.iterdir()}
@@ -493,7 +496,7 @@ def test_checkpoints_nobody_went_on_with_for_a_week_are_removed(
 def test_checkpoints_stay_where_the_block_ends_badly(
     lab: Path, section: Train, tmp_path: Path, killed: Path, error: BaseException
 ) -> None:
-    with pytest.raises(type(error)), open_checkpoints(section, lab, tmp_path):
+    with pytest.raises(type(error)), open_checkpoints(section, fingerprint(section, lab), tmp_path):
         raise error
     assert (killed / LAST).exists()
 
@@ -505,7 +508,7 @@ def test_stopped_after_the_last_step_it_still_resumes_there(
     total = EPOCHS * STEPS
     with (
         pytest.raises(KeyboardInterrupt, match=f"`dvc repro` resumes at step {total} of {total}"),
-        open_checkpoints(section, lab, tmp_path) as checkpoints,
+        open_checkpoints(section, fingerprint(section, lab), tmp_path) as checkpoints,
     ):
         train(*shards(lab), section, None, checkpoints)
         raise KeyboardInterrupt
@@ -529,7 +532,7 @@ def test_a_folder_that_cannot_be_made_costs_checkpoints_and_no_training(
     lab: Path, section: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / ".checkpoints").write_text("a file")
-    with open_checkpoints(section, lab, tmp_path) as checkpoints:
+    with open_checkpoints(section, fingerprint(section, lab), tmp_path) as checkpoints:
         assert checkpoints is None
     assert "this training has no checkpoints" in capsys.readouterr().err
 
@@ -542,7 +545,7 @@ def test_other_settings_resume_to_the_same_bytes(
     alone = train(*shards(lab), other)
     with monkeypatch.context() as patched:
         stop_after(patched, 8)
-        with pytest.raises(Stop), open_checkpoints(other, lab, tmp_path) as checkpoints:
+        with pytest.raises(Stop), open_checkpoints(other, fingerprint(other, lab), tmp_path) as checkpoints:
             assert checkpoints
             checkpoints.seconds = 0
             train(*shards(lab), other, None, checkpoints)

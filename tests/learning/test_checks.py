@@ -30,7 +30,15 @@ def test_the_repository_s_own_params_fit_the_tables() -> None:
         ),
         ({"train.loss.ssmi": 0.1}, "train.loss.ssmi: unknown key; did you mean train.loss.ssim?"),
         ({"train.loss.fourier": 0.1}, f"train.loss.fourier: unknown key; there are {', '.join(LOSSES)}"),
-        ({"train.loss": {name: 0.1 for name in LOSSES if name != "ssim"}}, "train.loss.ssim: this key is missing"),
+        (
+            {"train.choose_by": "psnr"},
+            "train.choose_by: must be 'loss', 'psnr_db', 'ssim', 'ciede2000' or 'loss_mse_l1' (it is 'psnr')",
+        ),
+        (  # neither high nor low is better
+            {"train.choose_by": "colorfulness"},
+            "train.choose_by: must be 'loss', 'psnr_db', 'ssim', 'ciede2000' or 'loss_mse_l1' (it is 'colorfulness')",
+        ),
+        ({"train.loss": {"mse": 0}}, f"train.loss: at least one of {choices(LOSSES)} must be above 0"),
         (
             {"train.loss": dict.fromkeys(LOSSES, 0)},
             f"train.loss: at least one of {choices(LOSSES)} must be above 0",
@@ -55,8 +63,8 @@ def test_a_name_that_does_not_fit_is_one_line(make_params: MakeParams, changes: 
 
 def test_all_slips_are_told_at_once(make_params: MakeParams) -> None:
     with pytest.raises(ChromascapeError) as caught:
-        check_train(make_params({"train.network": "vgg", "train.loss": {"fourier": 1.0, "mse": 1.0}}).train)
-    assert all(f"train.{key}: " in str(caught.value) for key in ("network", "loss.fourier", "loss.l1", "loss.ssim"))
+        check_train(make_params({"train.network": "vgg", "train.loss": {"fourier": 1.0}, "train.choose_by": "x"}).train)
+    assert all(f"train.{key}: " in str(caught.value) for key in ("network", "loss.fourier", "choose_by"))
     assert "\n" not in str(caught.value)
 
 
@@ -76,5 +84,11 @@ def test_the_shipped_weights_fit_the_network_that_says_so() -> None:
     assert [name for name, network in NETWORKS.items() if "shipped" in network.inits] == [config["network"]]
 
 
-def test_every_loss_of_the_table_is_in_params_yaml() -> None:
-    assert list(load_params(REPOSITORY / "params.yaml").train.loss) == list(LOSSES)
+def test_a_loss_that_is_added_needs_no_key_in_params_yaml(
+    make_params: MakeParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LOSSES, "fourier", LOSSES["l1"])
+    check_train(load_params(REPOSITORY / "params.yaml").train)
+    params = make_params({"train.loss": {"fourier": 0.5}}).train
+    check_train(params)
+    assert params.loss == {"mse": 0, "l1": 0, "ssim": 0, "fourier": 0.5}

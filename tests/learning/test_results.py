@@ -17,6 +17,7 @@ from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork
 from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
 from chromascape.judging.evaluation import evaluate, mean_ab
+from chromascape.judging.modelcard import model_card
 from chromascape.learning import results
 from chromascape.learning.calibration import MIN_PHOTOS
 from chromascape.learning.training import Trained
@@ -24,6 +25,7 @@ from chromascape.params import Params
 from chromascape.photos.shards import Shards, write_shards
 
 SIDE = 64
+PSNR = {"val_psnr_db": 20.0, "shipped_val_psnr_db": 21.0, "gray_val_psnr_db": 20.0}
 SMALL = {"preprocess.side": SIDE, "train.working_size": SIDE, "train.device": "cpu", "jobs": 1}
 
 
@@ -50,7 +52,7 @@ def trained() -> Trained:
 def finish(trained: Trained, photos: tuple[Path, pd.DataFrame], params: Params) -> tuple[Colorizer, dict[str, Any]]:
     val = Shards(photos[0], ("val",))
     colorizer = results.trained_colorizer(trained, params, val)
-    psnr = results.val_psnr(colorizer, val)
+    psnr = results.val_psnr(colorizer, val, Colorizer.load(SHIPPED, "cpu"))
     return colorizer, results.training_summary(trained, colorizer, 3, len(val), psnr, "abc")
 
 
@@ -64,11 +66,11 @@ def test_the_summary_has_losses_and_psnr_beside_grays(
     table = evaluate(colorizer, colorizer, val, lambda: mean_ab(val), photos[1], 1)
     assert summary["val_psnr_db"] == pytest.approx(table["model.psnr_db"].mean())
     assert summary["gray_val_psnr_db"] == pytest.approx(table["gray.psnr_db"].mean())
-    assert summary["val_psnr_db"] != summary["gray_val_psnr_db"]
-    assert results.headline(summary) == {
-        "val_loss": round(summary["val_loss"], 4),
-        "gray_loss": round(summary["gray_val_loss"], 4),
-    }
+    shipped = Colorizer.load(SHIPPED, "cpu")
+    beside = evaluate(shipped, shipped, val, lambda: mean_ab(val), photos[1], 1)
+    assert summary["shipped_val_psnr_db"] == pytest.approx(beside["model.psnr_db"].mean())
+    assert len({summary[f"{name}val_psnr_db"] for name in ("", "shipped_", "gray_")}) == 3
+    assert results.headline(summary) == {"best_epoch": 2}  # no losses, which differ with train.loss
     assert summary["best_epoch"] == 2 and summary["epochs"] == 2 and summary["val_loss"] == 0.5
     assert summary["parameters"] == sum(value.numel() for value in build_network("efficientnet_lite2").parameters())
     assert summary["training"] == "abc"
@@ -84,7 +86,7 @@ def test_few_validation_photos_keep_the_shipped_factors_and_the_card_says_so(
     results.save_model(tmp_path / "model", trained, colorizer, params, photos[1], summary)
     assert "4 validation photos are too few" in (tmp_path / "model/MODEL_CARD.md").read_text()
     assert Colorizer.load(tmp_path / "model", "cpu").renderings == colorizer.renderings
-    enough = results.training_summary(trained, colorizer, 3, MIN_PHOTOS, {"psnr_db": 20.0, "gray_psnr_db": 20.0}, "abc")
+    enough = results.training_summary(trained, colorizer, 3, MIN_PHOTOS, PSNR, "abc")
     assert enough["n_calibration"] == MIN_PHOTOS
 
 
@@ -104,7 +106,7 @@ def test_weights_carry_the_photos_that_they_were_trained_on_or_chosen_by(
     manifest = photos[1]
     params = make_params(SMALL | {"train.init": init, "train.photos": on})
     colorizer = Colorizer(TorchNetwork(build_network("efficientnet_lite2")), "efficientnet_lite2", SIDE)
-    summary = results.training_summary(trained, colorizer, 3, 4, {"psnr_db": 20.0, "gray_psnr_db": 20.0}, "abc")
+    summary = results.training_summary(trained, colorizer, 3, 4, PSNR, "abc")
     results.save_model(tmp_path / "model", trained, colorizer, params, manifest, summary)
     seen = read_seen(tmp_path / "model")
     shipped = read_seen(SHIPPED)
@@ -112,6 +114,8 @@ def test_weights_carry_the_photos_that_they_were_trained_on_or_chosen_by(
     assert count_seen(hashes_of(manifest, ("train", "val")), seen, 0) == 7
     assert count_seen(hashes_of(manifest, ("test",)), seen, 0) == int(on == "all")
     assert count_seen(shipped, seen, 0) == len(shipped) * (init == "shipped")
+    trained_on = read_seen(tmp_path / "model", trained_only=True)
+    assert count_seen(hashes_of(manifest, ("val",)), trained_on, 0) == 4 * (on == "all")  # it chose the epoch only
 
 
 def test_curves_are_a_row_an_epoch(trained: Trained) -> None:
@@ -120,3 +124,21 @@ def test_curves_are_a_row_an_epoch(trained: Trained) -> None:
     np.testing.assert_allclose(curves["val_loss"], [1, 0.5])
     trained.history = [dict(sorted(row.items())) for row in trained.history]  # as they come from a checkpoint
     pd.testing.assert_frame_equal(results.curves(trained), curves)
+    by_metric = replace(trained, history=[{"gray_val_ssim": 0.1, "val_ssim": 0.2, **row} for row in trained.history])
+    assert list(results.curves(by_metric).columns) == [*curves.columns, "gray_val_ssim", "val_ssim"]
+
+
+def test_the_metric_that_chose_the_epoch_is_in_the_summary_and_on_the_card(
+    trained: Trained, photos: tuple[Path, pd.DataFrame], make_params: Callable[..., Params]
+) -> None:
+    colorizer = Colorizer(TorchNetwork(build_network("efficientnet_lite2")), "efficientnet_lite2", SIDE)
+    rows = [row | {"val_psnr_db": 24.0 - row["epoch"], "gray_val_psnr_db": 21.5} for row in trained.history]
+    chosen = replace(trained, history=rows, best_epoch=1)
+    psnr = {"psnr_db": 20.0, "gray_psnr_db": 20.0}
+    summary = results.training_summary(chosen, colorizer, 3, 4, psnr, "abc", "psnr_db")
+    assert (summary["chosen_by"], summary["chosen_value"], summary["gray_chosen_value"]) == ("psnr_db", 23.0, 21.5)
+    card = model_card(make_params({"train.choose_by": "psnr_db"}), summary)
+    assert "| 1: validation loss 1.0000, gray's 0.7000; chosen by `psnr_db`: 23.0000, gray's 21.5000 |" in card
+    by_loss = results.training_summary(trained, colorizer, 3, 4, psnr, "abc")
+    assert (by_loss["chosen_by"], by_loss["chosen_value"], by_loss["gray_chosen_value"]) == ("loss", 0.5, 0.7)
+    assert "| 2: validation loss 0.5000, gray's 0.7000 |" in model_card(make_params(), by_loss)

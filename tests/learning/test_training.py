@@ -1,5 +1,6 @@
 """Real training on a dozen tiny photos, and on doubles of the network where the loop itself is looked at."""
 
+import dataclasses
 import hashlib
 import re
 import time
@@ -14,6 +15,7 @@ import torch
 from conftest import Clock, write_photos
 from torch import Tensor, nn
 
+from chromascape.color.metrics import METRICS, Metric
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import NETWORKS, UNet, build_network
@@ -172,7 +174,7 @@ def test_best_epoch_is_the_first_with_the_lowest_val_loss_and_its_weights_are_ke
 ) -> None:
     tiny, _ = use_tiny(monkeypatch)
     planned = iter(val_losses)
-    monkeypatch.setattr(training, "_val_loss", lambda *_, gray=False: 1.0 if gray else next(planned))
+    monkeypatch.setattr(training, "_validate", lambda *_, gray=False: {"val_loss": 1.0 if gray else next(planned)})
     after: list[Tensor] = []
     trained = train(
         *shards, train_params(epochs=3, schedule="constant"), lambda row: after.append(tiny.layer.weight.clone())
@@ -180,6 +182,35 @@ def test_best_epoch_is_the_first_with_the_lowest_val_loss_and_its_weights_are_ke
     assert trained.best_epoch == best
     assert torch.equal(trained.weights["layer.weight"], after[best - 1])
     assert not torch.equal(after[0], after[1]) and not torch.equal(after[1], after[2])
+
+
+@pytest.mark.parametrize("network", ["unet", "assignment_rgb"])
+def test_a_metric_of_one_s_own_chooses_the_epoch(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train], network: str
+) -> None:
+    """One by which higher is better, and so high for strong colors that the lowest loss would be another epoch."""
+    chroma = Metric("chroma", ".1f", "higher", lambda truth, picture: float(np.abs(picture.lab[..., 1:]).mean()), "")
+    monkeypatch.setitem(METRICS, "chroma", chroma)
+    chosen = train_params(network=network, choose_by="chroma", epochs=3, lr=0.02, schedule="constant")
+    check_train(chosen)
+    trained = train(*shards, chosen)
+    values = [row["val_chroma"] for row in trained.history]
+    assert trained.best_epoch == 1 + values.index(max(values)) and len({*values}) == 3
+    assert all(row["gray_val_chroma"] < 1 < row["val_chroma"] for row in trained.history)
+    by_loss = train(*shards, chosen.model_copy(update={"choose_by": "loss"}))
+    assert [row["val_loss"] for row in by_loss.history] == [row["val_loss"] for row in trained.history]
+    monkeypatch.setitem(METRICS, "chroma", dataclasses.replace(chroma, direction="lower"))
+    assert train(*shards, chosen).best_epoch == 1 + values.index(min(values))
+
+
+def test_a_metric_that_is_no_number_is_told(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
+) -> None:
+    monkeypatch.setitem(METRICS, "mine", Metric("mine", ".1f", "lower", lambda truth, picture: float("nan"), ""))
+    with pytest.raises(
+        ChromascapeError, match=r"^train\.choose_by: mine of the validation photos is no number in epoch 1"
+    ):
+        train(*shards, train_params(choose_by="mine"))
 
 
 def test_same_seed_gives_identical_weights_and_another_seed_differs(
@@ -635,7 +666,7 @@ def test_a_loss_that_is_added_to_the_table_can_be_trained_with(
     monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     monkeypatch.setitem(LOSSES, "huber", lambda predicted, true: nn.functional.huber_loss(predicted, true, delta=0.1))
-    chosen = train_params(loss={"mse": 0, "l1": 0, "ssim": 0, "huber": 2.0}, epochs=2)
+    chosen = train_params(loss={"huber": 2.0}, epochs=2)  # the others have no weight then
     check_train(chosen)
     _, ab = all_photos(shards[1], chosen.working_size)
     trained = train(*shards, chosen)

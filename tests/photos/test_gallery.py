@@ -91,9 +91,9 @@ def html(manifest: pd.DataFrame, folder: Path) -> str:
 def test_the_page_counts_and_tells_what_each_reason_asks_for(html: str) -> None:
     text = Page(html).text
     assert re.search(
-        r"14 of 20 files accepted: train \d+, val \d+, test \d+\. 5 rejected, 1 left out as duplicates", text
+        r"14 of 20 files accepted: train \d+, val \d+, test \d+\. 5 rejected, 1 left out as exact copy\.", text
     )
-    assert "too_small The shorter side, without the black bars that are trimmed, reaches validate.min_side 1" in text
+    assert "too_small The shorter side, without trimmed black bars, is at least validate.min_side 1" in text
 
 
 def test_each_rejected_file_is_a_thumbnail_with_its_reasons(html: str) -> None:
@@ -121,6 +121,34 @@ def test_copies_stand_side_by_side(html: str) -> None:
     assert "1 scene has several photos" in page.text
 
 
+def test_names_that_run_on_are_told_with_photos_of_other_splits_that_look_alike(
+    html: str, manifest: pd.DataFrame, folder: Path
+) -> None:
+    assert re.search(
+        r"No photo has an EXIF time, .* file names run on \(photo-000.png, photo-001.png\)", Page(html).text
+    )
+    assert "No two photos in different splits look alike." in Page(html).text
+    alike = manifest.copy()
+    rows = [alike.index[alike["split"] == split][0] for split in ("train", "val")]
+    alike.loc[rows, "likeness"] = alike.at[rows[0], "likeness"]
+    page = Page(render(alike, folder))
+    names = sorted(alike.loc[rows, "path"])
+    assert page.tags.count("img") == 6 and all(name in page.figures[-2 + at] for at, name in enumerate(names))
+    assert f'such as - ["{names[0]}", "{names[1]}"] .' in page.text
+    assert "Likeness 1.00" in page.text
+    timed = manifest.assign(camera="x", taken=1e9)
+    assert "EXIF" not in Page(render(timed, folder)).text
+
+
+def test_further_photos_of_a_held_out_scene_are_not_called_copies(manifest: pd.DataFrame, folder: Path) -> None:
+    further = manifest.copy()
+    row = further.index[further["split"] == "train"][0]
+    further.loc[row, ["verdict", "reasons", "split"]] = "rejected", "same_scene", None
+    text = Page(render(further, folder)).text
+    assert "5 rejected, 1 left out as exact copy, 1 left out as further photo of a scene in val or test." in text
+    assert "duplicate" not in text.replace("exact_duplicate", "")
+
+
 def test_hostile_names_are_text_and_the_page_is_one_file_that_loads_nothing(html: str) -> None:
     page = Page(html)
     assert "script" not in page.tags and HOSTILE in page.text
@@ -141,9 +169,9 @@ def test_a_gate_that_stops_is_told(manifest: pd.DataFrame, folder: Path) -> None
 def made_up(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """A manifest of files that could not be read, so that none is opened."""
     plain = {"verdict": "rejected", "reasons": "unreadable", "problem": "unreadable", "detail": "gone"}
-    full = [dict.fromkeys(COLUMNS) | plain | {"group": str(n)} | row for n, row in enumerate(rows)]
+    full = [dict.fromkeys([*COLUMNS, "likeness"]) | plain | {"group": str(n)} | row for n, row in enumerate(rows)]
     # By column, because pandas guesses a type that holds no bytes that are not UTF-8.
-    return pd.DataFrame({name: pd.Series([row[name] for row in full], dtype=TYPES.get(name)) for name in COLUMNS})
+    return pd.DataFrame({name: pd.Series([row[name] for row in full], dtype=TYPES.get(name)) for name in full[0]})
 
 
 def combinations() -> list[str]:

@@ -52,7 +52,7 @@ def validate(make_params: Callable[..., Params]) -> Any:
 def test_a_row_tells_what_a_photo_is(tmp_path: Path) -> None:
     path = save(tmp_path / "x.png", make_photo(0))
     row = inspection.inspect(tmp_path, "x.png", LIMITS)
-    assert set(row) == set(COLUMNS) - {"verdict", "reasons", "group", "split", "problem", "detail"}
+    assert set(row) == {*COLUMNS, "likeness"} - {"verdict", "reasons", "group", "split", "problem", "detail"}
     assert row["sha256"] == source.sha256(path.read_bytes())
     assert row["bytes"] == path.stat().st_size
     assert len(row["phash"]) == 16 and int(row["phash"], 16) >= 0
@@ -73,13 +73,17 @@ def test_a_row_tells_what_a_photo_is(tmp_path: Path) -> None:
         ("RGBA", "x.png", 4, 8),
         ("CMYK", "x.jpg", 4, 8),
         ("I;16", "x.png", 1, 16),
-        ("I", "x.tif", 1, 32),
+        ("I", "x.pgm", 1, 16),
         ("F", "x.tif", 1, 32),
     ],
 )
 def test_modes_have_their_channels_and_depth(tmp_path: Path, mode: str, name: str, channels: int, depth: int) -> None:
     picture = Image.fromarray(make_photo(0))
-    save(tmp_path / name, picture.convert("L").convert(mode) if mode in ("I;16", "I", "F") else picture.convert(mode))
+    if mode == "F":
+        picture = Image.fromarray(np.asarray(picture.convert("L"), np.float32) / 255)
+    else:
+        picture = picture.convert("L").convert(mode) if mode in ("I;16", "I") else picture.convert(mode)
+    save(tmp_path / name, picture)
     row = inspection.inspect(tmp_path, name, LIMITS)
     assert (row["mode"], row["channels"], row["bit_depth"]) == (mode, channels, depth)
     assert "problem" not in row
@@ -219,7 +223,7 @@ def test_what_the_manifest_says_of_a_broken_file_is_true(
         assert 0 <= row["left"] < row["right"] <= row["width"]
         assert 0 <= row["top"] < row["bottom"] <= row["height"]
     else:
-        assert row["problem"] in ("not_an_image", "damaged", "too_many_pixels", None)
+        assert row["problem"] in ("not_an_image", "damaged", "too_many_pixels", "unsupported", None)
 
 
 def test_every_file_has_one_row_in_order(tmp_path: Path, validate: Any) -> None:
@@ -231,7 +235,7 @@ def test_every_file_has_one_row_in_order(tmp_path: Path, validate: Any) -> None:
     table = inspection.inspect_folder(tmp_path, validate, 1)
     names = ["a.txt", "b/photo-000.png", "b/photo-001.png", "b/photo-002.png", "gone.png", "pipe.jpg", "z"]
     assert table["path"].tolist() == names == source.list_files(tmp_path)
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == [*COLUMNS, "likeness"]
     assert {column: str(table[column].dtype) for column in INTEGERS} == dict.fromkeys(INTEGERS, "Int64")
     assert table["problem"].fillna("").tolist() == [
         "not_an_image",

@@ -9,6 +9,7 @@ from conftest import make_photo
 from PIL import Image, ImageCms
 
 from chromascape.color import lab
+from chromascape.errors import ChromascapeError
 from chromascape.photos import pixels, reading
 from chromascape.photos.pixels import Photo, assemble
 from chromascape.photos.source import PhotoError
@@ -85,11 +86,30 @@ def test_gray_of_16_bits_stays_so(mode: str) -> None:
     assert photo.rows(WHOLE)[0].dtype == np.uint16
 
 
-def test_floats_are_taken_from_0_to_1() -> None:
-    values = np.linspace(-0.5, 1.5, 48 * 64, dtype=np.float32).reshape(48, 64)
-    values[0, 0] = np.nan
-    shown = Photo(Image.fromarray(values)).rows(WHOLE)[0]
-    assert shown.min() == 0 and shown.max() == 1 and shown[0, 0] == 0
+@pytest.mark.parametrize("values", [[0.0, 0.5, 1.0], [0, 257, 65535]])
+def test_numbers_of_an_image_are_taken_as_those_of_an_array(values: list[float]) -> None:
+    floats = isinstance(values[0], float)
+    image = Image.fromarray(np.array([values], np.float32 if floats else np.int32))
+    assert image.mode == ("F" if floats else "I")
+    shown = Photo(image).rows(slice(0, 1))[0]
+    np.testing.assert_array_equal(shown, Photo(np.array([values], shown.dtype)).rows(slice(0, 1))[0])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.float32([[0, 255]]),
+        np.float32([[-0.1, 1]]),
+        np.float32([[0, np.nan]]),
+        np.int32([[-1, 5]]),
+        np.int32([[0, 65536]]),
+    ],
+)
+def test_numbers_out_of_range_are_refused_as_in_arrays(values: np.ndarray) -> None:
+    with pytest.raises(ChromascapeError, match="expected"):
+        Photo(values)
+    with pytest.raises(ChromascapeError, match=r"expected (floats in 0..1|whole numbers in 0..65535); got"):
+        Photo(Image.fromarray(values))
 
 
 def with_profile(image: Image.Image, profile: bytes) -> Image.Image:

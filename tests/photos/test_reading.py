@@ -189,7 +189,10 @@ def test_other_files_are_not_an_image(tmp_path: Path, data: bytes) -> None:
 def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
     with (tmp_path / "x.jpg").open("wb") as stream:
         stream.truncate(3_000_001)
-    assert reason_of(tmp_path / "x.jpg", Limits(max_file_bytes=3_000_000)) == ("too_large", "3 MB")
+    assert reason_of(tmp_path / "x.jpg", Limits(max_file_bytes=3_000_000)) == (
+        "too_large",
+        "4 MB, more than the limit of 3 MB: save it smaller, as JPEG",
+    )
 
 
 def test_a_file_of_just_the_allowed_size_is_read(tmp_path: Path) -> None:
@@ -254,7 +257,7 @@ def test_every_known_format_opens(file_format: str, extension: str) -> None:
 
 
 def test_every_format_that_is_opened_has_its_extensions() -> None:
-    assert set(reading.EXTENSIONS) == {*reading.FORMATS, "MPO"}
+    assert set(reading.EXTENSIONS) == {*reading.FORMATS, "MPO", "HEIF"}
 
 
 @pytest.mark.parametrize("file_format", ["ICO", "TGA", "PCX", "SGI"])
@@ -288,7 +291,7 @@ def test_modes_become_rgb_with_the_colors_that_they_show(photo: np.ndarray) -> N
         "P": (encode(palette, "PNG"), np.asarray(palette.convert("RGB"))),
         "RGB": (encode(photo, "PNG"), photo),
         "I;16": (encode(gray.astype(np.uint16) * 257, "PNG"), shown),
-        "I": (encode(gray.astype(np.int32) * 257, "TIFF"), shown),
+        "I": (b"P5 160 144 65535\n" + (gray.astype(np.uint16) * 257).astype(">u2").tobytes(), shown),
         "F": (encode((gray / 255).astype(np.float32), "TIFF"), shown),
         "I;16B": (encode(Image.fromarray((gray.astype(np.uint16) * 257).astype(">u2")), "TIFF"), shown),
         "YCbCr": (
@@ -311,13 +314,6 @@ def test_a_cmyk_jpeg_becomes_rgb() -> None:
     assert image.mode == "CMYK"
     red, green, blue = reading.to_rgb(image).getpixel((5, 5))
     assert red > 250 and green < 5 and blue < 5
-
-
-def test_floats_and_whole_numbers_out_of_range_are_clipped() -> None:
-    floats = reading.open_photo(encode(np.array([[-1.0, 0.5, 7.0]], np.float32), "TIFF"))
-    assert [pixel[0] for pixel in np.asarray(reading.to_rgb(floats))[0]] == [0, 128, 255]
-    whole = reading.open_photo(encode(np.array([[-5, 257, 10**6]], np.int32), "TIFF"))
-    assert [pixel[0] for pixel in np.asarray(reading.to_rgb(whole))[0]] == [0, 1, 255]
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
@@ -377,14 +373,13 @@ def test_a_mode_that_can_not_be_converted_is_a_photo_error(monkeypatch: pytest.M
         (lambda rgb: encode(Image.fromarray(rgb).convert("1"), "PNG"), 1),
         (lambda rgb: encode(rgb[..., 0].astype(np.uint16) * 257, "PNG"), 16),
         (lambda rgb: encode(rgb[..., 0].astype(np.uint16) * 257, "TIFF"), 16),
-        (lambda rgb: encode(rgb[..., 0].astype(np.int32), "TIFF"), 32),
         (lambda rgb: encode(rgb[..., 0].astype(np.float32), "TIFF"), 32),
         (lambda rgb: b"P5 32 32 65535\n" + (rgb[..., 0].astype(np.uint16) * 257).astype(">u2").tobytes(), 16),
         (lambda rgb: b"P6 32 32 65535\n" + (rgb.astype(np.uint16) * 257).astype(">u2").tobytes(), 16),
         (png_16_bit, 16),
         (lambda rgb: png_16_bit(np.dstack([rgb, rgb[..., :1]])), 16),
     ],
-    ids=["png", "jpeg", "webp", "palette", "binary", "gray16 png", "gray16 tiff", "gray32 tiff", "float tiff"]
+    ids=["png", "jpeg", "webp", "palette", "binary", "gray16 png", "gray16 tiff", "float tiff"]
     + ["gray16 pgm", "color16 ppm", "color16 png", "color16 alpha png"],
 )
 def test_bit_depth_is_what_the_file_stores(make: Callable[[np.ndarray], bytes], depth: int) -> None:
@@ -690,7 +685,7 @@ def valid_files() -> tuple[bytes, ...]:
         encode(image, "WEBP", lossless=True),
         encode(image, "TIFF", exif=exif),
         encode(image, "TIFF", compression="tiff_lzw"),
-        encode(image.convert("F"), "TIFF"),
+        encode((small[..., 0] / 255).astype(np.float32), "TIFF"),
         encode(image, "GIF"),
         encode(image, "GIF", save_all=True, append_images=[image.rotate(90)]),
     )
@@ -705,12 +700,12 @@ def use(data: bytes) -> None:
         assert 1 <= reading.orientation(image) <= 8
         assert reading.frames(image) in (1, 2)
     except PhotoError as error:
-        assert error.reason in ("not_an_image", "damaged", "too_many_pixels")
+        assert error.reason in ("not_an_image", "damaged", "too_many_pixels", "unsupported")
     for side in (None, 16):
         try:
             rgb = reading.to_rgb(reading.open_photo(data, limits), side)
         except PhotoError as error:
-            assert error.reason in ("not_an_image", "damaged", "too_many_pixels", "mode")
+            assert error.reason in ("not_an_image", "damaged", "too_many_pixels", "unsupported", "mode")
             assert "\n" not in error.detail
         else:
             assert rgb.mode == "RGB"

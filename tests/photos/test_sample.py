@@ -13,7 +13,7 @@ from PIL import Image
 
 from chromascape.colorizing.colorizer import SHIPPED
 from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
-from chromascape.errors import ChromascapeError
+from chromascape.errors import ChromascapeError, how_to_install
 from chromascape.params import Params
 from chromascape.photos import reading, sample, source, validation
 
@@ -175,7 +175,7 @@ def test_a_missing_package_is_told_with_the_way_out_and_leaves_nothing(
     monkeypatch.setattr(sample, "PACKAGES", {"scikit-image": packages, "no-such-package": missing})
     with pytest.raises(ChromascapeError) as caught:
         sample.write_sample(tmp_path / "photos", tmp_path / "provenance.csv", MAX_SIDE, LANDSCAPES)
-    assert str(caught.value) == "package no-such-package is missing: pip install 'chromascape[sample]'"
+    assert str(caught.value) == f"package no-such-package is missing: {how_to_install('sample')}"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -395,6 +395,13 @@ def test_photos_that_match_one_pattern_share_a_scene() -> None:
     assert numbered_by_first(scenes(table, 4, split)) == [0, 1, 1, 3, 4, 4, 6, 1, 8]
 
 
+def test_photos_that_match_a_list_share_a_scene_and_a_name_with_brackets_is_itself() -> None:
+    paths = ["a[1].jpg", "b.jpg", "c.jpg", "walk/1.jpg", "a1.jpg"]
+    table = table_of([(path, source.sha256(path.encode()), None) for path in paths])
+    split = USUAL.model_copy(update={"same_scene": [["a[[]1].jpg", "c.jpg"], ["a[1].jpg", "walk/*"], "b.jpg"]})
+    assert numbered_by_first(scenes(table, 4, split)) == [0, 1, 0, 0, 0]  # as a pattern, a[1].jpg is a1.jpg too
+
+
 def test_one_photo_in_train_only_pulls_its_group_into_train() -> None:
     table = scenes_of(300, 3)
     table.loc[table["path"].str.endswith("2.jpg"), "path"] = [f"extra/{number}.jpg" for number in range(300)]
@@ -539,9 +546,9 @@ def test_an_empty_split_is_reported_with_the_remedies() -> None:
     table["split"] = ["train", "train"]
     expected = "data.split: no photo fell into val and test (2 accepted): add photos, raise data.split.val (now 0.3) "
     assert empty_split(table, data) == expected + "or try another data.split.seed"
-    # Where the reason is that all photos lie in a folder that is only measured, the line says so.
+    # Where the reason is that all photos lie in a folder for testing, the line says so.
     table["path"], table["split"] = ["own/a", "own/b"], ["test", "test"]
-    line = "another data.split.seed; note: 2 photos are only measured, because they are in own (data.test_only)"
+    line = "another data.split.seed; note: 2 photos in own: for testing only (data.test_only)"
     assert (empty_split(table, data_of(SPLIT, test_only=["own"])) or "").endswith(line)
     table.loc[2] = table.loc[0]
     table["split"] = ["train", "val", "test"]
@@ -553,8 +560,8 @@ def test_photos_that_are_only_trained_on_or_measured_are_counted_in_a_line_of_th
     table["split"] = ["train", "train", "test", None, "val"]
     assert only_note(table, data_of(SPLIT)) == only_note(table, data_of(SPLIT, test_only=["sample-landscapes"])) == ""
     assert only_note(table, data_of(SPLIT, ["own"], ["seen", "other"])) == (
-        "note: 2 photos are only trained on, because they are in own (data.train_only)\n"
-        "note: 1 photos are only measured, because they are in seen, other (data.test_only)\n"
+        "note: 2 photos in own: for training only (data.train_only)\n"
+        "note: 1 photo in seen, other: for testing only (data.test_only)\n"
     )
 
 

@@ -38,6 +38,7 @@ EXPECTED = {
     "large.jpg": ("too_large", "too_large"),
     "text.jpg": ("not_an_image", "not_an_image"),
     "empty.png": ("not_an_image", "not_an_image"),
+    "signed.tif": ("unsupported", "unsupported"),
     "bomb.png": ("too_many_pixels", "too_many_pixels"),
     "cut.jpg": ("damaged", "damaged"),
     "cut.png": ("damaged", "damaged"),
@@ -121,6 +122,7 @@ def write_zoo(folder: Path) -> None:
     (folder / "large.jpg").write_bytes(bytes(500_001))
     (folder / "text.jpg").write_text("not an image")
     (folder / "empty.png").touch()
+    Image.fromarray(np.zeros((144, 160), np.int32)).save(folder / "signed.tif")
     (folder / "bomb.png").write_bytes(png(100_000, 100_000, 8, 2, bytes(100)))
     image().save(folder / "cut.jpg")
     image().save(folder / "cut.png")
@@ -266,6 +268,11 @@ def test_summary_and_line_count_the_same(manifest: pd.DataFrame) -> None:
     start = f"{summary['n_accepted']} of {summary['n_files']} files accepted; rejected {summary['n_rejected']}: "
     assert line.startswith(start)
     assert "damaged 3" in line and "\n" not in line
+    # More reasons than files look like a mistake where nothing says that a file may have several.
+    assert sum(summary["rejected_by_reason"].values()) > summary["n_rejected"]
+    assert line.endswith(" (a file may have several reasons)")
+    once = manifest[manifest["reasons"].isin(["", "exact_duplicate"])]
+    assert validation.counts_line(once).endswith("; rejected 2: exact_duplicate 2")
 
 
 def test_counts_line_without_rejections_is_short(manifest: pd.DataFrame) -> None:

@@ -13,11 +13,12 @@ from conftest import make_photo, without
 from numpy.typing import NDArray
 from PIL import Image
 
+from chromascape.colorizing import onnx_file
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import NETWORKS, build_network
-from chromascape.colorizing.onnx_network import GRAPH, METADATA, OnnxNetwork
-from chromascape.colorizing.torch_network import TorchNetwork
+from chromascape.colorizing.onnx_network import GRAPHS, METADATA, OnnxNetwork
+from chromascape.colorizing.torch_network import TorchNetwork, save
 from chromascape.errors import ChromascapeError
 from chromascape.serving import onnx_export
 from chromascape.serving.onnx_export import export
@@ -36,23 +37,41 @@ def by_torch(colorizer: Colorizer, photo: NDArray[np.float32]) -> NDArray[np.flo
 
 
 @pytest.fixture(scope="module")
-def shipped(shipped_program: bytes, tmp_path_factory: pytest.TempPathFactory) -> tuple[Colorizer, Path]:
-    colorizer = Colorizer.load(SHIPPED, "cpu", by_torch=True)
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Colorizer, Path]:
+    """The shipped model by torch, and its file."""
     file = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnx_export, "as_onnx", lambda _: onnx.ModelProto.FromString(shipped_program))
-        export(colorizer, file)
-    return colorizer, file
+    export(Colorizer.load(), file)
+    return Colorizer.load(SHIPPED, "cpu", by_torch=True), file
 
 
 def test_the_graph_that_ships_is_what_the_exporter_gives(shipped_program: bytes) -> None:
-    facts = onnx_export.facts(Colorizer.load(SHIPPED, "cpu", by_torch=True))
-    now = onnx_export.without_weights(onnx.ModelProto.FromString(shipped_program), facts)
-    assert (SHIPPED / GRAPH).read_bytes() == now, "write it anew: python -m chromascape.serving.onnx_export"
+    now, _ = onnx_export.without_weights(onnx.ModelProto.FromString(shipped_program))
+    stored = onnx_file.assemble((GRAPHS / "efficientnet_lite2.onnx").read_bytes(), {}, {})
+    assert stored == onnx_file.assemble(now, {}, {}), "write it anew: python -m chromascape.serving.onnx_export"
+
+
+def test_a_model_of_the_network_that_ships_is_put_into_its_graph(
+    shipped: tuple[Colorizer, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fine-tuned ones, of the default params, take no half minute of torch's exporter either."""
+    monkeypatch.setattr(onnx_export, "as_onnx", None)
+    colorizer, file = shipped
+    export(colorizer, tmp_path / "torch.onnx")
+    one, other = (onnx.load(path) for path in (file, tmp_path / "torch.onnx"))
+    weights = [{tensor.name: tensor for tensor in model.graph.initializer} for model in (one, other)]
+    assert len(weights[0]) > 300 and weights[0] == weights[1] and one.metadata_props == other.metadata_props
+    assert one.graph.node == other.graph.node
+
+
+def test_the_model_that_ships_is_exported_without_torch_and_onnx(tmp_path: Path) -> None:
+    code = without("torch", "onnx", "onnxscript") + "sys.exit(main(['export', 'model.onnx']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout.partition(",")[0]) == (0, "model.onnx: 12.5 MB"), done.stderr
+    onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"), full_check=True)
 
 
 def test_files_name_no_path_of_the_machine_that_wrote_them(shipped: tuple[Colorizer, Path]) -> None:
-    for file in (shipped[1], SHIPPED / GRAPH):
+    for file in (shipped[1], *GRAPHS.glob("*.onnx")):
         assert b"site-packages" not in file.read_bytes() and b"efficientnet.py" not in file.read_bytes()
 
 
@@ -118,25 +137,43 @@ def biased_network(name: str) -> Network:
     return network
 
 
-# Networks that share a `forward` differ in widths and depth alone; the shipped one stands for the EfficientNets.
-ALONE = {network.forward: name for name, network in NETWORKS.items() if not name.startswith("efficientnet")}
-
-
-@pytest.mark.parametrize("name", ALONE.values())
-def test_every_network_of_the_table_exports_within_a_tenth_of_an_ab_unit(name: str, tmp_path: Path) -> None:
-    colorizer = Colorizer(TorchNetwork(biased_network(name)), name, 64)
-    export(colorizer, tmp_path / "model.onnx")
-    exported = OnnxNetwork(tmp_path / "model.onnx")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_graph_of_every_network_computes_what_torch_does(name: str, tmp_path: Path) -> None:
+    """A graph of another network, or of an older one, has other weights or gives other colors."""
+    network = biased_network(name)
+    save(tmp_path, network.state_dict(), name, 64, {"faithful": 1.0, "vivid": 1.0})
+    without_torch, with_torch = Colorizer.load(tmp_path), Colorizer.load(tmp_path, "cpu", by_torch=True)
+    assert isinstance(without_torch.network, OnnxNetwork) and isinstance(with_torch.network, TorchNetwork)
+    facts = [(c.network.predicts, c.network.cell, c.network.multiple) for c in (without_torch, with_torch)]
+    assert facts[0] == facts[1]
     for sides in ((64, 96), (160, 32)):
         photo = lightness(*sides)
-        expected = by_torch(colorizer, photo)
-        assert np.ptp(expected, axis=(2, 3)).min() > 0.01, "a constant network would agree with anything"
-        assert np.abs(exported(photo) - expected).max() * 255 < 0.1
+        expected = by_torch(with_torch, photo)
+        assert np.ptp(expected, axis=(2, 3)).min() > 0.002, "a constant network would agree with anything"
+        assert np.abs(without_torch.network(photo) - expected).max() * 255 < 0.1
 
 
-def test_what_onnx_runtime_computes_is_not_exported_again(tmp_path: Path) -> None:
-    with pytest.raises(ChromascapeError, match="load the model with by_torch=True"):
-        export(Colorizer.load(), tmp_path / "model.onnx")
+def test_a_network_without_a_graph_goes_through_torchs_exporter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colorizer = Colorizer(TorchNetwork(biased_network("unet")), "unet", 64)
+    monkeypatch.setattr(onnx_export, "graph_of", lambda name: None)
+    export(colorizer, tmp_path / "model.onnx")
+    onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"))
+    photo = lightness(64, 96)
+    assert np.abs(OnnxNetwork(tmp_path / "model.onnx")(photo) - by_torch(colorizer, photo)).max() * 255 < 0.1
+
+
+def test_an_exported_file_is_exported_again_as_it_is(shipped: tuple[Colorizer, Path], tmp_path: Path) -> None:
+    export(Colorizer.load(shipped[1]), tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == shipped[1].read_bytes()
+
+
+def test_what_the_exporter_of_torch_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    monkeypatch.setattr(onnx_export, "graph_of", lambda name: None)
+    with pytest.raises(ChromascapeError, match=r"the package onnxscript is missing: pip install -e '.*\[export\]'"):
+        export(Colorizer(TorchNetwork(build_network("unet")), "unet", 64), tmp_path / "model.onnx")
     assert not (tmp_path / "model.onnx").exists()
 
 

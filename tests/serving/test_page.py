@@ -1,9 +1,11 @@
-"""Both pages in a real Chromium: drop or choose, compare, download, errors, keyboard, a phone's width."""
+"""Both pages in a real Chromium: photos in, compare, change, save, errors, keyboard, a phone's width, no network."""
 
 import functools
 import http.server
 import io
+import struct
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,10 @@ from PIL import Image
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.errors import ChromascapeError
 from chromascape.serving import onnx_export, web, web_export
+from chromascape.serving.page_files import COMMON
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install 'chromascape[browser]'")
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install -e '.[browser]'")
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +44,23 @@ def served(colorizer: Colorizer) -> str:
 
 
 class Files(http.server.SimpleHTTPRequestHandler):
-    """A plain file server that prints nothing."""
+    """A file server that knows the types of few files, as nginx of Debian 12, and prints nothing."""
+
+    extensions_map = {
+        "": "application/octet-stream", ".html": "text/html", ".css": "text/css", ".js": "application/javascript",
+        ".jpg": "image/jpeg",
+    }  # fmt: skip
 
     def log_message(self, *_: object) -> None: ...
 
 
+class FileServer(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A page that is closed while it loads breaks its connections."""
+
+
 @pytest.fixture(scope="module")
-def static(shipped_program: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def exported(shipped_program: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
     onnx, folder = pytest.importorskip("onnx"), tmp_path_factory.mktemp("web") / "page"
     try:
         with pytest.MonkeyPatch.context() as patch:
@@ -55,17 +68,27 @@ def static(shipped_program: bytes, tmp_path_factory: pytest.TempPathFactory) -> 
             web_export.export_page(Colorizer.load(SHIPPED, "cpu", by_torch=True), folder)
     except ChromascapeError as error:
         pytest.skip(str(error))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Files, directory=folder)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    return folder
+
+
+def file_server(folder: Path) -> FileServer:
+    server = FileServer(("127.0.0.1", 0), functools.partial(Files, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.fixture(scope="module")
+def static(exported: Path) -> Iterator[str]:
+    with file_server(exported) as server:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
-@pytest.fixture(params=["served", "static"])
-def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
-    """The page at a phone's width; whatever is asked of another host, or written to the console, fails the test."""
+@pytest.fixture(scope="module", params=["served", "static"])
+def opened(request: pytest.FixtureRequest, browser: Any) -> Iterator[tuple[Any, list[str]]]:
+    """The page at a phone's width, and all that is asked of another host or written to the console as an error."""
     address = request.getfixturevalue(request.param)
-    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page = browser.new_page(viewport={"width": 390, "height": 800}, reduced_motion="reduce")
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
@@ -74,42 +97,65 @@ def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
         lambda asked: problems.append(asked.url) if not asked.url.startswith((address, "blob:", "data:")) else None,
     )
     page.goto(address)
-    yield page
+    yield page, problems
     page.close()
-    assert not [problem for problem in problems if "422" not in problem]  # the console tells of each refused photo
 
 
-def written(folder: Path, name: str, **options: Any) -> Path:
+@pytest.fixture
+def page(opened: tuple[Any, list[str]]) -> Iterator[Any]:
+    """The page without photos."""
+    page, problems = opened
+    yield page
+    while page.locator("article").count():
+        page.locator(".remove").first.click()
+    told = [problem for problem in problems if "422" not in problem]  # the console tells of each refused photo
+    problems.clear()
+    assert not told
+
+
+def written(folder: Path, name: str, width: int = 301, height: int = 207, **options: Any) -> Path:
     file = folder / name
-    Image.fromarray(make_photo(5, 301, 207)).convert("L").save(file, **options)
+    Image.fromarray(make_photo(5, width, height)).convert("L").save(file, **options)
     return file
 
 
 def finished(page: Any, count: int = 1) -> None:
-    sync_api.expect(page.locator("figure:visible, .bad")).to_have_count(count, timeout=60_000)
+    sync_api.expect(page.locator("figure:visible, .bad:visible")).to_have_count(count, timeout=60_000)
+    sync_api.expect(page.locator("article[aria-busy=true]")).to_have_count(0, timeout=60_000)
 
 
-def download(page: Any, folder: Path) -> Path:
+def download(page: Any, folder: Path, button: str = ".download") -> Path:
     with page.expect_download() as started:
-        page.click(".download")
+        page.locator(button).first.click()
     target = folder / started.value.suggested_filename
     started.value.save_as(target)
     return target
 
 
-@pytest.mark.parametrize("style", ["faithful", "vivid"])
-def test_the_download_is_the_command_lines_picture_to_rounding(
-    page: Any, colorizer: Colorizer, style: str, tmp_path: Path
+def assert_same(file: Path, expected: Image.Image) -> None:
+    """Equal to the command line's picture, but for rounding."""
+    wanted = np.asarray(expected, np.int16)
+    assert np.ptp(wanted, axis=2).max() > 5, "gray would agree with anything"
+    assert np.abs(np.asarray(Image.open(file).convert("RGB"), np.int16) - wanted).max() <= 2
+
+
+def test_the_download_is_the_command_lines_picture_also_after_a_change(
+    page: Any, colorizer: Colorizer, tmp_path: Path
 ) -> None:
     photo = written(tmp_path, "photo.png")
-    page.check(f"[value={style}]")
     page.set_input_files("#files", photo)
     finished(page)
     file = download(page, tmp_path)
-    assert file.name == f"photo-{style}.png"
-    expected = np.asarray(colorizer.colorize(Image.open(photo), style), np.int16)  # type: ignore[arg-type]
-    assert np.ptp(expected, axis=2).max() > 5, "gray would agree with anything"
-    assert np.abs(np.asarray(Image.open(file).convert("RGB"), np.int16) - expected).max() <= 2
+    assert file.name == "photo-faithful.png"
+    assert_same(file, colorizer.colorize(Image.open(photo)))
+    page.locator(".style").select_option("vivid")
+    finished(page)
+    page.locator(".strength").fill("50")
+    finished(page)
+    assert page.locator("output").inner_text() == "50 %"
+    file = download(page, tmp_path)
+    assert file.name == "photo-vivid.png"
+    assert_same(file, colorizer.colorize(Image.open(photo), "vivid", 0.5))
 
 
 def test_an_example_is_a_click_or_a_key_away(page: Any) -> None:
@@ -119,66 +165,219 @@ def test_an_example_is_a_click_or_a_key_away(page: Any) -> None:
     assert page.evaluate("document.querySelector('.after').naturalWidth") > 300
 
 
-def test_several_photos_and_one_that_is_none(page: Any, tmp_path: Path) -> None:
+def test_of_several_photos_the_newest_stands_first_and_all_are_saved_at_once(page: Any, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
     bad = tmp_path / "notes.jpg"
     bad.write_bytes(b"no photo")
-    page.set_input_files("#files", [written(tmp_path, "a.jpg"), bad, written(tmp_path, "b.webp")])
-    finished(page, 3)
-    assert page.locator("figure:visible").count() == 2
+    photos = [written(tmp_path, "a.jpg"), bad, written(tmp_path, "b.webp"), written(tmp_path / "more", "a.jpg")]
+    page.set_input_files("#files", photos)
+    finished(page, 4)
     assert page.locator(".bad").inner_text().startswith("not colorized: ")
     assert page.locator(".bad").get_attribute("role") == "alert"
-    sync_api.expect(page.locator("#status")).to_have_text("2 colorized, 1 failed")
+    sync_api.expect(page.locator("#status")).to_have_text("3 colorized, 1 failed")
+    assert page.locator("article:has(figure:visible) h2").all_inner_texts() == ["a.jpg", "b.webp", "a.jpg"]
+    sync_api.expect(page.locator("article").first).to_be_in_viewport()
+    with zipfile.ZipFile(download(page, tmp_path, "#save")) as archive:
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == ["a-faithful (2).jpg", "a-faithful.jpg", "b-faithful.png"]
+        one = download(page, tmp_path)
+        assert archive.read("a-faithful.jpg") == one.read_bytes()
+    page.get_by_role("button", name="Remove b.webp").click()
+    assert page.locator("article").count() == 3
+    assert page.evaluate("document.activeElement.localName") == "article"
 
 
-def test_the_slider_moves_by_pointer_and_by_key(page: Any, tmp_path: Path) -> None:
-    page.set_input_files("#files", written(tmp_path, "photo.png"))
+def shot(page: Any) -> np.ndarray:
+    """What is shown of the first photo, int16 (H, W, 3)."""
+    return np.asarray(Image.open(io.BytesIO(page.locator(".compare").first.screenshot())).convert("RGB"), np.int16)
+
+
+def test_the_slider_shows_the_original_as_it_was_sent(page: Any, tmp_path: Path) -> None:
+    """Of a sepia photo too, whose brown is not the result's gray."""
+    gray = np.asarray(Image.fromarray(make_photo(5, 301, 207)).convert("L"))
+    Image.fromarray((gray[..., None] * [1, 0.85, 0.6]).astype(np.uint8)).save(tmp_path / "sepia.png")
+    page.set_input_files("#files", tmp_path / "sepia.png")
     finished(page)
-    cut = "getComputedStyle(document.querySelector('.before')).clipPath"
-    before = page.evaluate(cut)
-    slider = page.locator(".compare input")
-    box = slider.bounding_box()
-    slider.click(position={"x": box["width"] * 0.9, "y": box["height"] / 2})
-    by_pointer = page.evaluate(cut)
+    box = page.locator(".compare").bounding_box()
+    page.locator(".compare").click(position={"x": box["width"] * 0.9, "y": box["height"] / 2})
+    shown = shot(page)
+    height, width = shown.shape[:2]
+    sent = np.asarray(Image.open(tmp_path / "sepia.png").resize((width, height)), np.int16)
+    part = (slice(40, height - 10), slice(10, int(0.8 * width)))  # without the tags, the edges and the handle
+    assert np.abs(shown[part] - sent[part]).mean() < 2
     page.keyboard.press("Home")
-    assert len({before, by_pointer, page.evaluate(cut)}) == 3
-    left, right = gray_shares(page)
-    assert left < 0.9 and right < 0.9, "at its left end all is color"
+    assert np.abs(shot(page)[part] - sent[part]).mean() > 4, "at its left end all is color"
     page.keyboard.press("End")
-    assert min(gray_shares(page)) > 0.99
+    assert np.abs(shot(page)[part] - sent[part]).mean() < 2
 
 
-def gray_shares(page: Any) -> tuple[float, float]:
-    """Which share of the pixels is gray in the left and the right half of the picture as it is shown."""
-    shot = Image.open(io.BytesIO(page.locator(".compare").screenshot())).convert("RGB")
-    pixels = np.asarray(shot, np.int16)[40:-10, 10:-10]  # without the tags and the edges
-    gray = np.ptp(pixels, axis=2) <= 2
-    middle = gray.shape[1] // 2
-    return float(gray[:, :middle].mean()), float(gray[:, middle:].mean())
-
-
-def test_photos_may_be_dropped(page: Any, tmp_path: Path) -> None:
-    photo = written(tmp_path, "dropped.png")
-    data = page.evaluate_handle(
-        """bytes => { const data = new DataTransfer();
-        data.items.add(new File([new Uint8Array(bytes)], "dropped.png", {type: "image/png"})); return data; }""",
-        list(photo.read_bytes()),
-    )
-    page.dispatch_event("#drop", "drop", {"dataTransfer": data})
-    finished(page)
-    assert page.locator("article h2").inner_text() == "dropped.png (faithful)"
-
-
-def test_a_phone_scrolls_in_one_direction_alone(page: Any, tmp_path: Path) -> None:
-    page.set_input_files("#files", written(tmp_path, f"{'long name ' * 9}.png"))
-    finished(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-def test_all_that_can_be_used_has_a_name(page: Any, tmp_path: Path) -> None:
+def test_a_photo_is_zoomed_and_moved_by_buttons_keys_wheel_and_pointer(page: Any, tmp_path: Path) -> None:
     page.set_input_files("#files", written(tmp_path, "photo.png"))
     finished(page)
-    for control in page.locator("input, button, a").all():
+
+    def view() -> list[float]:
+        """Scale, and the left upper corner in pixels of the box."""
+        matrix = page.evaluate(
+            "[...new DOMMatrix(getComputedStyle(document.querySelector('.after')).transform).toFloat64Array()]"
+        )
+        return [matrix[0], matrix[12], matrix[13]]
+
+    box = page.locator(".compare").bounding_box()
+    page.get_by_role("button", name="Zoom in").click()
+    assert view() == pytest.approx([1.5, -box["width"] / 4, -box["height"] / 4], abs=0.5)
+    box = page.locator(".compare").bounding_box()
+    page.mouse.move(box["x"] + 40, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 90)
+    page.mouse.up()
+    assert view() == pytest.approx([1.5, 20 - box["width"] / 4, -10 - box["height"] / 4], abs=0.5)
+    page.keyboard.press("Shift+ArrowLeft")
+    assert view()[1] == pytest.approx(20 - box["width"] / 4 + box["width"] / 10, abs=0.5)
+    page.keyboard.press("+")
+    assert view()[0] == pytest.approx(2.25)
+    page.keyboard.press("0")
+    assert view() == [1, 0, 0]
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -100)
+    page.keyboard.up("Control")
+    sync_api.expect(page.locator(".compare.zoomed")).to_have_count(1)
+    page.get_by_role("button", name="Fit").click()
+    assert view() == [1, 0, 0]
+
+
+def test_folders_are_dropped_and_pictures_pasted(page: Any, tmp_path: Path) -> None:
+    photos = tmp_path / "album"
+    (photos / "1950").mkdir(parents=True)
+    written(photos, "b.png")
+    written(photos / "1950", "a.png")
+    for other in ("._b.png", "list.txt"):
+        (photos / other).write_text("no photo")
+    data = {"items": [], "files": [str(photos)], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 150, "data": data})
+    finished(page, 2)
+    assert page.locator("article h2").all_inner_texts() == ["album/b.png", "album/1950/a.png"]
+    page.evaluate(
+        """bytes => { const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], "image.png", {type: "image/png"}));
+        document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data })); }""",
+        list((photos / "b.png").read_bytes()),
+    )
+    finished(page, 3)
+    assert page.locator("article h2").first.inner_text() == "image.png"
+
+
+def test_on_a_phone_all_stays_inside_and_has_a_name(page: Any, tmp_path: Path) -> None:
+    page.set_input_files("#files", written(tmp_path, f"{'long name ' * 9}.png", 200, 500))
+    finished(page)
+    sync_api.expect(page.locator("article")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    inside = page.locator(".after").bounding_box()
+    assert inside["width"] / inside["height"] == pytest.approx(0.4, abs=0.01)
+    for part in page.locator(".tag, .slider, .compare").all():
+        box = part.bounding_box()
+        assert box["x"] >= inside["x"] - 1 and box["x"] + box["width"] <= inside["x"] + inside["width"] + 1
+    for control in page.locator("input, button, select, a").all():
         named = control.evaluate(
-            "e => (e.labels?.[0]?.textContent ?? e.ariaLabel ?? (e.textContent || e.querySelector('img')?.alt)).trim()"
+            "e => (e.ariaLabel ?? e.labels?.[0]?.textContent ?? (e.textContent || e.querySelector('img')?.alt)).trim()"
         )
         assert named
+
+
+def test_a_large_photo_says_how_much_of_it_has_come(served: str, browser: Any, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 1000), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    page = browser.new_page()
+    page.goto(served)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1_500_000}
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+    page.evaluate(
+        """window.said = []; new MutationObserver(() => window.said.push(document.querySelector('.state')?.textContent))
+        .observe(document.getElementById('results'), { subtree: true, childList: true, characterData: true })"""
+    )
+    page.set_input_files("#files", tmp_path / "noise.png")
+    finished(page)
+    assert [text for text in page.evaluate("window.said") if text and text.startswith("sending, ")]
+    page.close()
+
+
+def tiff(path: Path, values: np.ndarray, order: str, tags: dict[int, tuple[int, int]]) -> Path:
+    """An uncompressed TIFF of one strip. tags: type and value by number, besides those that any photo has."""
+    height, width = values.shape[:2]
+    channels = values.shape[2] if values.ndim == 3 else 1
+    entries = {
+        256: (4, width), 257: (4, height), 258: (3, 8 * values.itemsize), 259: (3, 1), 262: (3, 1), 273: (4, 8),
+        277: (3, channels), 278: (4, height), 279: (4, values.nbytes), **tags,
+    }  # fmt: skip
+    start = 8 + values.nbytes + values.nbytes % 2
+    data = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, start)
+    data += values.astype(values.dtype.newbyteorder(order)).tobytes() + bytes(values.nbytes % 2)
+    data += struct.pack(f"{order}H", len(entries))
+    for tag, (kind, value) in sorted(entries.items()):
+        data += struct.pack(f"{order}HHI{'I' if kind == 4 else 'Hxx'}", tag, kind, 1, value)
+    path.write_bytes(data + bytes(4))
+    return path
+
+
+def test_plain_tiffs_are_read_by_their_tags_and_the_static_page_refuses_others_by_name(
+    page: Any, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    gray = np.asarray(Image.fromarray(make_photo(5, 301, 207)).convert("L"))
+    deep = gray.astype(np.uint16) * 257
+    read = {
+        "turned.tif": tiff(tmp_path / "turned.tif", gray, "<", {274: (3, 6)}),
+        "deep.tif": tiff(tmp_path / "deep.tif", deep, ">", {}),
+        "white.tif": tiff(tmp_path / "white.tif", 65535 - deep, "<", {262: (3, 0)}),
+        "lzw.tif": tmp_path / "lzw.tif",
+    }
+    Image.fromarray(gray).save(read["lzw.tif"], compression="tiff_lzw")
+    floats = tiff(tmp_path / "floats.tif", (gray / np.float32(255)), "<", {339: (3, 3)})
+    signed = tiff(tmp_path / "signed.tif", (gray // 2).astype(np.int8), "<", {339: (3, 2)})
+    raw = tiff(tmp_path / "raw.tif", gray, "<", {254: (4, 1)})
+    page.set_input_files("#files", [*read.values(), floats, signed, raw])
+    finished(page, 7)
+    if "never leave your device" in page.locator("#where").inner_text():
+        reasons = page.locator(".bad:visible").all_inner_texts()
+        assert sum("a TIFF with signed numbers or floats is not read here" in reason for reason in reasons) == 2
+        assert sum("a TIFF with a small preview first" in reason for reason in reasons) == 1
+    upright = Image.fromarray(gray)
+    color, turned = (colorizer.colorize(photo) for photo in (upright, upright.transpose(Image.Transpose.ROTATE_270)))
+    for name in read:
+        with page.expect_download() as started:
+            page.get_by_role("article", name=name).locator(".download").click()
+        started.value.save_as(tmp_path / "result.png")
+        assert_same(tmp_path / "result.png", turned if name == "turned.tif" else color)
+
+
+def test_the_static_page_works_again_without_the_network(exported: Path, browser: Any, tmp_path: Path) -> None:
+    server = file_server(exported)
+    with server:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_port}")
+        page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+        server.shutdown()
+    page.reload()
+    page.set_input_files("#files", written(tmp_path, "scan.tif"))  # which needs one more file
+    finished(page)
+    assert page.locator("figure:visible").count() == 1
+    page.close()
+
+
+@pytest.mark.parametrize("name", ["card.js", "worker.js", "fullsize.js", "ort.wasm", "model.onnx"])
+def test_a_file_that_fails_before_the_first_photo_is_named(static: str, browser: Any, name: str) -> None:
+    page = browser.new_page()
+    page.route(f"**/{name}", lambda route: route.fulfill(status=404))
+    page.goto(static)
+    status = page.locator("#status.bad")
+    sync_api.expect(status).to_contain_text(f"{name} could not be loaded", timeout=30_000)
+    if name == "ort.wasm":
+        page.click("[data-example]")
+        finished(page)
+        assert f"{name} could not be loaded" in page.locator(".bad:visible").last.inner_text()
+    page.close()
+
+
+def test_all_modules_of_the_page_are_among_those_that_may_be_named() -> None:
+    text = (web_export.PAGE / "start.js").read_text(encoding="utf-8")
+    assert {name for name in COMMON if name.endswith(".js") and name != "start.js"} <= set(text.split('"'))

@@ -24,7 +24,7 @@ from chromascape.serving import onnx_export, web_export
 from chromascape.serving.onnx_export import OPSET
 from chromascape.serving.web_export import RUNTIME_FILES, export_page
 
-CONTENTS = {name: f"content of {name}".encode() for name in RUNTIME_FILES}
+CONTENTS = {part.path: f"content of {name}".encode() for name, part in RUNTIME_FILES.items()}
 
 
 def model(name: str = "unet") -> Colorizer:
@@ -47,8 +47,11 @@ def any_graph() -> Iterator[None]:
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package with small files, whose digests are the expected ones."""
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}
-    monkeypatch.setattr(web_export, "RUNTIME_FILES", digests)
+    parts = {
+        name: part._replace(sha256=hashlib.sha256(CONTENTS[part.path]).hexdigest())
+        for name, part in RUNTIME_FILES.items()
+    }
+    monkeypatch.setattr(web_export, "RUNTIME_FILES", parts)
     return pack(tmp_path / "runtime.tgz", CONTENTS)
 
 
@@ -69,41 +72,55 @@ def pack(file: Path, contents: dict[str, bytes]) -> Path:
 
 def test_the_folder_holds_all_that_the_page_names(package: Path, tmp_path: Path) -> None:
     folder = tmp_path / "page"
-    export_page(model(), folder, package)
+    export_page(model(), folder, [package])
     files = {file.name for file in folder.iterdir() if file.is_file()}
-    assert files >= {Path(name).name for name in CONTENTS} | {"index.html", "model.onnx", "model.json"}
-    for file in files & {"index.html", "page.js", "engine.js", "worker.js"}:
-        text = (folder / file).read_text(encoding="utf-8")
-        for name in ("style.css", "page.js", "engine.js", "worker.js", "colors.js", "ort.wasm.bundle.min.mjs"):
-            assert name not in text or name in files
-        assert "http://" not in text and ("https://" not in text or file == "index.html"), (
+    assert files >= {*RUNTIME_FILES, "index.html", "model.onnx", "model.json"}
+    assert not [name for name in files if name.endswith(".mjs")], "a type that many hosts don't know"
+    for name in files - {*RUNTIME_FILES, "model.onnx"}:
+        text = (folder / name).read_text(encoding="utf-8")
+        assert set(re.findall(r'(?:from |import\(?|src=|fetched\()"(?:\./)?([\w.]+)"', text)) <= files
+        assert "http://" not in text and ("https://" not in text or name == "index.html"), (
             "nothing comes from elsewhere"
         )
-    assert json.loads((folder / "model.json").read_text(encoding="utf-8"))["multiple"] == 32
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    assert about["multiple"] == 32
+    assert about["bytes"] == {name: (folder / name).stat().st_size for name in ("ort.wasm", "model.onnx")}
+
+
+def test_the_browser_keeps_all_files_of_one_version(package: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / "first", tmp_path / "same", tmp_path / "other"]
+    for folder, size in zip(folders, (64, 64, 128), strict=True):
+        colorizer = model()
+        colorizer.size = size
+        export_page(colorizer, folder, [package])
+    scripts = [(folder / "sw.js").read_text(encoding="utf-8") for folder in folders]
+    assert scripts[0] == scripts[1] != scripts[2]
+    files = json.loads(re.search(r"const FILES = (\{.*?\});", scripts[0], re.S)[1])  # type: ignore[index]
+    kept = {"index.html" if name == "./" else name for name in files}
+    made = {file.relative_to(folders[0]).as_posix() for file in folders[0].rglob("*") if file.is_file()}
+    assert kept == made - {"sw.js"}
+    assert files["model.onnx"] == hashlib.sha256((folders[0] / "model.onnx").read_bytes()).hexdigest()
 
 
 def test_a_folder_of_ours_is_replaced_and_another_one_stays(package: Path, tmp_path: Path) -> None:
     ours, other = tmp_path / "ours", tmp_path / "other"
-    export_page(model(), ours, package)
+    export_page(model(), ours, [package])
     (ours / "old").touch()
-    export_page(model(), ours, package)
+    export_page(model(), ours, [package])
     assert not (ours / "old").exists()
     other.mkdir()
     (other / "thesis.txt").touch()
     with pytest.raises(ChromascapeError, match="other: not written by an export"):
-        export_page(model(), other, package)
+        export_page(model(), other, [package])
     assert (other / "thesis.txt").exists()
 
 
-def unpacked(folder: Path) -> Path:
-    for name, content in CONTENTS.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return folder
-
-
-def test_an_unpacked_package_will_do(package: Path, tmp_path: Path) -> None:
-    export_page(model(), tmp_path / "page", unpacked(tmp_path / "node_modules"))
+def test_packages_may_be_unpacked_and_stand_apart(package: Path, tmp_path: Path) -> None:
+    first, *others = CONTENTS
+    (tmp_path / "unpacked" / first).parent.mkdir(parents=True)
+    (tmp_path / "unpacked" / first).write_bytes(CONTENTS[first])
+    rest = pack(tmp_path / "rest.tgz", {name: CONTENTS[name] for name in others})
+    export_page(model(), tmp_path / "page", [rest, tmp_path / "unpacked"])
 
 
 def test_another_runtime_is_refused(package: Path, tmp_path: Path) -> None:
@@ -114,7 +131,7 @@ def test_another_runtime_is_refused(package: Path, tmp_path: Path) -> None:
     none.write_bytes(b"no archive")
     for file in (changed, partial, none, tmp_path):
         with pytest.raises(ChromascapeError, match="is missing or differs from onnxruntime-web@"):
-            export_page(model(), tmp_path / "page", file)
+            export_page(model(), tmp_path / "page", [file])
         assert not (tmp_path / "page").exists()
 
 

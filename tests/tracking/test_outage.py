@@ -86,7 +86,7 @@ class Through(http.server.BaseHTTPRequestHandler):
         if self.server.mode == "gone":  # as after a kill: no answer at all
             self.close_connection = True
             return
-        if self.server.mode == "500":
+        if self.server.mode == "500" and self.command == "POST":  # it answers who asks for the experiment
             self.send_error(500)
             return
         if self.server.mode == "slow":

@@ -1,6 +1,7 @@
 """The curves of a training in MLflow while it runs: in a store that works, fails, hangs or is slow."""
 
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -78,11 +79,18 @@ def test_a_training_that_was_stopped_resumes_in_its_run_and_nothing_is_logged_tw
     assert len(points) == 3
 
 
-def test_a_training_of_its_own_and_a_run_that_is_whole_are_not_streamed_into(store: Path, params: Params) -> None:
+def test_a_training_of_its_own_has_a_run_and_one_that_is_whole_gets_no_second_one(
+    store: Path, params: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a training ended in the same bytes, DVC evaluated nothing, and its second run stayed without figures."""
     first = stream(params)
     assert stream(params, training="another") != first
     assert evaluated_run(params) == first
-    assert stream(params) != first
+    with stream_training(params, TRAINING) as live:
+        assert live is None
+    (note,) = capsys.readouterr().err.splitlines()
+    assert note == "note: MLflow has the run of this same training: no live curves"
+    assert len(runs()) == 2
 
 
 def refuse(*_: Any, **__: Any) -> None:
@@ -147,6 +155,24 @@ def test_metrics_of_the_machine_are_logged_where_mlflow_is_asked_for_them(
         while not runs()[0].data.metrics and time.monotonic() < end:
             time.sleep(0.2)
     assert "system/cpu_utilization_percentage" in runs()[0].data.metrics and runs()[0].info.status == "FINISHED"
+
+
+def test_metrics_of_the_machine_that_never_end_hold_up_no_training(
+    store: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's `finish` waits for its thread, however long a server takes."""
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    waiting = threading.Event()
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setattr(SystemMetricsMonitor, "start", lambda self: None)
+    monkeypatch.setattr(SystemMetricsMonitor, "finish", lambda self: waiting.wait(60))
+    monkeypatch.setattr(streams, "PATIENCE", 2.0)
+    start = time.monotonic()
+    with stream_training(params, TRAINING):
+        pass
+    assert time.monotonic() - start < 30 and runs()[0].info.status == "FINISHED"
+    waiting.set()
 
 
 SCRIPT = """

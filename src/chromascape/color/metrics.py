@@ -1,6 +1,6 @@
 """`METRICS`, the table of what is measured on a colorized photo, and the functions that only this table needs.
 
-Evaluation, report, summary, model card and tables of experiments follow from it.
+Evaluation, report, summary, model card, tables of experiments and the values of `train.choose_by` follow from it.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,8 @@ from chromascape.color.measures import UInt8Image, colorfulness, psnr_db
 
 def ssim(truth: UInt8Image, picture: UInt8Image) -> float:
     """Structural similarity (Wang et al. 2004) of RGB (H, W, 3), sides of at least 7 pixels.
+
+    The loss `ssim` of the training is the same formula on a* and b* alone, so its values are others.
 
     scikit-image's default 7 × 7 uniform window, mean over pixels and channels: -1..1, 1 for equal pictures.
     """

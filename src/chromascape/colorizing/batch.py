@@ -1,24 +1,21 @@
 """Colorize many files: a photo that fails is reported, and the rest continue."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import Colorizer, Rendering, as_levels
-from chromascape.errors import explain_os_error
+from chromascape.errors import NO_MEMORY, explain_os_error, is_out_of_memory
 from chromascape.files import atomic_write
 from chromascape.parallel import in_threads
 from chromascape.photos import reading
-from chromascape.photos.metadata import metadata
-from chromascape.photos.pixels import WITH_ALPHA, Photo, Strip, assemble
+from chromascape.photos.pixels import Strip
 from chromascape.photos.source import PhotoError, read_bytes
-from chromascape.photos.writing import FORMATS, SUFFIXES, check_size, write_picture
+from chromascape.photos.writing import SUFFIXES, prepare, write
 
 
 @dataclass(frozen=True)
@@ -54,9 +51,11 @@ def _outcome(colorizer: Colorizer, source: Path, target: Path, options: Options)
         return Outcome(source, notes=tuple(colorize_file(colorizer, source, target, options)))
     except OSError as error:
         return Outcome(source, explain_os_error(error))
-    except MemoryError:
-        return Outcome(source, "not enough memory for a photo of this size: colorize a smaller copy, or use --jobs 1")
-    except (PhotoError, ValueError, RuntimeError) as error:  # writers of formats raise any of these
+    except Exception as error:  # networks and the writers of formats raise errors of any class
+        if is_out_of_memory(error):
+            return Outcome(source, f"{NO_MEMORY} for a photo of this size: colorize a smaller copy, or use --jobs 1")
+        if not isinstance(error, PhotoError | ValueError | RuntimeError):
+            raise
         return Outcome(source, " ".join(str(error).split()))
 
 
@@ -71,35 +70,12 @@ def colorize_file(colorizer: Colorizer, source: Path, target: Path, options: Opt
         PhotoError: the photo can't be read, or the format can't hold it.
         OSError: the file can't be written.
     """
-    name = SUFFIXES[target.suffix.lower()]
     image = reading.open_photo(read_bytes(source))
-    check_size(name, *image.size)
-    notes, wide = _notes(image, name), 2 if options.compare else 1
-    shape = image.size
-    photo = Photo(upright := reading.upright(image))
-    check_size(name, wide * photo.width, photo.height)
-    about = metadata(image, turned=upright.size != shape)
-    if upright is not image:
-        image.close()  # frees its pixels
-    strips: Iterator[Strip] = colorizer.strips(photo, options.rendering, options.saturation)
-    if options.compare:
-        strips = map(_beside_gray, strips)
-    deep = FORMATS[name].deep and photo.dtype != np.uint8
-    picture = _sixteen_bits(photo, strips, wide) if deep else assemble(photo, strips, wide)
-    with atomic_write(target) as temporary:
-        write_picture(picture, temporary, name, about)
-    return notes
-
-
-def _notes(image: Image.Image, name: str) -> list[str]:
-    notes = []
-    if reading.frames(image) > 1:
-        notes.append("has several pictures: only the first is colorized")
-    if (image.mode in WITH_ALPHA or "transparency" in image.info) and not FORMATS[name].alpha:
-        notes.append(f"{name} has no transparency: transparent parts become white")
-    if reading.bit_depth(image) > 8 and not FORMATS[name].deep:
-        notes.append(f"{name} has 8 bits per channel, the photo {reading.bit_depth(image)}")
-    return notes
+    photo = prepare(image, SUFFIXES[target.suffix.lower()], 2 if options.compare else 1)
+    strips: Iterable[Strip] = colorizer.strips(photo.pixels, options.rendering, options.saturation)
+    with atomic_write(target) as temporary, temporary.open("wb") as file:
+        write(photo, map(_beside_gray, strips) if options.compare else strips, file)
+    return list(photo.notes)
 
 
 def _beside_gray(strip: Strip) -> Strip:
@@ -108,10 +84,3 @@ def _beside_gray(strip: Strip) -> Strip:
     lightness = lab.lightness(colors)
     gray = as_levels(lab.join(lightness, np.zeros((*lightness.shape, 2), np.float32)), colors.dtype)
     return rows, np.concatenate([gray, colors], axis=1), None if alpha is None else np.concatenate([alpha] * 2, axis=1)
-
-
-def _sixteen_bits(photo: Photo, strips: Iterator[Strip], wide: int) -> NDArray[np.uint16]:
-    picture = np.empty((photo.height, wide * photo.width, 3), np.uint16)
-    for rows, colors, _ in strips:
-        picture[rows] = colors if colors.dtype == np.uint16 else np.rint(colors * 65535)
-    return picture

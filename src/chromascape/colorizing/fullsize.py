@@ -4,7 +4,7 @@ Enlarged by interpolation alone, colors run over edges: the network gives one co
 of the photo wide. But within a few cells color mostly follows lightness, so the difference between a pixel's L* and the
 grid's L* gives the difference in color:
 
-    ab = enlarged(ab) + enlarged(slope) · (L* − enlarged(L* of the grid))
+    ab = enlarged(ab − slope · L* of the grid) + enlarged(slope) · L*
 
 `slope` is the least-squares slope of ab over L* in the 3 × 3 cells around, as in the guided filter (He, Sun and Tang
 2010), computed on the small grid and enlarged, as in its fast form (He and Sun 2015, arXiv:1505.00996). The network's
@@ -13,6 +13,7 @@ with interpolation alone.
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,10 @@ from chromascape.photos.pixels import Photo
 Float = NDArray[np.floating]
 
 STRIP_PIXELS = 500_000  # pixels per strip, which bounds the memory
+# Colors are computed in tiles whose planes stay in the processor's cache, and whose products of matrices are too small
+# for BLAS to split between threads, which would wait for each other.
+TILE_ROWS, TILE_PIXELS = 96, 24_576
+PRODUCT_ROWS = 32  # TILE_ROWS is a multiple
 # Added to the variance of L* in the 3 × 3 cells: variation below about 5 says nothing about color.
 NOISE = 25.0
 REDUCING_GAP = 3  # L* is averaged in whole blocks down to this multiple of the wanted size, then resampled
@@ -72,11 +77,10 @@ def small_lightness(
 
 
 class FullSize:
-    """Colors at working size, enlarged strip by strip.
+    """Colors at working size, enlarged tile by tile.
 
     Attributes:
-        planes: (5, h, w): ab, the slopes of ab over L*, and the L* of the grid; (2, H, W), ab alone, if nothing is
-            enlarged.
+        planes: (4, h, w): ab where L* is 0, and the slopes of ab over L*; (2, H, W), ab alone, if nothing is enlarged.
     """
 
     def __init__(self, ab: Float, lightness: Float, height: int, width: int, cell: int):
@@ -87,34 +91,58 @@ class FullSize:
             cell: side of a cell of the network's colors in pixels of the working size.
         """
         self.height, self.width = height, width
+        self._interpolation = lru_cache(256)(interpolation)  # tiles of a row share theirs, and those of a column
         h, w = lightness.shape
         if height <= h or width <= w:  # nothing is enlarged
-            self.planes = resize(ab, height, width).transpose(2, 0, 1)
+            self.planes = np.ascontiguousarray(resize(ab, height, width).transpose(2, 0, 1))
             return
         grid = (max(1, round(h / cell)), max(1, round(w / cell)))
         coarse = resize(lightness, *grid)
-        slope = slopes(coarse, resize(ab, *grid))
-        planes = np.concatenate([ab, resize(slope, h, w), resize(coarse, h, w)[..., None]], axis=-1)
+        slope = resize(slopes(coarse, resize(ab, *grid)), h, w)
+        planes = np.concatenate([ab - slope * resize(coarse, h, w)[..., None], slope], axis=-1)
         self.planes = np.ascontiguousarray(planes.transpose(2, 0, 1), np.float32)
 
-    def ab(self, rows: slice, lightness: Float) -> NDArray[np.float32]:
-        """a* and b* (h, W, 2) of some rows with this L* (h, W), clamped to -128..127."""
-        if len(self.planes) == 2:
-            ab = self.planes[:, rows]
-        else:
-            a, b, slope_a, slope_b, coarse = (self._enlarged(plane, rows) for plane in self.planes)
-            detail = lightness - coarse
-            ab = np.stack([a + slope_a * detail, b + slope_b * detail])
-        return np.clip(ab, -128, 127).transpose(1, 2, 0).astype(np.float32)
+    def rows(self) -> Iterator[slice]:
+        """The photo's rows, as many at a time as a tile has, or as `STRIP_PIXELS` allow."""
+        tall = max(1, min(TILE_ROWS, STRIP_PIXELS // self.width))
+        yield from (slice(top, min(top + tall, self.height)) for top in range(0, self.height, tall))
 
-    def _enlarged(self, plane: Float, rows: slice) -> NDArray[np.float32]:
-        """Some rows of a plane enlarged to the photo's size, independent of how the photo is cut into strips."""
-        at = (np.arange(rows.start, rows.stop) + 0.5) * len(plane) / self.height - 0.5
-        at = np.clip(at, 0, len(plane) - 1)
-        above = at.astype(int)
-        share = (at - above).astype(np.float32)[:, None]
-        lines = plane[above] * (1 - share) + plane[np.minimum(above + 1, len(plane) - 1)] * share
-        return resize(lines, len(lines), self.width)
+    def columns(self, rows: slice) -> Iterator[slice]:
+        """The photo's columns, as many at a time as a tile of these rows has."""
+        wide = max(1, TILE_PIXELS // (rows.stop - rows.start))
+        yield from (slice(left, min(left + wide, self.width)) for left in range(0, self.width, wide))
+
+    def ab(self, rows: slice, columns: slice, lightness: Float) -> NDArray[np.float32]:
+        """a* and b* (2, h, w) of a tile with this L* (h, w)."""
+        if len(self.planes) == 2:
+            return self.planes[:, rows, columns]
+        down, above = self._interpolation(self.planes.shape[1], self.height, rows.start, rows.stop)
+        across, left = self._interpolation(self.planes.shape[2], self.width, columns.start, columns.stop)
+        lines = np.matmul(down, self.planes[:, above, left])  # (4, h, few)
+        shape = len(self.planes), len(down), len(across)
+        if len(down) % PRODUCT_ROWS == 0:
+            lines = lines.reshape(-1, PRODUCT_ROWS, lines.shape[2])
+        colors = np.matmul(lines, across.T).reshape(shape)
+        colors[2:] *= lightness
+        colors[:2] += colors[2:]
+        return colors[:2]
+
+
+def interpolation(short: int, long: int, start: int, stop: int) -> tuple[NDArray[np.float32], slice]:
+    """Linear interpolation of `short` places to those from `start` to `stop` of `long`; edges are repeated.
+
+    Returns:
+        A matrix (stop - start, few), the weights of a few short places, and the slice of these.
+    """
+    at = np.clip((np.arange(start, stop) + 0.5) * short / long - 0.5, 0, short - 1)
+    before = np.minimum(at.astype(int), max(short - 2, 0))
+    first, last = int(before[0]), min(int(before[-1]) + 2, short)
+    weights = np.zeros((len(at), last - first), np.float32)
+    places, share = np.arange(len(at)), at - before
+    weights[places, before - first] = 1 - share
+    if short > 1:
+        weights[places, before - first + 1] = share
+    return weights, slice(first, last)
 
 
 def slopes(lightness: Float, ab: Float) -> NDArray[np.float32]:
@@ -134,7 +162,8 @@ def _mean(values: Float) -> NDArray[np.float64]:
     return total / 9
 
 
-def _on_white(values: NDArray[Any], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """8-bit gray or color composed on white."""
+def _on_white(values: NDArray[Any], alpha: NDArray[np.uint8]) -> NDArray[Any]:
+    """Gray or color of 8 or 16 bits, composed on white."""
     share = (alpha / np.float32(255)) if values.ndim == 2 else (alpha / np.float32(255))[..., None]
-    return np.rint(255 + (values - np.float32(255)) * share).astype(np.uint8)
+    white = np.float32(np.iinfo(values.dtype).max)
+    return np.rint(white + (values - white) * share).astype(values.dtype)

@@ -53,20 +53,22 @@ def check_config(file: Path, config: dict[str, Any], version: int) -> dict[str, 
         ChromascapeError: a value is missing or out of range.
     """
     try:
-        if config["format"] != version:
+        if type(config["format"]) is not int or config["format"] != version:
             raise ChromascapeError(
-                f"{file}: format {config['format']}, but this version of Chromascape reads format {version}"
+                f"{file}: format {config['format']!r}, but this version of Chromascape reads format {version}"
             )
         if type(config["network"]) is not str:
             raise ValueError(f"unknown network {config['network']!r}")
         if type(config["size"]) is not int or not 64 <= config["size"] <= 2048:
-            raise ValueError("size")
+            raise ValueError(f"size must be an integer from 64 to 2048, but is {str(config['size'])[:40]!r}")
         if config["input"] not in ("lightness", "luma"):
-            raise ValueError("input")
+            raise ValueError(f"input must be 'lightness' or 'luma', but is {str(config['input'])[:40]!r}")
         if config.get("mirror_average", False) is not False:  # older versions wrote it
             raise ValueError("mirror_average is no longer supported")
-        if not all(0 <= float(config["renderings"][name]) <= 10 for name in ("faithful", "vivid")):
-            raise ValueError("renderings")
+        for name in ("faithful", "vivid"):
+            factor = config["renderings"][name]
+            if type(factor) not in (int, float) or not 0 <= factor <= 10:
+                raise ValueError(f"renderings.{name} must be a number from 0 to 10, but is {str(factor)[:40]!r}")
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise wrong_config(file, error) from None
     return config

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import psutil
 from chromascape.disk import bytes_of, shown_bytes
 from chromascape.health import Finding
 from chromascape.params import Params, locked_stages
-from chromascape.resume import STALE_SECONDS, repository_root
+from chromascape.resume import STALE_SECONDS, kept_folders, lock_of, repository_root
 
 DAY = 24 * 3600
 LOCK, RWLOCK = Path(".dvc/tmp/lock"), Path(".dvc/tmp/rwlock")
@@ -92,16 +94,14 @@ def _command(process: int) -> str | None:
 
 def checkpoints(params: Params | None) -> list[Finding]:
     """Each folder in `.checkpoints/`, and whether a process uses it."""
-    home = repository_root() / ".checkpoints"
-    folders = sorted(path for path in home.glob("*") if path.is_dir())
-    return [_checkpoint(folder) for folder in folders] or [Finding("ok", "checkpoints", "none")]
+    return [_checkpoint(folder) for folder in kept_folders(repository_root())] or [Finding("ok", "checkpoints", "none")]
 
 
 def _checkpoint(folder: Path) -> Finding:
     age = time.time() - max(path.stat().st_mtime for path in [*folder.rglob("*")] or [folder])
     ago = f"{age / DAY:.0f} days ago" if age > 2 * DAY else f"{max(age, 0) / 60:.0f} minutes ago"
     text = f"{shown_bytes(bytes_of(folder, '**/*'))} in {folder}, written {ago}"
-    lock = Path(f"{folder}.lock")
+    lock = lock_of(folder)
     if lock.exists() and _is_locked(lock):
         return Finding("ok", "checkpoints", f"{text}; in use by a process")
     if age > STALE_SECONDS:
@@ -113,17 +113,38 @@ def outputs(params: Params | None) -> list[Finding]:
     """Whether the outputs in the workspace match dvc.lock: files by MD5, folders by number of files and bytes."""
     if not Path("dvc.lock").exists():
         return [Finding("note", "outputs", "there is no dvc.lock: nothing has run here yet")]
-    states = {out["path"]: _state(out) for stage in locked_stages().values() for out in stage.get("outs", [])}
+    outs = [out for stage in locked_stages().values() for out in stage.get("outs", [])]
+    states = {out["path"]: _state(out) for out in outs}
     found = []
-    for state, remedy in (
-        ("missing", "`dvc repro` makes them, `dvc checkout` restores them"),
-        ("different from dvc.lock", "`dvc repro` makes them again, `dvc checkout` restores the recorded ones"),
-    ):
+    for state, remedy in {
+        "missing": "`dvc repro` makes them",
+        "different from dvc.lock": "`dvc repro` makes them again",
+    }.items():
         paths = sorted(path for path, its in states.items() if its == state)
         if paths:
             shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
-            found.append(Finding("note", "outputs", f"{state}: {shown}: {remedy}"))
+            restore = _restore([out for out in outs if out["path"] in paths])
+            found.append(Finding("note", "outputs", f"{state}: {shown}: {remedy}, {restore}"))
     return found or [Finding("ok", "outputs", f"all {len(states)} match dvc.lock")]
+
+
+def _restore(outs: list[dict[str, Any]]) -> str:
+    """What restores outputs as dvc.lock has them: in a fresh clone the cache is empty."""
+    cache = _cache()
+    hashes = [str(out.get("md5", "")) for out in outs]
+    if cache and all((cache / "files" / "md5" / md5[:2] / md5[2:]).exists() for md5 in hashes):
+        return "`dvc checkout` restores the recorded ones"
+    return "or `dvc pull` fetches the recorded ones from a remote that has them: DVC's cache here does not"
+
+
+def _cache() -> Path | None:
+    """The folder of DVC's cache, which its settings may put anywhere; None if DVC can't tell."""
+    command = [sys.executable, "-m", "dvc", "cache", "dir"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return Path(done.stdout.strip())
 
 
 def _state(out: dict[str, Any]) -> str:

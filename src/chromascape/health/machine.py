@@ -49,6 +49,15 @@ def device(params: Params | None) -> list[Finding]:
     return [Finding("ok", "device", f"{wanted} is {chosen}{name} in {pick_precision(precision, chosen)}, {threads}")]
 
 
+def experiments(params: Params | None) -> list[Finding]:
+    """Whether DVC can run experiments in copies of this folder: it writes the folder's name as ASCII."""
+    root = repository_root()
+    if str(root).isascii():
+        return [Finding("ok", "experiments", "in the workspace, in copies (--temp) and in a queue")]
+    text = f"`dvc exp run --temp` and `--queue` fail in {root}, as its name has other letters than ASCII: "
+    return [Finding("note", "experiments", f"{text}rename it, or run them without these options")]
+
+
 def data(params: Params) -> list[Finding]:
     """The number and size of the files in data.dir; the check stops at files that DVC can't track."""
     folder = Path(params.data.dir)

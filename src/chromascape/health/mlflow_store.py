@@ -1,81 +1,26 @@
 """Where MLflow keeps runs: is it there, of the installed version, free, and which of its runs were never ended?"""
 
-import sqlite3
-from contextlib import closing
-from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from chromascape.health import Finding
 from chromascape.params import Params
-from chromascape.tracking.run import killed_runs
-from chromascape.tracking.server import check_server, without_credentials
-from chromascape.tracking.store import database_file, tracking_uri
+from chromascape.tracking.address import database_file, tracking_uri
+from chromascape.tracking.checks import holders, store_state
+from chromascape.tracking.lineage import checkout
+from chromascape.tracking.run import TRAINING, killed_runs, training_lock
 
 
 def store(params: Params) -> list[Finding]:
     """The store, and the runs that it calls running; an empty store is none yet, and is not made."""
-    shown = without_credentials(tracking_uri())
-    if database := database_file():
-        file = Path(database).absolute()
-        if not file.exists():
-            return [Finding("ok", "MLflow", f"no store yet: the first run makes {file}")]
-        found = _database(file, shown)
-        if found.level == "problem" or "locked" in found.text:
-            return [found]
-    else:
-        check_server()
-        found = Finding("ok", "MLflow", f"runs are kept at {shown}")
-    return [found, *_runs(params)]
-
-
-def _database(file: Path, uri: str) -> Finding:
-    """The state of a SQLite store, asked without MLflow, which would migrate it or wait."""
-    try:
-        with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=1)) as database:
-            database.execute("BEGIN IMMEDIATE")  # what a run that begins would need
-            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            known = "alembic_version" in tables
-            revision = database.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
-            database.rollback()
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):
-            return Finding("note", "MLflow", f"{file} is locked by {_who_has(file)}: a run waits until it is free")
-        return Finding("problem", "MLflow", f"{file}: {error}: check its permissions and those of its folder")
-    except sqlite3.DatabaseError as error:
-        text = f"{file} is damaged ({error}): move it away, and the next run makes a new one"
-        return Finding("problem", "MLflow", text)
-    if not revision:
-        return Finding("note", "MLflow", f"{file} was never set up to its end: the next run does")
-    return _revision(file, uri, str(revision[0]))
-
-
-def _revision(file: Path, uri: str, revision: str) -> Finding:
-    """Whether the tables are those of the MLflow that is installed."""
-    from alembic.script import ScriptDirectory
-    from alembic.util import CommandError
-
-    scripts = ScriptDirectory(str(files("mlflow") / "store" / "db_migrations"))
-    if revision == scripts.get_current_head():
-        return Finding("ok", "MLflow", f"{file}, set up for the installed version, free")
-    try:
-        scripts.get_revision(revision)
-    except CommandError:
-        return Finding("problem", "MLflow", f"{file} was made by a newer MLflow: install that, or name another store")
-    return Finding("problem", "MLflow", f"{file} was made by an older MLflow: `mlflow db upgrade {uri}`, after a copy")
-
-
-def _who_has(file: Path) -> str:
-    """The processes that have a file open, as far as we may see."""
-    names = []
-    for process in psutil.process_iter(["pid", "name"]):
-        try:
-            if any(Path(opened.path) == file for opened in process.open_files()):
-                names.append(f"process {process.pid} ({process.name()})")
-        except (psutil.Error, OSError):
-            continue
-    return ", ".join(names) or "a process that we can't see"
+    level, text = store_state(params.track.experiment)
+    found = [Finding(level, "MLflow", text)]
+    file = database_file()
+    if level != "ok" or (file and not Path(file).exists()):
+        return found
+    return [*found, *_runs(params)]
 
 
 def _runs(params: Params) -> list[Finding]:
@@ -94,6 +39,32 @@ def _runs(params: Params) -> list[Finding]:
     if killed:
         names = ", ".join(str(run.info.run_name) for run in killed)
         found.append(Finding("note", "runs", f"{len(killed)} whose process was killed: {names}: `dvc repro` ends them"))
-    if len(running) > len(killed):
-        found.append(Finding("note", "runs", f"{len(running) - len(killed)} running, here or on other machines"))
+    ended = {run.info.run_id for run in killed}
+    found += [Finding("note", "runs", _at_work(run)) for run in running if run.info.run_id not in ended]
     return found or [Finding("ok", "runs", "all have ended")]
+
+
+def _at_work(run: Any) -> str:
+    """Who works on a run that MLflow calls running, and what to do where DVC has lost the process."""
+    name = str(run.info.run_name)
+    owner, _, fingerprint = run.data.tags.get(TRAINING, "").partition("/")
+    if owner != checkout():
+        return f"{name} is running on another machine, or in another folder"
+    process = next(iter(holders(training_lock(fingerprint).resolve())), None)
+    if process is None:
+        return f"{name} is running, in a process that we can't see"
+    if not _is_orphan(process):
+        return f"{name} is running in process {process.pid}"
+    return (
+        f"{name} is running in process {process.pid}, but the dvc that started it is gone: wait for its end or "
+        f"`kill {process.pid}`, which keeps a checkpoint; then `dvc repro`"
+    )
+
+
+def _is_orphan(process: psutil.Process) -> bool:
+    """Whether DVC started a process and none of those that it descends from is DVC."""
+    try:
+        commands = [" ".join(parent.cmdline()).lower() for parent in process.parents()]
+        return "DVC_STAGE" in process.environ() and not any("dvc" in command for command in commands)
+    except (psutil.Error, OSError):
+        return False

@@ -12,20 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from chromascape.color import lab
-from chromascape.color.measures import bootstrap_ci95
 from chromascape.color.metrics import METRICS, Picture
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.model_files import CONFIG
-from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
 from chromascape.files import sha256_of_file
-from chromascape.judging.predictions import PREDICTIONS
+from chromascape.judging.figures import gains
 from chromascape.parallel import ProgressBar, in_parallel
-from chromascape.params import Params
 from chromascape.photos.shards import Shards
 from chromascape.resume import Journal, photos_fingerprint
 
 Predicted = dict[str, NDArray[np.float32]]  # Lab (H, W, 3) by the name of the prediction
-DIGITS = 4  # behind the point, of figures in tables of experiments
 
 
 def mean_ab(photos: Shards) -> NDArray[np.float32]:
@@ -150,92 +146,9 @@ def measure_photo(quantised: NDArray[np.uint8], predictions: Predicted) -> dict[
     return row | {f"truth.{key}": metric.of(truth, truth) for key, metric in alone.items()}
 
 
-def summarize(table: pd.DataFrame, n_seen: dict[str, int], resamples: int, seed: int) -> dict[str, Any]:
-    """Means over photos for `metrics/evaluate.json`, and how much is gained over gray.
-
-    Args:
-        table: what `evaluate` returns.
-        n_seen: how many of the photos each model has seen in its training, by the name of its prediction. `held_out`
-            is False where the trained model has seen any.
-        resamples, seed: of the bootstrap over groups of photos.
-    """
-    model = gain_over_gray(table, "model")
-    interval = bootstrap_ci95(_gains(table, "model"), table["group"], resamples, seed)
-    means = {name: _means(table, name) for name in PREDICTIONS}
-    for name in ("vivid", "shipped"):  # the model's own gain stands beside its figures, with its interval
-        means[name] |= gain_over_gray(table, name)
-    return {
-        "n_photos": len(table),
-        "n_seen": n_seen,
-        "held_out": n_seen["model"] == 0,
-        **means,
-        "truth": _means(table, "truth"),
-        **model,
-        "gain_over_gray_ci95_db": list(interval) if interval else None,
-    }
-
-
-def summarize_splits(
-    tables: dict[str, pd.DataFrame], split: str, manifest: pd.DataFrame, model: Path, params: Params
-) -> dict[str, Any]:
-    """What `metrics/evaluate.json` holds: the figures of one split, which `split` names, and those of `val` below.
-
-    Args:
-        tables: as `evaluate_splits` returns them.
-        model: the folder of the trained model, which names the photos that it has seen.
-    """
-    section, bits = params.evaluate, params.validate_.near_duplicate_bits
-    found = {}
-    for name, table in tables.items():
-        photos = hashes_of(manifest, (name,))
-        by_model, by_shipped = (count_seen(photos, read_seen(folder), bits) for folder in (model, SHIPPED))
-        n_seen = {"model": by_model, "vivid": by_model, "shipped": by_shipped}
-        found[name] = summarize(table, n_seen, section.bootstrap, section.seed)
-    return {"split": split, **found[split], "val": found["val"]}
-
-
-def headline(figures: dict[str, Any]) -> dict[str, float]:
-    """The figures that tables of experiments show; `figures` as in `metrics/evaluate.json`.
-
-    Names are short, because DVC prints them as headings.
-    """
-    few = {
-        "val_gain_db": figures["val"]["gain_over_gray_db"],
-        "gain_over_gray_db": figures["gain_over_gray_db"],
-        "win_rate": figures["win_rate_over_gray"],
-        "psnr_db": figures["model"]["psnr_db"],
-        "gray_psnr": figures["gray"]["psnr_db"],
-        "ssim": figures["model"]["ssim"],
-        "gray_ssim": figures["gray"]["ssim"],
-    }
-    return {name: round(value, DIGITS) for name, value in few.items()}
-
-
-def _means(table: pd.DataFrame, name: str) -> dict[str, float]:
-    """Means over photos of one prediction's metrics, or of the truth's."""
-    columns = {key: f"{name}.{key}" for key in METRICS}
-    return {key: float(table[column].mean()) for key, column in columns.items() if column in table}
-
-
-def _gains(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    """PSNR of a prediction minus that of the gray photo, dB, (N,)."""
-    return (table[f"{name}.psnr_db"] - table["gray.psnr_db"]).to_numpy()
-
-
-def gain_over_gray(table: pd.DataFrame, name: str) -> dict[str, float]:
-    """Mean gain of a prediction over gray, and on which share of the photos it is closer to the truth."""
-    gains = _gains(table, name)
-    closer = table[f"{name}.ciede2000"] < table["gray.ciede2000"]
-    return {
-        "gain_over_gray_db": float(gains.mean()),
-        "win_rate_over_gray": float((gains > 0).mean()),
-        "win_rate_over_gray_ciede2000": float(closer.mean()),
-    }
-
-
 def gain_histogram(table: pd.DataFrame, width: float = 0.5) -> pd.DataFrame:
     """Photos by gain over gray: columns gain_db (middle of a bin `width` dB wide) and photos."""
-    gain = _gains(table, "model")
+    gain = gains(table, "model")
     bins = np.floor(gain / width).astype(int)
     numbers = np.arange(bins.min(), bins.max() + 1)
     return pd.DataFrame({"gain_db": (numbers + 0.5) * width, "photos": np.bincount(bins - bins.min())})
@@ -250,7 +163,7 @@ def pick_rows(table: pd.DataFrame, count: int, seed: int) -> dict[str, list[int]
     """Row numbers of the photos that the report shows, each once: all of few, from the highest gain over gray to the
     lowest; of many the fixed random sample, and of the others those with the highest, middle and lowest gain.
     """
-    gain = _gains(table, "model")
+    gain = gains(table, "model")
     order = np.argsort(-gain, kind="stable").tolist()
     if len(order) <= 4 * count:
         return {"All": order}

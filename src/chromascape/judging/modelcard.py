@@ -7,8 +7,13 @@ from chromascape.colorizing.networks import NETWORKS
 from chromascape.params import Params, Train
 
 
-def model_card(params: Params, summary: dict[str, Any]) -> str:
-    """Markdown: on what and how the weights were trained, and how good they are; `summary` as in metrics/train.json."""
+def model_card(params: Params, summary: dict[str, Any], shipped_saw: int) -> str:
+    """Markdown: on what and how the weights were trained, and how good they are.
+
+    Args:
+        summary: as in metrics/train.json.
+        shipped_saw: how many of the validation photos the shipped model has seen.
+    """
     train, data = params.train, params.data
     whole = " All three splits were trained on, so no figure measured on them is a held-out one." * (
         train.photos == "all"
@@ -20,7 +25,11 @@ def model_card(params: Params, summary: dict[str, Any]) -> str:
     view = f"{view} at {side} pixels" + ", half of them mirrored" * train.flip
     only = f" (only trained on: {', '.join(f'`{folder}`' for folder in data.train_only)})" * bool(data.train_only)
     best = f"{summary['best_epoch']}: validation loss {summary['val_loss']:.4f}, gray's {summary['gray_val_loss']:.4f}"
+    if train.choose_by != "loss":
+        value, gray = summary["chosen_value"], summary["gray_chosen_value"]
+        best += f"; chosen by `{train.choose_by}`: {value:.4f}, gray's {gray:.4f}"
     loss = " + ".join(f"{weight:g} · `{name}`" for name, weight in train.loss.items())
+    seen = f", which has seen {shipped_saw:,} of them" * bool(shipped_saw)
     return f"""# Model card: Chromascape colorizer
 
 Predicts the color ({colors}) of a gray photo from its lightness (L*).
@@ -38,10 +47,16 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 | Best epoch | {best} |
 | Factors on ab | {_factors(summary, train.calibrate)} |
 | Made with | Chromascape {__version__} |
+| Run | in MLflow, the one whose tag `chromascape.training` ends in `{summary["training"]}` |
 
-Mean PSNR over the {summary["n_val"]:,} validation photos, which chose the epoch: {summary["val_psnr_db"]:.2f} dB;
-gray has {summary["gray_val_psnr_db"]:.2f} dB. All figures, also on the test photos, are in `metrics/evaluate.json` of
-the run that made these weights.{whole}
+| on the {summary["n_val"]:,} validation photos, which chose the epoch | PSNR, dB |
+|---|---|
+| this model | {summary["val_psnr_db"]:.2f} |
+| the model that comes with Chromascape{seen} | {summary["shipped_val_psnr_db"]:.2f} |
+| gray | {summary["gray_val_psnr_db"]:.2f} |
+
+The run has all figures, also those on the test photos. To find it, search MLflow's page for
+``tags.`chromascape.training` LIKE "%{summary["training"]}"``.{whole}
 
 The colors are plausible guesses, not a record of what was there. The licence of the photos that a model was trained
 on may limit its use.

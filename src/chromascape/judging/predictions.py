@@ -22,10 +22,17 @@ def labels(figures: dict[str, Any]) -> dict[str, str]:
 
 
 def caveats(figures: dict[str, Any]) -> list[str]:
-    """A sentence for each model that was trained on, or chosen by, some of the photos that it is measured on."""
-    return [
+    """A sentence for each model that was trained on, or chosen by, some of the photos that it is measured on, and one
+    about photos that are left out.
+    """
+    found = [
         f"The {PREDICTIONS[name]} was trained on or chosen by {figures['n_seen'][name]} of these "
         f"{figures['n_photos']} photos, so its figures are optimistic."
         for name in ("model", "shipped")
         if figures["n_seen"][name]
     ]
+    if left_out := figures.get("n_left_out"):
+        found.append(
+            f"{left_out:,} more {'are' if left_out > 1 else 'is'} left out: the model was trained on {'them' if left_out > 1 else 'it'}."
+        )
+    return found

@@ -47,11 +47,14 @@ class PhotoRow:
 def photo_rows(
     colorizer: Colorizer, photos: Shards, table: pd.DataFrame, count: int, seed: int
 ) -> dict[str, list[PhotoRow]]:
-    """The report's pictures, each photo once: see `evaluation.pick_rows`."""
+    """The report's pictures, each photo of the table once: see `evaluation.pick_rows`."""
+    numbers = {path: number for number, path in enumerate(photos.paths)}
+    at = [numbers[path] for path in table["path"]]
     figures = table.drop(columns=["path", "group"]).to_dict("records")
     return {
         title: [
-            PhotoRow(shown_name(photos.paths[row]), four_ways(colorizer, photos, row), figures[row]) for row in rows
+            PhotoRow(shown_name(photos.paths[at[row]]), four_ways(colorizer, photos, at[row]), figures[row])
+            for row in rows
         ]
         for title, rows in pick_rows(table, count, seed).items()
     }

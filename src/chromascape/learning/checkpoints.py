@@ -22,10 +22,11 @@ from chromascape.colorizing.networks import NETWORKS, build_network
 from chromascape.devices import pick_device, pick_precision
 from chromascape.disk import bytes_of
 from chromascape.files import atomic_write, sha256_of_file
+from chromascape.learning.choosing import code_of
 from chromascape.learning.learner import Learner, Progress, load_state, state_of
 from chromascape.learning.pretrained import weights_file
 from chromascape.params import Train
-from chromascape.resume import code, digest, open_folder, short, tell, tell_unwritten
+from chromascape.resume import code, digest, kept_folders, open_folder, short, tell, tell_unwritten
 
 KEPT = 2  # the last one, and the one before in case the last is damaged
 SUFFIX = ".checkpoint"
@@ -83,15 +84,15 @@ class Checkpoints:
 
 
 @contextmanager
-def open_checkpoints(params: Train, lab: Path, root: Path) -> Iterator[Checkpoints | None]:
+def open_checkpoints(params: Train, identity: str, root: Path) -> Iterator[Checkpoints | None]:
     """The checkpoints of the training with this fingerprint; they are removed when the block ends without an error.
 
-    None, with a warning, if another process uses them or the folder can't be made. `lab` is the folder of the shards.
+    None, with a warning, if another process uses them or the folder can't be made.
 
     Raises:
         KeyboardInterrupt: again, with a text that says how to resume.
     """
-    with open_folder(root, "train", fingerprint(params, lab)) as folder:
+    with open_folder(root, "train", identity) as folder:
         if folder is None:
             yield None
             return
@@ -113,7 +114,8 @@ def needed_bytes(params: Train, root: Path) -> int:
     with torch.device("meta"):  # shapes without numbers
         weights = build_network(params.network).state_dict().values()
     need = (KEPT + 1) * (4 + bool(params.ema)) * sum(value.nbytes for value in weights)
-    return max(0, need - bytes_of(root, ".checkpoints/train-*/*"))  # a training that resumes has some
+    # A training that resumes has some.
+    return max(0, need - sum(bytes_of(folder, "*") for folder in kept_folders(root, "train")))
 
 
 def fingerprint(params: Train, lab: Path) -> str:
@@ -131,6 +133,7 @@ def fingerprint(params: Train, lab: Path) -> str:
         "params": params.model_dump(mode="json", exclude={"checkpoint_seconds"}),
         "data": sha256_of_file(lab / "index.json"),
         "code": code(Path(__file__).with_name("training.py")),
+        "metrics": code_of(params.choose_by),
         "shipped": sha256_of_file(SHIPPED / "weights.safetensors") if params.init == "shipped" else "",
         "imagenet": sha256_of_file(weights_file(lite)) if params.init == "imagenet" else "",
         "versions": [torch.__version__, np.__version__],

@@ -1,19 +1,22 @@
-"""The names of networks and losses in params.yaml, compared with their tables before any work begins."""
+"""The names of networks, losses and metrics in params.yaml, compared with their tables before any work begins."""
 
 from chromascape.colorizing.networks import NETWORKS
 from chromascape.errors import ChromascapeError, choices, did_you_mean
+from chromascape.learning.choosing import LOSS, metrics_that_choose
 from chromascape.learning.losses import LOSSES
 from chromascape.params import Train
 
 
 def check_train(params: Train) -> None:
-    """Check `train.network`, `train.init` and `train.loss` against the tables.
+    """Check `train.network`, `train.init`, `train.loss` and `train.choose_by` against the tables.
 
     Raises:
-        ChromascapeError: a name is in no table, a loss is missing, all weights are 0, or the network can't start
-            from these weights; one line with all that is wrong.
+        ChromascapeError: a name is in no table, all weights are 0, or the network can't start from these weights; one
+            line with all that is wrong.
     """
     problems = _network_problems(params) + _loss_problems(params.loss)
+    if params.choose_by not in (known := [LOSS, *metrics_that_choose()]):
+        problems.append(f"train.choose_by: must be {choices(known)} (it is {params.choose_by!r})")
     if problems:
         raise ChromascapeError(f"params.yaml: {'; '.join(problems)}")
 
@@ -37,7 +40,6 @@ def _loss_problems(weights: dict[str, float]) -> list[str]:
         if name not in LOSSES:
             hint = did_you_mean(name, LOSSES, "train.loss.") or f"; there are {', '.join(LOSSES)}"
             problems.append(f"train.loss.{name}: unknown key{hint}")
-    problems += [f"train.loss.{name}: this key is missing" for name in LOSSES if name not in weights]
     if not problems and not any(weights.values()):
         problems.append(f"train.loss: at least one of {choices(LOSSES)} must be above 0")
     return problems

@@ -52,9 +52,9 @@ class Progress:
         losses: of these batches, each times its number of photos; scalars on the device.
         lr: learning rate of the last step.
         generator: state of the epoch's random numbers after `step` batches; None before the first.
-        gray_loss: loss of the gray photo on the validation photos; None until it is computed.
+        gray: figures of the gray photo on the validation photos, as those of an epoch; empty until they are computed.
         history: one row per finished epoch.
-        best: the network's state after the epoch with the lowest val_loss so far, on the CPU.
+        best: the network's state after the best epoch so far, on the CPU.
         seconds: time spent on steps.
     """
 
@@ -65,7 +65,7 @@ class Progress:
     losses: list[Tensor] = field(default_factory=list)
     lr: float = 0.0
     generator: Tensor | None = None
-    gray_loss: float | None = None
+    gray: dict[str, float] = field(default_factory=dict)
     history: History = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     seconds: float = 0.0

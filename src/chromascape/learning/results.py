@@ -11,11 +11,12 @@ from chromascape.color.measures import psnr_db
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer, scale_chroma
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork, save
-from chromascape.colorizing.training_photos import hashes_of, join, read_seen, write_seen
+from chromascape.colorizing.training_photos import count_seen, hashes_of, join, read_seen, write_seen
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder
 from chromascape.judging.modelcard import model_card
 from chromascape.learning.calibration import MIN_PHOTOS, fit_renderings
+from chromascape.learning.choosing import LOSS, code_of
 from chromascape.learning.training import Trained
 from chromascape.parallel import with_progress
 from chromascape.params import Params
@@ -34,25 +35,37 @@ def trained_colorizer(trained: Trained, params: Params, val: Shards) -> Colorize
     return colorizer
 
 
-def val_psnr(colorizer: Colorizer, val: Shards) -> dict[str, float]:
-    """Mean PSNR in dB over the validation photos: of the model's faithful rendering, and of the gray photo."""
-    total = np.zeros(2)
+def val_psnr(colorizer: Colorizer, val: Shards, shipped: Colorizer) -> dict[str, float]:
+    """Mean PSNR in dB over the validation photos: of both models' faithful renderings, and of the gray photo."""
+    total = np.zeros(3)
     for row in with_progress(range(len(val)), len(val), "validation, PSNR"):
         true_lab = lab.dequantise(np.ascontiguousarray(val.read(np.array([row]))[0].transpose(1, 2, 0)))
         truth = lab.lab_to_rgb(true_lab)
-        pictures = (colorizer.render(colorizer.network_lab(true_lab), "faithful"), scale_chroma(true_lab, 0))
+        pictures = [model.render(model.network_lab(true_lab), "faithful") for model in (colorizer, shipped)]
+        pictures.append(scale_chroma(true_lab, 0))
         total += [psnr_db(truth, lab.lab_to_rgb(lab.fit_to_srgb(picture))) for picture in pictures]
-    psnr, gray_psnr = (total / len(val)).tolist()
-    return {"psnr_db": psnr, "gray_psnr_db": gray_psnr}
+    return dict(
+        zip(("val_psnr_db", "shipped_val_psnr_db", "gray_val_psnr_db"), (total / len(val)).tolist(), strict=True)
+    )
 
 
 def training_summary(
-    trained: Trained, colorizer: Colorizer, n_train: int, n_val: int, psnr: dict[str, float], fingerprint: str
+    trained: Trained,
+    colorizer: Colorizer,
+    n_train: int,
+    n_val: int,
+    psnr: dict[str, float],
+    fingerprint: str,
+    choose_by: str = LOSS,
 ) -> dict[str, Any]:
     """What `metrics/train.json` holds; `psnr` as from `val_psnr`, and the fingerprint by which the run is found."""
     best = trained.history[trained.best_epoch - 1]
     return {
         "best_epoch": trained.best_epoch,
+        "chosen_by": choose_by,
+        "chosen_by_code": code_of(choose_by),
+        "chosen_value": best[f"val_{choose_by}"],
+        "gray_chosen_value": best[f"gray_val_{choose_by}"],
         "epochs": len(trained.history),
         "n_train": n_train,
         "n_val": n_val,
@@ -60,18 +73,19 @@ def training_summary(
         "train_loss": best["train_loss"],
         "val_loss": best["val_loss"],
         "gray_val_loss": best["gray_val_loss"],
-        "val_psnr_db": psnr["psnr_db"],
-        "gray_val_psnr_db": psnr["gray_psnr_db"],
+        **psnr,
         "parameters": sum(value.numel() for value in build_network(colorizer.name).parameters()),
         "renderings": colorizer.renderings,
         "training": fingerprint,
     }
 
 
-def headline(summary: dict[str, Any]) -> dict[str, float]:
-    """The losses that tables of experiments show; `summary` as `training_summary`."""
-    figures = {"val_loss": summary["val_loss"], "gray_loss": summary["gray_val_loss"]}
-    return {name: round(value, 4) for name, value in figures.items()}
+def headline(summary: dict[str, Any]) -> dict[str, int]:
+    """What tables of experiments show of a training; `summary` as `training_summary`.
+
+    No losses: they are of `train.loss`, so that they do not compare where experiments differ in it.
+    """
+    return {"best_epoch": summary["best_epoch"]}
 
 
 def save_model(
@@ -86,15 +100,18 @@ def save_model(
 
     Seen are the photos that the weights were trained on or chosen by, and those of the weights that they started from.
     """
-    seen = hashes_of(manifest, SPLITS if params.train.photos == "all" else ("train", "val"))
+    trained_on = hashes_of(manifest, SPLITS if params.train.photos == "all" else ("train",))
     if params.train.init == "shipped":
-        seen = join(seen, read_seen(SHIPPED))
+        trained_on = join(trained_on, read_seen(SHIPPED))
+    val = hashes_of(manifest, ("val",))
+    shipped_saw = count_seen(val, read_seen(SHIPPED), params.validate_.near_duplicate_bits)
     with atomic_folder(folder) as temporary:
         save(temporary, trained.weights, colorizer.name, colorizer.size, colorizer.renderings, colorizer.luma)
-        write_seen(seen, temporary)
-        (temporary / "MODEL_CARD.md").write_text(model_card(params, summary), encoding="utf-8")
+        write_seen(temporary, trained_on, val)
+        (temporary / "MODEL_CARD.md").write_text(model_card(params, summary, shipped_saw), encoding="utf-8")
 
 
 def curves(trained: Trained) -> pd.DataFrame:
     """The history of the training, a row an epoch; the columns stand as here also where it came from a checkpoint."""
-    return pd.DataFrame(trained.history, columns=["epoch", "train_loss", "val_loss", "gray_val_loss", "lr"])
+    first = ["epoch", "train_loss", "val_loss", "gray_val_loss", "lr"]
+    return pd.DataFrame(trained.history, columns=[*first, *sorted(trained.history[0].keys() - first)])

@@ -24,6 +24,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.learning.augment import to_side
 from chromascape.learning.batches import prepared
 from chromascape.learning.checkpoints import Checkpoints, uninterrupted
+from chromascape.learning.choosing import LOSS, cost, sum_of_metric
 from chromascape.learning.learner import History, Learner, Progress
 from chromascape.learning.losses import build_loss
 from chromascape.learning.pretrained import load_imagenet_encoder
@@ -39,8 +40,9 @@ class Trained:
 
     Attributes:
         weights: state of the network after its best epoch, on the CPU.
-        history: one row per epoch: epoch (from 1), train_loss, val_loss, gray_val_loss, lr (of the last step).
-        best_epoch: the one with the lowest val_loss.
+        history: one row per epoch: epoch (from 1), train_loss, val_loss, gray_val_loss, lr (of the last step), and
+            with another `train.choose_by` than the loss `val_` and `gray_val_` of that metric.
+        best_epoch: the one with the lowest val_loss, or the best by `train.choose_by`.
         images_per_second: over all training steps; it varies with the machine's load, so no tracked file has it.
     """
 
@@ -75,8 +77,7 @@ def train(
     # Batches have one size: the fastest convolution for it is worth finding.
     with torch.backends.cudnn.flags(enabled=True, benchmark=True), _memory_errors_explained(learner):
         try:
-            if progress.gray_loss is None:
-                progress.gray_loss = _val_loss(learner, val_photos, gray=True)
+            progress.gray = progress.gray or _validate(learner, val_photos, gray=True)
             while progress.epoch <= params.epochs:
                 _train_epoch(learner, train_photos, progress, checkpoints)
                 row = _end_epoch(learner, len(train_photos), val_photos, progress)
@@ -89,7 +90,7 @@ def train(
                 with uninterrupted():  # by a second Ctrl-C
                     checkpoints.save(learner, progress)
             raise
-    best_epoch = min(progress.history, key=lambda row: row["val_loss"])["epoch"]
+    best_epoch = min(progress.history, key=lambda row: cost(params.choose_by, row))["epoch"]
     speed = params.epochs * len(train_photos) / progress.seconds
     return Trained(progress.best, progress.history, int(best_epoch), speed)
 
@@ -196,14 +197,20 @@ def _end_epoch(learner: Learner, n_photos: int, val_photos: Shards, progress: Pr
     row = {
         "epoch": progress.epoch,
         "train_loss": train_loss,
-        "val_loss": _val_loss(learner, val_photos),
-        "gray_val_loss": cast(float, progress.gray_loss),
+        **_validate(learner, val_photos),
+        **{f"gray_{name}": value for name, value in progress.gray.items()},
         "lr": progress.lr,
     }
-    if not all(math.isfinite(value) for value in row.values()):
+    if not math.isfinite(train_loss + row["val_loss"]):
         raise ChromascapeError(f"train.lr: the loss became infinite in epoch {progress.epoch}: lower train.lr")
+    choose_by = learner.params.choose_by
+    if not math.isfinite(row[f"val_{choose_by}"]):
+        raise ChromascapeError(
+            f"train.choose_by: {choose_by} of the validation photos is no number in epoch {progress.epoch}: mend it in "
+            "color/metrics.py, or choose by another"
+        )
     with uninterrupted():
-        if all(row["val_loss"] < earlier["val_loss"] for earlier in progress.history):
+        if all(cost(choose_by, row) < cost(choose_by, earlier) for earlier in progress.history):
             progress.best = {name: value.cpu().clone() for name, value in learner.evaluated.state_dict().items()}
         progress.history.append(row)
         progress.epoch, progress.step, progress.losses, progress.generator = progress.epoch + 1, 0, [], None
@@ -212,26 +219,29 @@ def _end_epoch(learner: Learner, n_photos: int, val_photos: Shards, progress: Pr
 
 
 @torch.no_grad()
-def _val_loss(learner: Learner, photos: Shards, gray: bool = False) -> float:
-    """Mean loss over the whole photos, at the size at which the trained network will see them.
+def _validate(learner: Learner, photos: Shards, gray: bool = False) -> dict[str, float]:
+    """`val_loss` and `val_` of the metric that chooses: means over whole photos, at the size that will be seen.
 
     Args:
-        gray: take the loss of the gray photo itself, beside which every val_loss is read.
+        gray: take the figures of the gray photo itself, beside which all others are read.
     """
-    network, side, total = learner.evaluated.eval(), learner.params.working_size or photos.side, 0.0
+    network, side = learner.evaluated.eval(), learner.params.working_size or photos.side
+    choose_by, totals = learner.params.choose_by, {"val_loss": 0.0, f"val_{learner.params.choose_by}": 0.0}
     with ProgressBar(len(photos), "validation, gray" if gray else "validation") as bar:
         for rows in _batches(np.arange(len(photos)), learner.params.batch_size):
-            quantised = torch.from_numpy(to_side(photos.read(rows), side))
-            lightness, target = _tensors(learner, quantised)
+            true = to_side(photos.read(rows), side)
+            lightness, target = _tensors(learner, torch.from_numpy(true))
             if gray:
-                quantised = quantised.clone()
+                quantised = true.copy()
                 quantised[:, 1:] = lab.NEUTRAL
-                colors = _tensors(learner, quantised)[1]
+                colors = _tensors(learner, torch.from_numpy(quantised))[1]
             else:
                 colors = learner.predict(network, lightness)
-            total += float(learner.loss(colors, target)) * len(rows)
+            totals["val_loss"] += float(learner.loss(colors, target)) * len(rows)
+            if choose_by != LOSS:
+                totals[f"val_{choose_by}"] += sum_of_metric(choose_by, true, colors)
             bar.add(len(rows))
-    return total / len(photos)
+    return {name: total / len(photos) for name, total in totals.items()}
 
 
 def _tensors(learner: Learner, quantised: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
-"""`reports/validation.html`: thumbnails of rejected files with their reasons, and of photos that share a scene."""
+"""`reports/validation.html`: thumbnails of rejected files, of photos of one scene, and of others that look alike."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pandas as pd
 
 from chromascape.parallel import in_parallel
 from chromascape.params import Validate
-from chromascape.photos import reading, rules, source
+from chromascape.photos import likeness, reading, rules, source
 from chromascape.photos.inspection import limits_of
 from chromascape.photos.manifest import summarize
 from chromascape.photos.pages import data_uri, render_page
@@ -15,6 +16,8 @@ from chromascape.photos.pages import data_uri, render_page
 THUMBNAIL = 200  # pixels, longer side
 # At most this many files are shown for each reason, for each scene, and in total, so that the page stays small.
 PER_REASON, PER_SCENE, IN_TOTAL = 24, 8, 300
+ALIKE = 12  # pairs of photos in different splits that look alike, besides
+FEW = 48  # thumbnails take less time than starting a second process
 RARE = 3  # combinations of reasons with fewer files share one heading
 
 
@@ -27,8 +30,9 @@ def render_gallery(manifest: pd.DataFrame, folder: Path, validate: Validate, sto
     left_out = manifest["reasons"].isin([rule.reason for rule in rules.RULES if rule.of_set])
     scenes, n_scenes = _scenes(manifest, left_out)
     rejected = _rejected(manifest[(manifest["verdict"] == "rejected") & ~left_out])
+    alike = _alike(manifest)
     _add_thumbnails(
-        [file for group in [*scenes, *rejected] for file in group["files"]], manifest, folder, validate, jobs
+        [file for group in [*scenes, *rejected, *alike] for file in group["files"]], manifest, folder, validate, jobs
     )
     return render_page(
         Path(__file__).with_name("gallery.html.j2"),
@@ -38,9 +42,15 @@ def render_gallery(manifest: pd.DataFrame, folder: Path, validate: Validate, sto
         described={rule.reason: rule.description for rule in rules.RULES},
         scenes=scenes,
         n_scenes=n_scenes,
+        alike=alike,
+        entry=json.dumps([file["folder"] + file["name"] for file in alike[0]["files"]], ensure_ascii=False)
+        if alike
+        else "",
+        running=likeness.running_note(manifest),
         rejected=rejected,
         n_rejected=int(((manifest["verdict"] == "rejected") & ~left_out).sum()),
-        n_left_out=int(left_out.sum()),
+        n_copies=int((manifest["reasons"] == "exact_duplicate").sum()),
+        n_further=int((manifest["reasons"] == "same_scene").sum()),
     )
 
 
@@ -75,6 +85,13 @@ def _scenes(manifest: pd.DataFrame, left_out: pd.Series) -> tuple[list[dict[str,
         left -= count
         groups.append(_group(f"{len(rows)} photos of one scene", _side_by_side(rows, left_out), count))
     return groups, len(ranked)
+
+
+def _alike(manifest: pd.DataFrame) -> list[dict[str, Any]]:
+    """Pairs of used photos in different splits that look most alike, the most alike first."""
+    used = manifest[manifest["split"].notna() & manifest["likeness"].notna()]
+    pairs = likeness.most_alike(used["likeness"], used["split"], ALIKE)
+    return [_group(f"Likeness {found:.2f}", used.iloc[[one, other]], 2) for one, other, found in pairs]
 
 
 def _side_by_side(rows: pd.DataFrame, left_out: pd.Series) -> pd.DataFrame:
@@ -123,6 +140,7 @@ def _add_thumbnails(
     readable = [file for file in files if pd.isna(manifest.at[file["row"], "problem"])]
     limits = limits_of(validate)
     tasks = ((folder / manifest.at[file["row"], "path"], limits) for file in readable)
+    jobs = jobs if len(readable) > FEW else 1
     pictures = in_parallel(
         thumbnail, tasks, jobs, len(readable), "thumbnails", validate.seconds, lambda *lost: (None, lost[-1])
     )

@@ -15,6 +15,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.parallel import in_parallel
 from chromascape.params import Validate
 from chromascape.photos import reading, source
+from chromascape.photos.likeness import describe
 from chromascape.photos.manifest import COLUMNS, TYPES
 from chromascape.photos.pixels import tolerantly
 from chromascape.photos.source import check_folder
@@ -36,7 +37,8 @@ def inspect(folder: Path, name: str, limits: source.Limits, known: dict[str, Any
     Returns:
         A row with the columns up to `taken`. If the file is not a usable photo, `problem` (one of `rules.RULES`) and
         `detail` say why. Width, height and the box left..bottom (the picture without black bars) are in pixels of
-        the upright photo. Gray modes have no `colorfulness`.
+        the upright photo. Gray modes have no `colorfulness`. `likeness` (see `likeness.describe`) is not kept in the
+        manifest.
     """
     row: dict[str, Any] = {"path": name}
     try:
@@ -140,6 +142,7 @@ def _measures(image: Image.Image, row: dict[str, Any]) -> dict[str, Any]:
         "right": row["width"] if box[2] == rgb.width else int(box[2] * across),
         "bottom": row["height"] if box[3] == rgb.height else int(box[3] * down),
         "phash": str(imagehash.phash(small)),
+        "likeness": describe(small),
         "colorfulness": None if gray else round(colorfulness(np.asarray(small)), 3),
     }
 
@@ -168,7 +171,7 @@ def inspect_folder(folder: Path, validate: Validate, jobs: int, kept: Path | Non
             journal.add(name, row)
         rows.append(row)
     journal.close()
-    return pd.DataFrame(rows, dtype=object).reindex(columns=COLUMNS).astype(TYPES)
+    return pd.DataFrame(rows, dtype=object).reindex(columns=[*COLUMNS, "likeness"]).astype(TYPES)
 
 
 def fingerprint(folder: Path, validate: Validate) -> str:

@@ -1,56 +1,82 @@
 """The metadata of a photo's file, to be written with its colorized picture."""
 
-import re
-import struct
 from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import ExifTags, Image
 
+from chromascape.photos import exif as exif_bytes
+from chromascape.photos import xmp
+from chromascape.photos.exif import Pixels
 from chromascape.photos.pixels import tolerantly
 
-ORIENTATION = int(ExifTags.Base.Orientation)
 # A TIFF's own directory is its EXIF. These tags describe the photo; the others, how its pixels are stored.
 OF_THE_PHOTO = (
     ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.Software,
     ExifTags.Base.DateTime, ExifTags.Base.Artist, ExifTags.Base.Copyright,
 )  # fmt: skip
 SUBDIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+RAW = "Raw profile type "  # in a PNG, before the keywords of texts that hold metadata in hexadecimal digits
+XMP_KEY = "XML:com.adobe.xmp"  # keyword of XMP among a PNG's texts
+# What ImageMagick writes as texts, `exif:Orientation` and so on, of the file that it read.
+OF_PIXELS = {
+    "Orientation", "PixelXDimension", "PixelYDimension", "ExifImageWidth", "ExifImageLength", "ImageWidth",
+    "ImageLength", "ColorSpace", "XResolution", "YResolution",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Metadata:
     """Metadata of a photo that was turned upright and converted to sRGB; what it lacks is empty."""
 
-    exif: bytes = b""  # with orientation 1 and without the gray thumbnail
-    xmp: bytes = b""  # with orientation 1
+    exif: bytes = b""  # corrected, see `exif`
+    xmp: bytes = b""  # corrected, see `xmp`
     dpi: tuple[float, float] | None = None  # across and down
     texts: dict[str, str] = field(default_factory=dict)  # of a PNG, by keyword
     comment: bytes = b""  # of a JPEG
     profile: bool = False  # whether the file had a color profile
 
 
-def metadata(image: Image.Image, turned: bool = False) -> Metadata:
+def metadata(image: Image.Image, pixels: Pixels) -> Metadata:
     """The metadata of an opened photo, without what is damaged.
 
-    Args:
-        turned: turning the photo upright swapped width and height, so its resolutions are swapped too.
+    What it says of the file's own pixels is corrected for the picture's, `pixels`.
     """
     info = image.info
-    texts = {
-        key: str(value)
-        for key, value in getattr(image, "text", {}).items()
-        if isinstance(value, str) and key != "XML:com.adobe.xmp"
-    }
     comment = info.get("comment", b"")
     return Metadata(
-        _exif(image),
-        _upright_xmp(info.get("xmp", b"")),
-        _dpi(info.get("dpi"), turned),
-        texts,
+        exif_bytes.corrected(_exif(image), pixels),
+        xmp.corrected(_xmp(image), pixels),
+        _dpi(info.get("dpi"), pixels.turned),
+        {key: str(value) for key, value in _texts(image).items() if _is_kept(key)},
         comment if isinstance(comment, bytes) and image.format in ("JPEG", "MPO") else b"",
         bool(info.get("icc_profile")),
     )
+
+
+def _texts(image: Image.Image) -> dict[str, Any]:
+    """The texts of a PNG, by keyword."""
+    texts = getattr(image, "text", {})
+    return {key: value for key, value in texts.items() if isinstance(value, str)}
+
+
+def _is_kept(key: str) -> bool:
+    """Whether a PNG's text under this keyword is written as a text: none that repeats what stands elsewhere."""
+    return not (key.startswith(RAW) or key == XMP_KEY or key.rpartition(":")[2] in OF_PIXELS)
+
+
+def _raw_profile(image: Image.Image, *names: str) -> bytes:
+    """Metadata that a PNG holds as a text: its kind, the number of bytes, and these in hexadecimal digits."""
+    for text in filter(None, (_texts(image).get(RAW + name) for name in names)):
+        found = tolerantly(lambda text=text: bytes.fromhex("".join(text.split()[2:])), b"")  # type: ignore[misc]
+        if found:
+            return found
+    return b""
+
+
+def _xmp(image: Image.Image) -> bytes:
+    found = image.info.get("xmp") or _texts(image).get(XMP_KEY) or _raw_profile(image, "xmp")
+    return found.encode() if isinstance(found, str) else found if isinstance(found, bytes) else b""
 
 
 def exif_tags(exif: bytes) -> dict[int, Any]:
@@ -64,15 +90,21 @@ def exif_tags(exif: bytes) -> dict[int, Any]:
 
 
 def _tags_of_photo(exif: Image.Exif) -> dict[int, Any]:
-    tags = {int(tag): exif[tag] for tag in OF_THE_PHOTO if tag in exif}
-    return tags | {int(part): dict(values) for part in SUBDIRECTORIES if (values := exif.get_ifd(part))}
+    tags: dict[int, Any] = {int(tag): exif[tag] for tag in OF_THE_PHOTO if tag in exif}
+    tags |= {int(part): dict(values) for part in SUBDIRECTORIES if (values := exif.get_ifd(part))}
+    inside = tags.get(ExifTags.IFD.Exif, {})
+    if ExifTags.IFD.Interop in inside:  # its place in the old file
+        inside[int(ExifTags.IFD.Interop)] = dict(exif.get_ifd(ExifTags.IFD.Interop))
+    return tags
 
 
 def _exif(image: Image.Image) -> bytes:
     raw = image.info.get("exif", b"")
     if isinstance(raw, bytes) and raw:
-        return _upright_exif(raw)
-    return tolerantly(lambda: _exif_of_tiff(image), b"") if image.format == "TIFF" else b""
+        return raw
+    if image.format == "TIFF":
+        return tolerantly(lambda: _exif_of_tiff(image), b"")
+    return _raw_profile(image, "exif", "APP1")
 
 
 def _exif_of_tiff(image: Image.Image) -> bytes:
@@ -83,32 +115,6 @@ def _exif_of_tiff(image: Image.Image) -> bytes:
         else:
             exif[tag] = value
     return exif.tobytes() if tags else b""
-
-
-def _upright_exif(raw: bytes) -> bytes:
-    """The same bytes with orientation 1 and without a link to the thumbnail.
-
-    They are changed in place: a maker's note contains offsets into the EXIF, which rewriting would break.
-    """
-    start = 6 if raw.startswith(b"Exif\0\0") else 0
-    data = bytearray(raw[start:])
-    try:
-        order = {b"II": "<", b"MM": ">"}[bytes(data[:2])]
-        (directory,) = struct.unpack_from(order + "I", data, 4)
-        (count,) = struct.unpack_from(order + "H", data, directory)
-        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-            tag, kind = struct.unpack_from(order + "HH", data, entry)
-            if tag == ORIENTATION:
-                struct.pack_into(order + ("I" if kind == 4 else "H"), data, entry + 8, 1)
-        struct.pack_into(order + "I", data, directory + 2 + 12 * count, 0)
-    except (KeyError, struct.error):
-        return b""  # damaged, and its orientation can't be corrected
-    return b"Exif\0\0" + bytes(data)
-
-
-def _upright_xmp(xmp: Any) -> bytes:
-    data = xmp.encode() if isinstance(xmp, str) else xmp if isinstance(xmp, bytes) else b""
-    return re.sub(rb'(tiff:Orientation\s*=\s*["\']|<tiff:Orientation>)[0-9]+', rb"\g<1>1", data)
 
 
 def _dpi(dpi: Any, turned: bool) -> tuple[float, float] | None:

@@ -1,6 +1,5 @@
 """A decoded photo in sRGB, read in strips of rows, so that a large photo needs no second copy in memory."""
 
-import io
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -10,14 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from chromascape.errors import ChromascapeError
+from chromascape.photos.profiles import gray_curve, to_srgb
 from chromascape.photos.source import PhotoError
 
 # Rows of a picture: which, their sRGB (h, W, 3), and their alpha (h, W), None where the picture has no transparency.
 Strip = tuple[slice, NDArray[Any], NDArray[np.uint8] | None]
 Result = TypeVar("Result")
 WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
-# The modes in which the pixels of these modes are converted; all others as they are.
-CONVERTED_AS = {"LA": "L", "La": "L", "I": "L", "RGBA": "RGB", "RGBa": "RGB", "P": "RGB", "PA": "RGB"}
 
 
 class Photo:
@@ -35,6 +33,7 @@ class Photo:
 
         Raises:
             ChromascapeError: an array of another shape, type or range than `check_array` wants.
+            PhotoError: an image of floats outside 0..1 or of whole numbers outside 0..65535, by the same rule.
         """
         self.image: Image.Image | None = None
         if isinstance(picture, Image.Image):
@@ -43,7 +42,9 @@ class Photo:
             self.alpha = picture.mode in WITH_ALPHA or "transparency" in picture.info
             deep = picture.mode == "I" or picture.mode.startswith("I;16")
             self.dtype = np.dtype(np.uint16 if deep else np.float32 if picture.mode == "F" else np.uint8)
-            self._transform = _to_srgb(picture)
+            self._transform, self._curve = to_srgb(picture), gray_curve(picture)
+            if self.dtype == np.float32 or picture.mode == "I":
+                _check_range(picture, 1 if self.dtype == np.float32 else 65535)
         else:
             self.array = check_array(picture)
             self.height, self.width = picture.shape[:2]
@@ -68,36 +69,39 @@ class Photo:
     def _convert(self, strip: Image.Image) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
         alpha = None
         if self.dtype != np.uint8:
-            return self._deep(strip), None
+            return self._deep(strip)
         if self.alpha:
-            gray = strip.mode in ("LA", "La")
+            gray = strip.mode in ("1", "L", "LA", "La")
             strip = strip.convert("LA" if gray else "RGBA")
             alpha = np.asarray(strip.getchannel("A"))
             strip = strip.convert("L" if gray else "RGB")
-        elif strip.mode == "P" and self._transform is not None:
+        elif strip.mode in ("P", "YCbCr") and self._transform is not None:
             strip = strip.convert("RGB")
         if self._transform is not None:
-            color = np.asarray(ImageCms.applyTransform(strip, self._transform))
-            return (color[..., 0] if strip.mode == "L" else color), alpha
-        return np.asarray(strip.convert("L" if strip.mode in ("1", "L") else "RGB")), alpha
+            return np.asarray(ImageCms.applyTransform(strip, self._transform)), alpha
+        if strip.mode not in ("1", "L"):
+            return np.asarray(strip.convert("RGB")), alpha
+        levels = np.asarray(strip.convert("L"))
+        return (levels if self._curve is None else self._curve.astype(np.uint8)[levels]), alpha
 
-    def _deep(self, strip: Image.Image) -> NDArray[Any]:
-        """Gray of 16 bits, by the tone curve of its profile if it has one, or gray of floats."""
+    def _deep(self, strip: Image.Image) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+        """Gray of 16 bits or of floats, by the tone curve of its profile if it has one, and its alpha."""
         values = np.asarray(strip)
-        if self.dtype == np.float32:
-            return np.clip(np.nan_to_num(values), 0, 1)
-        values = np.clip(values, 0, 65535).astype(np.uint16)
-        if self._transform is None:
-            return values
-        # ImageCms takes gray of 8 bits only: its curve is read at 256 levels and interpolated.
-        ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
-        curve = np.asarray(ImageCms.applyTransform(ramp, self._transform))[0, :, 0]
-        return np.rint(np.interp(values, np.arange(256) * 257, curve.astype(float) * 257)).astype(np.uint16)
+        alpha = None
+        if self.alpha:  # one level is transparent
+            alpha = np.where(values == strip.info["transparency"], 0, 255).astype(np.uint8)
+        values = values.astype(self.dtype)
+        if self._curve is None:
+            return values, alpha
+        # The curve of 256 levels is interpolated.
+        top = 1 if self.dtype == np.float32 else 65535
+        curved = np.interp(values, np.linspace(0, top, 256), self._curve * (top / 255))
+        return (curved if top == 1 else np.rint(curved)).astype(self.dtype), alpha
 
 
 def assemble(photo: Photo, strips: Iterable[Strip], widen: int = 1) -> Image.Image:
     """An 8-bit image from strips that are `widen` times as wide as the photo: RGBA if it has transparency, else RGB."""
-    picture = Image.new("RGBA" if photo.alpha else "RGB", (widen * photo.width, photo.height))
+    picture = Image.new("RGBA" if photo.alpha else "RGB", (widen * photo.width, photo.height), None)
     for rows, colors, alpha in strips:
         strip = Image.fromarray(_eight_bit(colors))
         if alpha is not None:
@@ -145,23 +149,16 @@ def check_array(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
+def _check_range(image: Image.Image, top: int) -> None:
+    """Raise PhotoError for an image of numbers outside 0..`top`; not a number is outside, too."""
+    low, high = (float(extreme) for extreme in (np.asarray(image).min(), np.asarray(image).max()))
+    if not (low >= 0 and high <= top):
+        kind = "floats in 0..1" if top == 1 else "whole numbers in 0..65535"
+        raise PhotoError("unsupported", f"expected {kind}; got {low:g} to {high:g}: save it as 8 or 16 bits a channel")
+
+
 def _eight_bit(levels: NDArray[Any]) -> NDArray[np.uint8]:
     """Levels of 8 or 16 bits, or floats in 0..1, as 8-bit levels."""
     if levels.dtype == np.uint8:
         return levels
     return np.rint(levels * np.float64(255 if levels.dtype.kind == "f" else 1 / 257)).astype(np.uint8)
-
-
-def _to_srgb(image: Image.Image) -> Any:
-    """The transform from the image's color profile to sRGB; None if it has no profile or none that can be used."""
-    mode = "L" if image.mode.startswith("I;16") else CONVERTED_AS.get(image.mode, image.mode)
-    profile = image.info.get("icc_profile")
-    if mode not in ("L", "RGB", "CMYK", "LAB") or not (profile or mode == "LAB"):
-        return None
-    try:
-        own = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else ImageCms.createProfile("LAB")
-        if mode == "RGB" and "sRGB" in ImageCms.getProfileDescription(own):
-            return None
-        return ImageCms.buildTransform(own, ImageCms.createProfile("sRGB"), mode, "RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return None  # a broken profile: colors as if they were sRGB are better than no photo

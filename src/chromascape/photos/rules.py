@@ -77,12 +77,13 @@ BETWEEN = "ExpectColumnValuesToBeBetween"
 # In the order of the manifest's reasons.
 RULES = (
     Rule("unreadable", "Files can be read", "problem", NOT_IN_SET, _in("unreadable")),
-    Rule("too_large", "Files are at most validate.max_file_mb", "problem", NOT_IN_SET, _in("too_large")),
+    Rule("too_large", "Files are no larger than validate.max_file_mb", "problem", NOT_IN_SET, _in("too_large")),
     Rule("not_an_image", "Files are images in a known format", "problem", NOT_IN_SET, _in("not_an_image")),
+    Rule("unsupported", "Photos are of a kind that is read right", "problem", NOT_IN_SET, _in("unsupported")),
     Rule("too_many_pixels", "Photos have at most validate.max_pixels", "problem", NOT_IN_SET, _in("too_many_pixels")),
     Rule("too_slow", "Photos are read within validate.seconds", "problem", NOT_IN_SET, _in("too_slow")),
-    Rule("crashed", "Reading a photo ends no process", "problem", NOT_IN_SET, _in("crashed")),
-    Rule("damaged", "Photos decode to their end", "problem", NOT_IN_SET, _in("damaged")),
+    Rule("crashed", "Reading a photo does not crash", "problem", NOT_IN_SET, _in("crashed")),
+    Rule("damaged", "Photos are complete: they decode without errors", "problem", NOT_IN_SET, _in("damaged")),
     Rule(
         # Gray photos have no color to learn from; a fourth channel is ink or transparency.
         "channels", "Photos have three channels (after what validate.policy converts)",
@@ -93,17 +94,17 @@ RULES = (
         "bit_depth", "Photos have 8 bits a channel (after what validate.policy converts)",
         "bit_depth", IN_SET, _in(8), (Policy("sixteen_bit", CONVERT, _becomes(8, "bit_depth", [16])),),
     ),
-    Rule("animated", "Files hold one picture: no animations", "frames", IN_SET, _in(1)),
+    Rule("animated", "Files contain one picture: no animations", "frames", IN_SET, _in(1)),
     Rule(
         "rotated", "Photos are upright (after what validate.policy converts)",
         "orientation", IN_SET, _in(1), (Policy("rotated", CONVERT, _becomes(1, "orientation")),),
     ),
     Rule(
-        "wrong_extension", "The file's extension names its format", "extension_matches", IN_SET, _in(True),
+        "wrong_extension", "The file extension matches the format", "extension_matches", IN_SET, _in(True),
         (Policy("wrong_extension", (REJECT, "accept"), _becomes(True, "extension_matches")),),
     ),
     Rule(
-        "too_small", "The shorter side, without the black bars that are trimmed, reaches validate.min_side",
+        "too_small", "The shorter side, without trimmed black bars, is at least validate.min_side",
         "shorter_side", BETWEEN, lambda validate: {"min_value": validate.min_side},
         (Policy("letterbox", BARS, lambda read, facts, choice: facts["inner_side"] if choice == "trim" else read),),
     ),
@@ -113,13 +114,13 @@ RULES = (
     ),
     Rule(
         # Finds gray photos that were saved as RGB or have a tint.
-        "gray", "Photos show true color: their colorfulness reaches validate.min_colorfulness",
+        "gray", "Photos are in color: their colorfulness is at least validate.min_colorfulness",
         "colorfulness", BETWEEN, lambda validate: {"min_value": validate.min_colorfulness},
     ),
     Rule("exact_duplicate", "No photo occurs twice", "exact_duplicate", IN_SET, _left_out, of_set=True),
     Rule(
         # Twenty photos of a held-out scene tell hardly more than one, and would weigh as much as twenty scenes.
-        "same_scene", "A held-out scene is measured by one photo", "same_scene", IN_SET, _left_out, of_set=True,
+        "same_scene", "Each scene in val or test has one photo", "same_scene", IN_SET, _left_out, of_set=True,
     ),
 )  # fmt: skip
 

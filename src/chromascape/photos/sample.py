@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from chromascape.errors import ChromascapeError
+from chromascape.errors import ChromascapeError, how_to_install
 from chromascape.files import atomic_folder, atomic_write
 from chromascape.parallel import with_progress
 from chromascape.photos import reading
@@ -64,7 +64,7 @@ def write_sample(folder: Path, provenance: Path, max_side: int, landscapes: Path
             try:
                 source = Path(str(files(module))) / inside
             except ModuleNotFoundError:
-                raise ChromascapeError(f"package {package} is missing: pip install 'chromascape[sample]'") from None
+                raise ChromascapeError(f"package {package} is missing: {how_to_install('sample')}") from None
             for name in with_progress(names, len(names), f"sample, {package}"):
                 missing = f"package {package} lacks this file: install the pinned version"
                 _copy(source / name, temporary / package / name, max_side, missing)

@@ -10,7 +10,7 @@ from pathlib import Path
 from chromascape.errors import ChromascapeError
 
 
-class PhotoError(Exception):
+class PhotoError(ChromascapeError):
     """A file that is not usable as a photo: `reason` is one of `rules.RULES`, `detail` is text for people."""
 
     def __init__(self, reason: str, detail: str):
@@ -65,13 +65,25 @@ def read_bytes(path: Path, limits: Limits = DEFAULT_LIMITS) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise PhotoError("unreadable", "not a regular file")
         if status.st_size > limits.max_file_bytes:
-            raise PhotoError("too_large", f"{status.st_size / 1e6:.0f} MB")
+            size, limit = -(-status.st_size // 10**6), limits.max_file_bytes // 10**6
+            raise PhotoError("too_large", f"{size:,} MB, more than the limit of {limit:,} MB: save it smaller, as JPEG")
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         raise PhotoError("unreadable", getattr(error, "strerror", None) or str(error)) from None
     if not data:
         raise PhotoError("not_an_image", "the file is empty")
     return data
+
+
+def is_apple_double(path: Path) -> bool:
+    """Whether a file is what macOS writes beside a file, under its name with `._` before it, on disks of others."""
+    if not path.name.startswith("._") or not path.is_file():  # a pipe would block
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in (b"\0\5\x16\7", b"\0\5\x16\0")  # AppleDouble, AppleSingle (RFC 1740)
+    except OSError:
+        return False
 
 
 def sha256(data: bytes) -> str:

@@ -11,7 +11,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.params import Data, Split
 from chromascape.photos import source
 
-# The sample's folder that is only measured. Its name is unusual, so that no user's folder has it by chance.
+# The sample's folder that is for testing only. Its name is unusual, so that no user's folder has it by chance.
 LANDSCAPES = "sample-landscapes"
 _MISSING = "does not exist"
 
@@ -77,14 +77,16 @@ def _burst_links(manifest: pd.DataFrame, seconds: float) -> np.ndarray:
     return np.stack([rows[order[:-1][near]], rows[order[1:][near]]], axis=1)
 
 
-def _pattern_links(paths: pd.Series, patterns: list[str]) -> np.ndarray:
-    """Links between all photos whose paths match the same pattern: int (K, 2).
+def _pattern_links(paths: pd.Series, scenes: list[str | list[str]]) -> np.ndarray:
+    """Links between all photos whose paths match the same pattern, or a pattern of the same list: int (K, 2).
 
     A pattern without a match is not an error, because the sample's patterns stay in params.yaml when data.dir changes.
     """
     links = [np.empty((0, 2), dtype=np.int64)]
-    for pattern in patterns:
-        rows = np.flatnonzero([fnmatch.fnmatchcase(path, pattern) for path in paths])
+    for scene in scenes:
+        patterns = [scene] if isinstance(scene, str) else scene
+        of_scene = [any(path == one or fnmatch.fnmatchcase(path, one) for one in patterns) for path in paths]
+        rows = np.flatnonzero(of_scene)
         links.append(np.stack([rows[:-1], rows[1:]], axis=1))
     return np.concatenate(links)
 
@@ -102,7 +104,7 @@ def scenes(manifest: pd.DataFrame, bits: int, split: Split) -> np.ndarray:
     """The number of the scene of each row, int (N,), from path, sha256, phash, camera and taken.
 
     Rows show one scene if they are exact copies, near copies (perceptual hashes at most `bits` bits apart), were taken
-    by one camera within `split.burst_seconds`, or match one pattern of `split.same_scene`, directly or through others.
+    by one camera within `split.burst_seconds`, or match one entry of `split.same_scene`, directly or through others.
     """
     links = [
         _equal_links(manifest["sha256"]),
@@ -186,10 +188,10 @@ def only_note(manifest: pd.DataFrame, data: Data) -> str:
     """How many photos data.train_only and data.test_only assign: a line for each that has an effect."""
     used = manifest[manifest["split"].notna()]
     return "".join(
-        f"note: {count:,} photos are only {verb}, because they are in {', '.join(names)} (data.{key})\n"
-        for key, verb, names in (
-            ("train_only", "trained on", data.train_only),
-            ("test_only", "measured", data.test_only),
+        f"note: {count:,} photo{'s' * (count > 1)} in {', '.join(names)}: for {purpose} only (data.{key})\n"
+        for key, purpose, names in (
+            ("train_only", "training", data.train_only),
+            ("test_only", "testing", data.test_only),
         )
         if (count := len(_inside(used, names)))
     )

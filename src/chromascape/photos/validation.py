@@ -169,10 +169,11 @@ def validate_folder(
 def counts_line(manifest: pd.DataFrame) -> str:
     """One line for people: how many files were accepted, and how many rejected for each reason."""
     summary = summarize(manifest)
-    reasons = ", ".join(f"{reason} {count}" for reason, count in summary["rejected_by_reason"].items())
-    return f"{summary['n_accepted']:,} of {summary['n_files']:,} files accepted" + (
-        f"; rejected {summary['n_rejected']:,}: {reasons}" if reasons else ""
-    )
+    counts, rejected = summary["rejected_by_reason"], summary["n_rejected"]
+    line = f"{summary['n_accepted']:,} of {summary['n_files']:,} files accepted"
+    if rejected:
+        line += f"; rejected {rejected:,}: " + ", ".join(f"{reason} {count:,}" for reason, count in counts.items())
+    return line + " (a file may have several reasons)" * (sum(counts.values()) > rejected)
 
 
 def _raise_failure(reason: str, info: dict[str, Any]) -> None:

@@ -4,24 +4,32 @@ Input `lightness` is scaled L* (N, 1, H, W) in 0..1, H and W multiples of the ne
 (N, C, H, W) in 0..1. The file's metadata has the rest (working size, padding, factors of the renderings) as JSON under
 METADATA.
 
-`python -m chromascape.serving.onnx_export` writes the graph of the shipped network, which `Colorizer.load` fills with
-the shipped weights. Run it after a change of the network; new weights alone don't need it.
+`python -m chromascape.serving.onnx_export` writes the graph of each network, which `Colorizer.load` fills with a
+model's weights. Run it after a change of a network, with its name; new weights alone don't need it.
 """
 
 import json
 import logging
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from chromascape import __version__
-from chromascape.colorizing.colorizer import SHIPPED, Colorizer
-from chromascape.colorizing.model_files import WEIGHTS
-from chromascape.colorizing.onnx_network import FORMAT, GRAPH, INPUT, METADATA, OUTPUT
-from chromascape.colorizing.torch_network import TorchNetwork
-from chromascape.errors import ChromascapeError
+from chromascape.colorizing import onnx_file
+from chromascape.colorizing.colorizer import Colorizer
+from chromascape.colorizing.onnx_network import (
+    FORMAT,
+    GRAPHS,
+    INPUT,
+    METADATA,
+    OUTPUT,
+    SHAPES,
+    OnnxNetwork,
+    floats,
+    graph_of,
+)
+from chromascape.errors import ChromascapeError, how_to_install
 from chromascape.files import atomic_write
 
 OPSET = 18
@@ -31,19 +39,22 @@ LARGEST_SIDE = 64  # in multiples of the network's: a bound for the exporter alo
 def export(colorizer: Colorizer, target: Path) -> None:
     """Write the colorizer's network and metadata as an ONNX file, whole or not at all.
 
+    What ONNX Runtime computes is written as it is. Networks that have no graph yet go through torch's exporter, which
+    takes half a minute.
+
     Raises:
-        ChromascapeError: the packages of the extra `export` are missing, or the network is not one of torch.
+        ChromascapeError: packages that torch's exporter needs are missing.
     """
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401  (torch's exporter needs it)
-    except ModuleNotFoundError as error:
-        raise ChromascapeError(
-            f"the package {error.name} is missing: pip install 'chromascape[export]', then export again"
-        ) from None
-    data = whole(as_onnx(colorizer), metadata(colorizer))
+    network: Any = colorizer.network
+    if isinstance(network, OnnxNetwork):
+        model, weights = network.read(), {}
+    elif graph := graph_of(colorizer.name):
+        model = graph.read_bytes()
+        weights = floats({name: value.numpy(force=True) for name, value in network.module.state_dict().items()})
+    else:
+        model, weights = without_weights(as_onnx(colorizer))
     with atomic_write(target) as temporary:
-        temporary.write_bytes(data)
+        temporary.write_bytes(onnx_file.assemble(model, weights, {METADATA: json.dumps(metadata(colorizer))}))
 
 
 def metadata(colorizer: Colorizer) -> dict[str, Any]:
@@ -65,16 +76,22 @@ def facts(colorizer: Colorizer) -> dict[str, Any]:
 
 
 def as_onnx(colorizer: Colorizer) -> Any:
-    """The network of torch as an ONNX ModelProto with free batch, height and width, not yet simplified."""
-    if not isinstance(colorizer.network, TorchNetwork):
-        raise ChromascapeError("only a network of torch can be exported: load the model with by_torch=True")
-    module, multiple = colorizer.network.module, colorizer.network.multiple
+    """A network of torch as an ONNX ModelProto with free batch, height and width, not yet simplified."""
+    try:
+        import onnxscript  # noqa: F401  (torch's exporter needs it)
+        import torch
+    except ModuleNotFoundError as error:
+        raise ChromascapeError(
+            f"the package {error.name} is missing: {how_to_install('export')}, then export again"
+        ) from None
+    network: Any = colorizer.network
+    module, multiple = network.module, network.multiple
     dim = torch.export.Dim
     sides = {
         2: multiple * dim("height", min=1, max=LARGEST_SIDE) if multiple > 1 else dim("height"),
         3: multiple * dim("width", min=1, max=LARGEST_SIDE) if multiple > 1 else dim("width"),
     }
-    example = torch.zeros(2, 1, 4 * multiple, 6 * multiple, device=colorizer.network.device)
+    example = torch.zeros(2, 1, 4 * multiple, 6 * multiple, device=network.device)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns about packages that our networks do not need
     with warnings.catch_warnings(action="ignore"):
         program = torch.onnx.export(
@@ -85,40 +102,24 @@ def as_onnx(colorizer: Colorizer) -> Any:
     return program.model_proto
 
 
-def whole(model: Any, about: dict[str, Any]) -> bytes:
-    """The file with its weights and this metadata.
+def without_weights(model: Any) -> tuple[bytes, dict[str, Any]]:
+    """The file without weights, which `onnx_file.assemble` adds again; and its weights by their names in torch.
 
-    Kernels and matrices are stored as float16, as in weights.safetensors, and computed as float32: half the file, and
-    ab within 0.1. A runtime casts them once, when it loads the file.
+    A cast to float32 stands in the graph for each weight that is stored as float16: ab is within 0.1, and a runtime
+    casts once, when it loads the file.
     """
-    from onnx import TensorProto, checker, helper, numpy_helper
+    from onnx import TensorProto, helper, numpy_helper
 
     model, weights = _simplified(model)
-    casts = []
-    for tensor in weights:
-        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:
-            name = tensor.name
-            tensor = numpy_helper.from_array(numpy_helper.to_array(tensor).astype("float16"), f"{name}.half")
-            casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
-        model.graph.initializer.append(tensor)
+    model.graph.initializer.extend(tensor for tensor in weights if tensor.data_type != TensorProto.FLOAT)
+    weights = [tensor for tensor in weights if tensor.data_type == TensorProto.FLOAT]
+    stored = {tensor.name: onnx_file.half(tensor.name, len(tensor.dims)) for tensor in weights}
+    casts = [helper.make_node("Cast", [half], [name], to=TensorProto.FLOAT) for name, half in stored.items() if half]
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    checker.check_model(model)
-    return _file(model, about)
-
-
-def without_weights(model: Any, about: dict[str, Any]) -> bytes:
-    """The file with this metadata, whose weights are supplied on loading, under their names in torch."""
-    from onnx import TensorProto
-
-    model, weights = _simplified(model)
-    for tensor in weights:
-        place = model.graph.initializer.add(
-            name=tensor.name, data_type=tensor.data_type, dims=tensor.dims, data_location=TensorProto.EXTERNAL
-        ).external_data.add()
-        place.key, place.value = "location", WEIGHTS
-    return _file(model, about)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data, {tensor.name: numpy_helper.to_array(tensor) for tensor in weights}
 
 
 def _simplified(model: Any) -> tuple[Any, list[Any]]:
@@ -142,15 +143,22 @@ def _simplified(model: Any) -> tuple[Any, list[Any]]:
     return model, weights
 
 
-def _file(model: Any, about: dict[str, Any]) -> bytes:
-    from onnx import helper
+def graph(name: str) -> bytes:
+    """The graph of a network of the table: an ONNX file without weights, whose metadata has their shapes."""
+    from chromascape.colorizing.networks import build_network
+    from chromascape.colorizing.torch_network import TorchNetwork
 
-    helper.set_model_props(model, {METADATA: json.dumps(about)})
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
+    network = build_network(name)
+    colorizer = Colorizer(TorchNetwork(network), name, 0)
+    shapes = {key: list(value.shape) for key, value in network.state_dict().items()}
+    return onnx_file.assemble(
+        without_weights(as_onnx(colorizer))[0], {}, {METADATA: json.dumps(facts(colorizer) | {SHAPES: shapes})}
+    )
 
 
 if __name__ == "__main__":
-    shipped = Colorizer.load(SHIPPED, "cpu", by_torch=True)
-    with atomic_write(SHIPPED / GRAPH) as temporary:
-        temporary.write_bytes(without_weights(as_onnx(shipped), facts(shipped)))
+    from chromascape.colorizing.networks import NETWORKS
+
+    for wanted in sys.argv[1:] or NETWORKS:
+        with atomic_write(GRAPHS / f"{wanted}.onnx") as temporary:
+            temporary.write_bytes(graph(wanted))

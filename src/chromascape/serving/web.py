@@ -1,22 +1,24 @@
 """`chromascape serve`: a web page that colorizes photos, and its server.
 
 The page is the one in page/ that `chromascape export --web` also writes; only its engine.js differs, which here sends
-the photo to this server. The server sends no files but those in FILES, and keeps no photo.
+the photo to this server. The server sends no files but those in FILES, and keeps no photo: of the last few it keeps the
+network's colors, so that another style or strength needs no second run.
 """
 
 import io
+import json
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 from anyio import to_thread
-from PIL import Image
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -24,19 +26,22 @@ from chromascape.colorizing.colorizer import Colorizer
 from chromascape.errors import ChromascapeError
 from chromascape.photos import reading
 from chromascape.photos.source import PhotoError
+from chromascape.photos.writing import FORMATS, encoded, prepare, web_format
+from chromascape.serving.kept_colors import KeptColors
+from chromascape.serving.page_files import COMMON, PAGE
 
-PAGE = Path(__file__).parent / "page"
 # The files that the server sends, by path of the URL.
 FILES = {
     "/": PAGE / "index.html",
-    "/style.css": PAGE / "style.css",
-    "/page.js": PAGE / "page.js",
+    **{f"/{name}": PAGE / name for name in COMMON},
     "/engine.js": PAGE / "server_engine.js",
+    "/sw.js": PAGE / "server_sw.js",  # ends the one of a static page that was open under the same address before
     **{f"/examples/{file.name}": file for file in sorted((PAGE / "examples").glob("*.jpg"))},
 }
 MAX_BYTES = 64_000_000  # of one photo file
 SECONDS = 60.0  # for a photo to arrive
-WAITING = 32  # photos in the queue; more are refused with status 503
+HELD = 4  # photo files in memory at a time
+WAITING = 32  # photos in the queue, whose files stay on the way; more are refused with status 503
 HEADERS = {  # of every answer, errors included
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -47,14 +52,27 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def app(colorizer: Colorizer, hosts: list[str]) -> Starlette:
-    """The web application: the page's files, and POST /colorize.
+    """The web application: the page's files, POST /colorize, and POST /preview.
 
     Args:
         hosts: accepted Host headers, `*` for all. Others are refused: a page of another site could otherwise let its
             own host name resolve to this server (DNS rebinding).
     """
+    kept = KeptColors(colorizer.network)
+    colorizer = Colorizer(kept, colorizer.name, colorizer.size, colorizer.renderings, colorizer.luma)
+    held = anyio.CapacityLimiter(HELD)
+    one = anyio.CapacityLimiter(1)  # each photo uses all cores; two at once would take twice the memory
+
+    async def colorize(request: Request) -> Response:
+        style, saturation = _look(request, colorizer)
+        data = await _body(request)
+        return await to_thread.run_sync(_told, _colorized, data, colorizer, style, saturation, limiter=one)
+
+    async def preview(request: Request) -> Response:
+        return await to_thread.run_sync(_told, _preview, await _body(request), limiter=one)
+
     routes = [Route(path, _sends(file)) for path, file in FILES.items()]
-    routes.append(Route("/colorize", _colorizes(colorizer), methods=["POST"]))
+    routes += [Route(f"/{work.__name__}", _queued(work, held), methods=["POST"]) for work in (colorize, preview)]
     return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
 
 
@@ -65,29 +83,40 @@ def _sends(file: Path) -> Endpoint:
     return send
 
 
-def _colorizes(colorizer: Colorizer) -> Endpoint:
-    """POST a photo file as application/octet-stream, ?style=faithful or vivid: a JPEG or PNG of the photo's size.
+def _queued(work: Endpoint, held: anyio.CapacityLimiter) -> Endpoint:
+    """The endpoint, which has its place in the queue before it reads the photo.
 
     Failures are answered with {"error": one line} and status 4xx, or 503 if too many photos are waiting.
     """
-    one = anyio.CapacityLimiter(1)  # each photo uses all cores; two at once would take twice the memory
 
-    async def colorize(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         try:
-            if one.statistics().tasks_waiting >= WAITING:
+            if held.statistics().tasks_waiting >= WAITING:
+                await _let_pass(request)
                 raise HTTPException(503, "too many photos are waiting: try again in a minute")
-            style = request.query_params.get("style", "faithful")
-            if style not in colorizer.renderings:
-                raise HTTPException(400, f"style: {style[:20]!r} is none of {', '.join(colorizer.renderings)}")
-            data = await _body(request)
-            picture, kind = await to_thread.run_sync(_colorized, colorizer, data, style, limiter=one)
+            async with held:
+                return await work(request)
         except HTTPException as refused:
             return JSONResponse({"error": refused.detail}, refused.status_code)
-        except (PhotoError, ChromascapeError) as error:
-            return JSONResponse({"error": str(error)}, 422)
-        return Response(picture, media_type=kind)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
 
-    return colorize
+    return answer
+
+
+def _look(request: Request, colorizer: Colorizer) -> tuple[str, float]:
+    """?style=faithful or vivid, &saturation=0 to 10."""
+    style = request.query_params.get("style", "faithful")
+    if style not in colorizer.renderings:
+        raise HTTPException(400, f"style: {style[:20]!r} is none of {', '.join(colorizer.renderings)}")
+    said = request.query_params.get("saturation", "1")
+    try:
+        saturation = float(said)
+    except ValueError:
+        saturation = -1
+    if not 0 <= saturation <= 10:
+        raise HTTPException(400, f"saturation: must be a number from 0 to 10 (it is {said[:20]!r})")
+    return style, saturation
 
 
 async def _body(request: Request) -> bytes:
@@ -97,29 +126,63 @@ async def _body(request: Request) -> bytes:
     """
     if request.headers.get("content-type") != "application/octet-stream":
         raise HTTPException(415, "send the photo file as application/octet-stream")
-    too_large = HTTPException(413, f"larger than {MAX_BYTES // 1_000_000} MB")
     if int(request.headers.get("content-length", "0")) > MAX_BYTES:
-        raise too_large
+        raise _too_large()
     data = bytearray()
     try:
         with anyio.fail_after(SECONDS):
             async for part in request.stream():
                 data += part
                 if len(data) > MAX_BYTES:
-                    raise too_large
+                    raise _too_large()
     except TimeoutError:
         raise HTTPException(408, f"the photo did not arrive within {SECONDS:g} seconds") from None
     return bytes(data)
 
 
-def _colorized(colorizer: Colorizer, data: bytes, style: str) -> tuple[bytes, str]:
-    """The colorized photo as a file, and its type: JPEG for a JPEG, else PNG."""
-    photo = reading.open_photo(data)
-    kind = "JPEG" if photo.format in ("JPEG", "MPO") else "PNG"
-    picture: Image.Image = colorizer.colorize(photo, style)  # type: ignore[arg-type]
+def _too_large() -> HTTPException:
+    return HTTPException(413, f"larger than {MAX_BYTES // 1_000_000} MB")
+
+
+async def _let_pass(request: Request) -> None:
+    """Let a refused photo arrive without keeping it: browsers read no answer before they have sent all."""
+    length = 0
+    with anyio.move_on_after(SECONDS):
+        async for part in request.stream():
+            length += len(part)
+            if length > MAX_BYTES:
+                return
+
+
+def _told(work: Callable[..., Response], data: bytes, *look: Any) -> Response:
+    """The answer of work, or why there is none.
+
+    Errors end here, in the thread: an exception that crosses to the loop is in a circle with its own traceback, and
+    would hold the photo until Python looks for circles.
+    """
+    try:
+        return work(data, *look)
+    except (PhotoError, ChromascapeError) as error:
+        return JSONResponse({"error": str(error)}, 422)
+    except MemoryError:
+        return JSONResponse({"error": "not enough memory for a photo of this size: send a smaller copy"}, 422)
+
+
+def _colorized(data: bytes, colorizer: Colorizer, style: str, saturation: float) -> Response:
+    """The colorized photo as the command line writes it; the header X-Notes says what its file lacks."""
+    image = reading.open_photo(data)
+    photo = prepare(image, web_format(image))
+    picture = encoded(photo, colorizer.strips(photo.pixels, style, saturation))  # type: ignore[arg-type]
+    return Response(picture, media_type=photo.media_type, headers={"X-Notes": json.dumps(photo.notes)})
+
+
+def _preview(data: bytes) -> Response:
+    """The photo as it was sent, but upright, in sRGB and in a format that every browser shows."""
+    picture = reading.to_rgb(reading.open_photo(data))
+    name = "JPEG" if max(picture.size) <= FORMATS["JPEG"].side else "PNG"
     stream = io.BytesIO()
-    picture.save(stream, kind, quality=95)
-    return stream.getvalue(), f"image/{kind.lower()}"
+    picture.save(stream, name, **FORMATS[name].options)
+    return Response(stream.getvalue(), media_type=f"image/{name.lower()}")
 
 
 def serve(colorizer: Colorizer, host: str, port: int, ready: Callable[[str], None]) -> None:
@@ -139,8 +202,14 @@ def serve(colorizer: Colorizer, host: str, port: int, ready: Callable[[str], Non
         config = uvicorn.Config(
             app(colorizer, hosts), log_level="warning", limit_concurrency=2 * WAITING, headers=list(HEADERS.items())
         )
-        ready(f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{listener.getsockname()[1]}")
+        ready(f"http://{_name(host)}:{listener.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _name(host: str) -> str:
+    """The host as it stands in an address: IPv6 in brackets; where all addresses are listened on, this machine's."""
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -1,9 +1,11 @@
 """What a run holds beside params, metrics and tags: datasets, pictures, and the model for other programs."""
 
 import shutil
+import sys
 import tempfile
 import warnings
-from importlib.metadata import version
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,9 @@ from PIL import Image
 from chromascape.files import sha256_of_file
 from chromascape.photos.reading import open_photo, to_rgb
 from chromascape.photos.source import read_bytes, shown_name
+from chromascape.tracking.model_code import PACKAGE, SCRIPT, copy_code, requirements
 from chromascape.tracking.resolve import is_complete, models_of_run
 
-PACKAGE = Path(__file__).parents[1]
 DIGEST = "chromascape.model_sha256"  # tag of logged models and of their versions in the registry
 
 
@@ -86,15 +88,12 @@ def log_model(client: Any, run: Any, folder: Path, name: str, description: str) 
         return str(model.model_id)
     tags = {"mlflow.note.content": description, DIGEST: digest}
     model = model or client.create_logged_model(run.info.experiment_id, name, run_id, tags)
-    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
-        # Without the weights that the package ships: a run keeps its own alone.
-        ignored = shutil.ignore_patterns("weights", "__pycache__")
-        code = shutil.copytree(PACKAGE, Path(place) / PACKAGE.name, ignore=ignored)
+    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings(), _importable(place):
+        code, saved = copy_code(Path(place)), Path(place) / "model"
         warnings.simplefilter("ignore")  # of a missing example, which would cost a load of the model
-        saved = Path(place) / "model"
         mlflow.pyfunc.save_model(  # type: ignore[attr-defined]
             saved,
-            python_model=str(code / "serving" / "mlflow_model.py"),
+            python_model=str(code / SCRIPT.relative_to(PACKAGE)),
             artifacts={"colorizer": str(folder)},
             code_paths=[str(code)],
             pip_requirements=requirements(),
@@ -120,7 +119,15 @@ def _signature() -> Any:
     return ModelSignature(files, files, ParamSchema([ParamSpec("rendering", DataType.string, "faithful")]))
 
 
-def requirements() -> list[str]:
-    """Exact versions of what `mlflow_model.py` imports; a local suffix such as +cpu is no version to ask for."""
-    names = ["mlflow", "numpy", "pandas", "pillow", "safetensors", "torch"]
-    return [f"{name}=={version(name).split('+')[0]}" for name in names]
+@contextmanager
+def _importable(place: str) -> Iterator[None]:
+    """Modules in a folder can be imported, and are forgotten afterwards: the folder is a temporary one."""
+    before = set(sys.modules)
+    sys.path.insert(0, place)
+    try:
+        yield
+    finally:
+        sys.path.remove(place)
+        for name in set(sys.modules) - before:
+            if str(getattr(sys.modules[name], "__file__", "")).startswith(place):
+                del sys.modules[name]

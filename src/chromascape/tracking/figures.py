@@ -2,7 +2,7 @@
 
 from typing import Any
 
-# Shown on top, without a section, beside the four metrics of each epoch.
+# Of the test photos, shown on top, without a section, beside the four metrics of each epoch.
 HEADLINES = (
     "gain_over_gray_db",
     "gain_over_gray_ci95_low_db",
@@ -20,35 +20,36 @@ def metrics_of(figures: dict[str, Any], split: str) -> dict[str, float]:
 
     Args:
         figures: as `judging.evaluation.summarize` returns them.
-        split: `test` gives the headlines, `test/…` and `gray/…`; `val` gives `val/…` alone.
+        split: `test` gives the headlines, `test/…`, `gray/…` and `shipped/…`; `val` gives `val/…` alone.
     """
-    model, gray = _numbers(figures["model"]), _numbers(figures["gray"])
+    model, gray, shipped = (_numbers(figures[name]) for name in ("model", "gray", "shipped"))
     flat = {name: value for name, value in {**model, **_overall(figures)}.items() if name in HEADLINES}
+    beside = {"gain_over_shipped_db": over["gain_db"]} if (over := figures.get("over_shipped")) else {}
     if split == "test":
-        sections = {f"test/{name}": value for name, value in model.items()}
-        return flat | sections | {f"gray/{name}": value for name, value in gray.items()}
-    sections = {f"{split}/{name}": value for name, value in {**model, **flat}.items()}
-    return sections | {f"{split}/gray_{name}": value for name, value in gray.items()}
+        sections = {"test": model | beside, "gray": gray, "shipped": shipped}
+        return flat | {f"{part}/{name}": value for part, values in sections.items() for name, value in values.items()}
+    parts = {"": model | flat | beside, "gray_": gray, "shipped_": shipped}
+    return {f"{split}/{part}{name}": value for part, values in parts.items() for name, value in values.items()}
 
 
 def constants_of(figures: dict[str, Any], split: str) -> dict[str, str]:
-    """Counts and booleans as tags such as `test.n_photos`: a chart of them would say nothing."""
+    """Counts, booleans and the id of the photos as tags such as `test.n_photos`: a chart would say nothing."""
     counts = {f"n_seen.{name}": value for name, value in (figures.get("n_seen") or {}).items()}
     return {
         f"{split}.{name}": str(value).lower()
         for name, value in {**figures, **counts}.items()
-        if isinstance(value, int) and name not in HEADLINES
+        if (isinstance(value, int) or name == "photos") and name not in HEADLINES
     }
 
 
 def result_in_words(figures: dict[str, Any], split: str) -> str:
-    """The result as Markdown for a run's description: the model's figures beside gray's."""
+    """The result as Markdown for a run's description: the model's figures beside the shipped model's and gray's."""
     kind = {"test": "test", "val": "validation"}[split]
     interval = figures.get("gain_over_gray_ci95_db")
     between = f" (95 % interval {interval[0]:+z.2f} to {interval[1]:+z.2f})" if interval else ""
-    model, gray = figures["model"], figures["gray"]
+    model, gray, shipped = (figures[name] for name in ("model", "gray", "shipped"))
     beside = [
-        f"{label} {model[name]:{form}} (gray {gray[name]:{form}})"
+        f"{label} {model[name]:{form}} (shipped model {shipped[name]:{form}}, gray {gray[name]:{form}})"
         for name, label, form in (("psnr_db", "PSNR dB", ".2f"), ("ssim", "SSIM", ".3f"), ("ciede2000", "ΔE00", ".2f"))
         if name in model and name in gray
     ]

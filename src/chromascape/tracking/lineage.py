@@ -32,7 +32,7 @@ def lineage() -> dict[str, str]:
         "git.dirty": str(_code_changed()).lower() if commit else "",
         "dvc.photos_md5": photos[0].get("md5", "") if photos else "",
         "dvc.lab_md5": shards[0].get("md5", "") if shards else "",
-        "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
+        "dvc.experiment": experiment(),
         "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
         "chromascape.place": place(),
         "chromascape.version": version("chromascape"),
@@ -54,6 +54,11 @@ def checkout() -> str:
         return file.read_text(encoding="ascii")
     except OSError:  # no repository of DVC, or a disk that is read-only or has no links
         return hashlib.sha256(f"{platform.node()} {file}".encode()).hexdigest()[:16]
+
+
+def experiment() -> str:
+    """The name of the DVC experiment that runs this; empty outside of one."""
+    return os.environ.get("DVC_EXP_NAME", "")
 
 
 def place() -> str:

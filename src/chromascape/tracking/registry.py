@@ -15,13 +15,16 @@ from filelock import FileLock
 from chromascape.errors import ChromascapeError
 from chromascape.tracking.artifacts import DIGEST
 from chromascape.tracking.resolve import download, explain, model_of_run, model_of_version
+from chromascape.tracking.run import TRAINING
 from chromascape.tracking.server import without_credentials
 from chromascape.tracking.store import connect, database_file, tracking_uri
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+ALIAS, REASON, REPLACED = (f"chromascape.{name}" for name in ("alias", "reason", "replaced"))  # tags
+BY_HAND = "made champion by hand"
 DESCRIPTION = (
     "Colorizes gray photos. `champion` is the version that beat gray by the required margin, and the previous champion "
-    "on the same test photos; `challenger` is the latest one that did not. The tags of each version say why."
+    "on the same photos; `challenger` is the latest one that did not. The tags of each version say why."
 )
 
 
@@ -109,21 +112,47 @@ class Registry:
                 break
         if decision.promoted and _number(champion) != _number(version):
             self.client.set_registered_model_alias(self.name, CHAMPION, version.version)
-            if champion:
-                when = datetime.now(UTC).isoformat(timespec="seconds")
-                self._tag(champion, "chromascape.replaced", f"{when} by version {version.version}")
         if not decision.promoted:
             self.client.set_registered_model_alias(self.name, CHALLENGER, version.version)
-        elif _number(self._at(CHALLENGER)) == _number(version):
-            self.client.delete_registered_model_alias(self.name, CHALLENGER)
+            if champion and not is_explained(champion):
+                self._explain(champion, Decision(True, BY_HAND))
         self._explain(version, decision)
+        self._tidy(version if decision.promoted else champion)
         return decision
 
+    def looks(self, photos: str) -> int:
+        """How many trainings were measured on a set of test photos, by the runs of the experiment.
+
+        Args:
+            photos: the set, as `photos` of metrics/evaluate.json names it.
+        """
+        found: set[str] = set()
+        token = None
+        while True:
+            page = self.client.search_runs([self.experiment], f"tags.`test.photos` = '{photos}'", page_token=token)
+            found |= {run.data.tags.get(TRAINING, run.info.run_id) for run in page}
+            if not (token := page.token):
+                return len(found)
+
+    def _tidy(self, champion: Any) -> None:
+        """Let tags and aliases of all versions say the same, also where somebody has moved an alias."""
+        if champion is None:
+            return
+        if _number(self._at(CHALLENGER)) == _number(champion):
+            self.client.delete_registered_model_alias(self.name, CHALLENGER)
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        for version in self.client.search_model_versions(f"name = '{self.name}' and tags.`{ALIAS}` = '{CHAMPION}'"):
+            if _number(version) == _number(champion):
+                if REPLACED in version.tags:
+                    self.client.delete_model_version_tag(self.name, version.version, REPLACED)
+            elif REPLACED not in version.tags:
+                self._tag(version, REPLACED, f"{when} by version {champion.version}")
+
     def _explain(self, version: Any, decision: Decision) -> None:
-        for name, value in {"alias": decision.alias, "reason": decision.reason}.items():
-            self._tag(version, f"chromascape.{name}", value)
+        for name, value in {ALIAS: decision.alias, REASON: decision.reason}.items():
+            self._tag(version, name, value)
             if version.run_id:
-                self.client.set_tag(version.run_id, f"chromascape.{name}", value)
+                self.client.set_tag(version.run_id, name, value)
         if version.run_id:
             self.client.set_tag(version.run_id, "chromascape.registered", f"{self.name} version {version.version}")
 
@@ -168,6 +197,12 @@ def open_registry(name: str, experiment: str) -> Iterator[Registry]:
         raise ChromascapeError(
             f"MLflow can't register the model in {store} ({explain(error)}): fix that, then run `dvc repro` again"
         ) from None
+
+
+def is_explained(champion: Any) -> bool:
+    """Whether the tags of the champion say why it is one; where somebody has moved the alias, they do not."""
+    tags = champion.tags
+    return tags.get(ALIAS) == CHAMPION and REASON in tags and REPLACED not in tags
 
 
 def _number(version: Any) -> int:

@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from chromascape.errors import ChromascapeError
+from chromascape.errors import ChromascapeError, how_to_install
+from chromascape.tracking.address import SCHEME, tracking_uri
 from chromascape.tracking.server import one_line, without_credentials
 
 # Weights and configuration inside a model that `artifacts.log_model` has logged.
@@ -33,11 +34,11 @@ def resolve_model(text: str) -> Path:
     if address is None:
         raise ChromascapeError(f"{text}: write models:/NAME@champion, models:/NAME/VERSION or runs:/RUN_ID")
     try:
-        from chromascape.tracking.store import existing_client, tracking_uri  # first: it sets how MLflow behaves
+        from chromascape.tracking.store import existing_client  # first: it sets how MLflow behaves
 
         from mlflow import MlflowException  # isort: skip
     except ModuleNotFoundError as error:
-        raise ChromascapeError(f"{text}: needs {error.name}: pip install 'chromascape[pipeline]'") from None
+        raise ChromascapeError(f"{text}: needs {error.name}: {how_to_install('pipeline')}") from None
     store = without_credentials(tracking_uri())
     try:
         model = _find(existing_client(), address)
@@ -101,7 +102,7 @@ def download(model: Any, shown: str) -> Path:
 
     place = model.artifact_location
     target = None
-    if not place.startswith(("file:", "/")):  # files on this machine are read in place
+    if not place.startswith(("file:", "/", f"{SCHEME}:")):  # files on this machine are read in place
         target = tempfile.mkdtemp(prefix="chromascape-")
         atexit.register(shutil.rmtree, target, ignore_errors=True)
     try:

@@ -16,18 +16,19 @@ from chromascape.errors import ChromascapeError
 from chromascape.files import read_metrics, sha256_of_file
 from chromascape.params import Params, flatten
 from chromascape.photos.manifest import read_manifest
-from chromascape.resume import FOLDER, digest, repository_root
+from chromascape.resume import digest, folder_of, lock_of, repository_root, tell
 from chromascape.tracking import artifacts, names
+from chromascape.tracking.address import tracking_uri
 from chromascape.tracking.figures import constants_of, metrics_of, result_in_words
 from chromascape.tracking.lineage import checkout, lineage, place
 from chromascape.tracking.server import one_line, without_credentials
-from chromascape.tracking.store import connect, tracking_uri
+from chromascape.tracking.store import connect, locked
+from chromascape.tracking.view import VAL_PHOTOS
 
 MODEL = Path("models/colorizer")
 CURVES, TRAIN, EVALUATE = Path("metrics/curves.csv"), Path("metrics/train.json"), Path("metrics/evaluate.json")
 FILES = (Path("reports/index.html"), Path("reports/per_photo.csv"), Path("params.yaml"))
 PICTURES, MANIFEST = Path("reports/photos"), Path("data/manifest.csv")
-EPOCH = ("train_loss", "val_loss", "gray_val_loss", "lr")
 # Sections of params.yaml that the stage `evaluate` and those before it depend on.
 SECTIONS = ("data", "validate", "preprocess", "train", "evaluate")
 # Tags. A training's names this checkout, so that two checkouts that share a store have runs of their own.
@@ -35,6 +36,7 @@ TRAINING, EXECUTION, STATE, ENDED = (f"chromascape.{name}" for name in ("trainin
 EVALUATED = "evaluated"  # the state of a run that is whole
 NOTE = "mlflow.note.content"
 BATCH = 500  # metrics in a request; MLflow takes 1,000
+LONGEST_PARAM, LONGEST_TAG = 6_000, 8_000  # characters that MLflow takes
 
 
 def log_run(params: Params) -> str:
@@ -64,7 +66,8 @@ def _log_run(params: Params) -> str:
     split = figures["split"]
     note = f"{names.description(params)}\n\n{result_in_words(figures, split)}"
     tags = run_tags(params) | {NOTE: note, TRAINING: _training_here(), EXECUTION: execution(params)}
-    run = _find_or_create(client, experiment, tags)
+    with locked():
+        run = _find_or_create(client, experiment, tags)
     run_id = run.info.run_id
     log_params(client, run, flatten(params))
     by_split = {split: figures, "val": figures["val"]}
@@ -75,6 +78,7 @@ def _log_run(params: Params) -> str:
     for name, its in by_split.items():
         client.log_dict(run_id, its, f"figures/{name}.json")
         tags |= constants_of(its, name)
+    tags[VAL_PHOTOS] = f"{figures['val']['n_photos']:,} photos, id {figures['val']['photos']}"
     for file in FILES:
         client.log_artifact(run_id, str(file))
     tags |= artifacts.log_pictures(client, run_id, PICTURES)
@@ -88,13 +92,15 @@ def _log_run(params: Params) -> str:
 def _find_or_create(client: Any, experiment: str, tags: dict[str, str]) -> Any:
     """The run that the training streamed to, else the one that an earlier logging has begun, else a new one.
 
-    All are of this checkout. A run that another experiment of DVC streamed to is left alone.
+    All are of this checkout. A run that another experiment of DVC streamed to is taken last, once its training has
+    ended: that experiment may have failed before its evaluation, and if it did not, it makes another one.
     """
     found = client.search_runs([experiment], f"tags.`{TRAINING}` = '{tags[TRAINING]}'")
-    same = [run for run in found if run.data.tags.get("dvc.experiment") == tags.get("dvc.experiment")]
-    streamed = [run for run in same if EXECUTION not in run.data.tags]
+    streamed = [run for run in found if EXECUTION not in run.data.tags]
+    own = [run for run in streamed if run.data.tags.get("dvc.experiment") == tags.get("dvc.experiment")]
     begun = [run for run in found if run.data.tags.get(EXECUTION) == tags[EXECUTION]]
-    for run in [*streamed, *begun]:
+    ended = [run for run in streamed if run.info.status != "RUNNING"]
+    for run in [*own, *begun, *ended]:
         client.set_tag(run.info.run_id, EXECUTION, tags[EXECUTION])
         return run
     return client.create_run(experiment, tags=tags)
@@ -137,7 +143,9 @@ def run_tags(params: Params) -> dict[str, str]:
     experiment = [os.environ.get("DVC_EXP_NAME", ""), place().replace("workspace", "")]
     own = {
         "mlflow.runName": names.run_name(params, changed, ", ".join(filter(None, experiment))),
-        "chromascape.changed_params": ", ".join(f"{key}={value}" for key, value in changed.items()) or "none",
+        "chromascape.changed_params": (", ".join(f"{key}={value}" for key, value in changed.items()) or "none")[
+            :LONGEST_TAG
+        ],
         NOTE: names.description(params),
     }
     return dict(resolve_tags(lineage() | own))
@@ -147,29 +155,33 @@ def set_tags(client: Any, run_id: str, values: dict[str, str]) -> None:
     """Set tags of a run in one request."""
     from mlflow.entities import RunTag
 
-    client.log_batch(run_id, tags=[RunTag(name, value) for name, value in values.items()])
+    client.log_batch(run_id, tags=[RunTag(name, value[:LONGEST_TAG]) for name, value in values.items()])
 
 
 def log_params(client: Any, run: Any, values: dict[str, Any]) -> None:
-    """Log those params that the run does not have yet."""
+    """Log those params that the run does not have yet; one that is too long for MLflow is cut off, with a note."""
     from mlflow.entities import Param
 
-    missing = [Param(name, str(value)) for name, value in values.items() if name not in run.data.params]
-    client.log_batch(run.info.run_id, params=missing)
+    missing = {name: str(value) for name, value in values.items() if name not in run.data.params}
+    for name, value in missing.items():
+        if len(value) > LONGEST_PARAM:
+            tell(f"note: {name}: MLflow keeps the first {LONGEST_PARAM:,} of its {len(value):,} characters")
+    client.log_batch(run.info.run_id, params=[Param(name, value[:LONGEST_PARAM]) for name, value in missing.items()])
 
 
 def _log_metrics(client: Any, run: Any, values: dict[str, float], model_id: str) -> None:
     """All epochs of the curves, and the figures, which are the model's too, as far as the run does not have them."""
     from mlflow.entities import Metric
 
-    now, run_id = int(time.time() * 1000), run.info.run_id
+    now, run_id, rows = int(time.time() * 1000), run.info.run_id, _rows(CURVES)
+    curve = [name for name in rows[0] if name != "epoch"]  # with the metric that chose the epoch, if one did
     logged = {
         (name, point.step)
-        for name in EPOCH
+        for name in curve
         if name in run.data.metrics
         for point in client.get_metric_history(run_id, name)
     }
-    curves = [(name, float(row[name]), int(row["epoch"])) for row in _rows(CURVES) for name in EPOCH]
+    curves = [(name, float(row[name]), int(row["epoch"])) for row in rows for name in curve]
     missing = [Metric(name, value, now, step) for name, value, step in curves if (name, step) not in logged]
     new = {name: value for name, value in values.items() if name not in run.data.metrics}
     missing += [Metric(name, value, now, 0, model_id=model_id, run_id=run_id) for name, value in new.items()]
@@ -208,9 +220,14 @@ def killed_runs(client: Any, experiment: str) -> list[Any]:
     return [run for run in idle if client.get_run(run.info.run_id).info.status == "RUNNING"]
 
 
+def training_lock(fingerprint: str) -> Path:
+    """The file that a training of this checkout locks as long as it runs."""
+    return lock_of(folder_of(repository_root(), "train", fingerprint))
+
+
 def _is_at_work(fingerprint: str) -> bool:
     """Whether a process holds the lock on the checkpoints of a training."""
-    lock = repository_root() / FOLDER / f"train-{fingerprint}.lock"
+    lock = training_lock(fingerprint)
     if not lock.exists():
         return False
     try:

@@ -31,6 +31,12 @@ def one_line(error: Exception) -> str:
     return without_credentials(" ".join(str(error).split()))[:200]
 
 
+def deleted(experiment: str, number: object) -> str:
+    """What to say of an experiment that was deleted in MLflow, which takes no runs then."""
+    restore = f"`mlflow experiments restore --experiment-id {number}`"
+    return f"track.experiment: {experiment!r} was deleted in MLflow: choose another name, or restore it: {restore}"
+
+
 def check_server() -> None:
     """Ask the server in MLFLOW_TRACKING_URI, if one is named, for any HTTP answer within 4 seconds in all.
 

@@ -2,19 +2,18 @@
 
 import logging
 import os
-from contextlib import nullcontext
+import sqlite3
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
-from chromascape.resume import repository_root
-from chromascape.tracking.server import check_server
+from chromascape.tracking.address import FOLDER, SCHEME, database_file, tracking_uri
+from chromascape.tracking.server import check_server, deleted
 from chromascape.tracking.view import experiment_tags
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # A call of a server that hangs ends after 43 seconds; MLflow's own 120 seconds and 7 retries take many minutes. 20 is
 # what a server waits for a SQLite file that others write to.
@@ -22,22 +21,13 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
 
-def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, or a SQLite file in the root of the repository, which outlives temporary copies."""
-    named = os.environ.get("MLFLOW_TRACKING_URI")
-    file = str(repository_root() / "mlflow.db")
-    if not named and (unquote(file) != file or "?" in file):
-        raise ChromascapeError(
-            f"{file}: MLflow can't keep its runs in a folder with '?' or '%' and two digits in its name: "
-            "rename it, or name another store in MLFLOW_TRACKING_URI"
-        )
-    return named or f"sqlite:///{file}"
-
-
-def database_file() -> str:
-    """The path of the store's SQLite file; empty if the store is of another kind."""
-    scheme, uri = "sqlite:///", tracking_uri()
-    return uri.removeprefix(scheme).split("?")[0] if uri.startswith(scheme) else ""
+# Where MLflow's tables hold the path of artifacts.
+LOCATIONS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)
 
 
 def existing_client() -> Any:
@@ -51,15 +41,23 @@ def existing_client() -> Any:
         raise ChromascapeError(
             f"no MLflow store at {file}: run this in the project's folder, or name the store in MLFLOW_TRACKING_URI"
         )
-    return _mlflow().MlflowClient()
+    client = _mlflow().MlflowClient()
+    if file:
+        _relocate(file)
+    return client
 
 
 def _mlflow() -> Any:
     """The module `mlflow`, set to the store, with its logging switched off."""
     import mlflow
+    from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
+
+    from chromascape.tracking.beside_store import repository
 
     for name in ("mlflow", "alembic"):  # after the import, which sets the levels
         logging.getLogger(name).setLevel(logging.ERROR)
+    # MLflow knows it from pyproject.toml, but an environment that was made before it was there does not.
+    _artifact_repository_registry.register(SCHEME, repository)
     mlflow.set_tracking_uri(tracking_uri())
     return mlflow
 
@@ -70,18 +68,44 @@ def connect(experiment: str) -> str:
     A lock guards a fresh SQLite store: if several processes set it up at once, all but one crash.
     """
     mlflow, file = _mlflow(), database_file()
-    # Beside the database, where every process that shares it looks.
-    with FileLock(f"{file}.lock") if file else nullcontext():
+    with locked():
         client = mlflow.MlflowClient()
+        if file:
+            _relocate(file)
         known = client.get_experiment_by_name(experiment)
         if known is not None and known.lifecycle_stage == "deleted":
-            raise ChromascapeError(
-                f"track.experiment: {experiment!r} was deleted in MLflow: restore it or choose another name"
-            )
+            raise ChromascapeError(deleted(experiment, known.experiment_id))
         if known is None:
-            place = (repository_root() / "mlartifacts").as_uri() if file else None
+            place = f"{SCHEME}:{FOLDER}" if file else None
             return str(client.create_experiment(experiment, artifact_location=place, tags=experiment_tags()))
         for name, value in experiment_tags().items():
             if name not in known.tags:  # of an older version; changes made in MLflow's page stay
                 client.set_experiment_tag(known.experiment_id, name, value)
         return str(known.experiment_id)
+
+
+def locked() -> Any:
+    """A lock of this store, where it is a file: beside it, where every process that shares it looks."""
+    file = database_file()
+    return FileLock(f"{file}.lock") if file else nullcontext()
+
+
+def _relocate(file: str) -> None:
+    """Write artifacts that lie beside a SQLite store under an absolute path, as older versions did, as beside it.
+
+    Whatever the path was: the project may have moved since. A store that others write to is left for the next time.
+    """
+    with suppress(sqlite3.Error), closing(sqlite3.connect(file)) as database, database:
+        rows = database.execute("SELECT experiment_id, artifact_location FROM experiments").fetchall()
+        for experiment, old in rows:
+            if not old.startswith("file:") or not old.endswith(f"/{FOLDER}"):
+                continue
+            runs = database.execute("SELECT run_uuid FROM runs WHERE experiment_id = ?", (experiment,)).fetchall()
+            if runs and not any((Path(file).parent / FOLDER / run).is_dir() for (run,) in runs):
+                continue  # of a checkout that shares this store, and keeps its files itself
+            for table, column in LOCATIONS:
+                database.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                    f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                    (f"{SCHEME}:{FOLDER}", len(old) + 1, old, len(old) + 1, f"{old}/"),
+                )

@@ -6,16 +6,16 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import Any
 
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params, flatten
 from chromascape.resume import tell
+from chromascape.tracking.address import tracking_uri
 from chromascape.tracking.run import (
     ENDED,
-    EPOCH,
     EVALUATED,
     STATE,
     TRAINING,
@@ -27,7 +27,7 @@ from chromascape.tracking.run import (
     training_tag,
 )
 from chromascape.tracking.server import without_credentials
-from chromascape.tracking.store import connect, tracking_uri
+from chromascape.tracking.store import connect
 
 PATIENCE = 10.0  # seconds that a training waits at its end for what MLflow has not taken yet
 MAY_CHANGE = ("train.checkpoint_seconds",)  # while a training is interrupted; MLflow never changes a logged param
@@ -44,8 +44,8 @@ class Stream:
         self._thread.start()
 
     def epoch(self, row: dict[str, float]) -> None:
-        """A row of the training history: epoch, train_loss, val_loss, gray_val_loss, lr."""
-        self.metrics({name: row[name] for name in EPOCH}, int(row["epoch"]))
+        """A row of the training history, as `learning.training.Trained` has them."""
+        self.metrics({name: value for name, value in row.items() if name != "epoch"}, int(row["epoch"]))
 
     def metrics(self, values: dict[str, float], step: int = 0) -> None:
         """Metrics at a step, with the time of this call; a resumed training skips those that the run has."""
@@ -79,10 +79,11 @@ def _warn(problem: str) -> None:
 
 
 @contextmanager
-def stream_training(params: Params, fingerprint: str) -> Iterator[Stream]:
+def stream_training(params: Params, fingerprint: str) -> Iterator[Stream | None]:
     """A run that shows a training while it runs: that of the same training, if one was interrupted, else a new one.
 
-    It ends as finished, as killed on KeyboardInterrupt, else as failed.
+    It ends as finished, as killed on KeyboardInterrupt, else as failed. There is none, with a note, for a training
+    that a whole run has: where it ends in the same bytes again, nothing is evaluated, and its run had no figures.
 
     Args:
         fingerprint: of the training, see `learning.checkpoints.fingerprint`.
@@ -98,6 +99,10 @@ def stream_training(params: Params, fingerprint: str) -> Iterator[Stream]:
             f"MLflow can't start a run in {without_credentials(tracking_uri())} ({reason(error)}): "
             "fix that, or name another store in MLFLOW_TRACKING_URI"
         ) from None
+    if stream is None:
+        tell("note: MLflow has the run of this same training: no live curves")
+        yield None
+        return
     status = "FAILED"
     try:
         with _system_metrics(stream.run_id):
@@ -110,8 +115,8 @@ def stream_training(params: Params, fingerprint: str) -> Iterator[Stream]:
         stream.close(status)
 
 
-def _open(params: Params, fingerprint: str) -> Stream:
-    """The stream into the run of this training, which is running from now on."""
+def _open(params: Params, fingerprint: str) -> Stream | None:
+    """The stream into the run of this training, which is running from now on; None where it has a whole run."""
     import mlflow
 
     experiment = connect(params.track.experiment)
@@ -120,6 +125,8 @@ def _open(params: Params, fingerprint: str) -> Stream:
     tag = training_tag(fingerprint)
     found = client.search_runs([experiment], f"tags.`{TRAINING}` = '{tag}'")
     run = next((run for run in found if run.data.tags.get(STATE) != EVALUATED), None)
+    if run is None and found:
+        return None
     tags = run_tags(params) | {TRAINING: tag}
     logged: set[tuple[str, int]] = set()
     if run is None:
@@ -154,4 +161,12 @@ def _system_metrics(run_id: str) -> Iterator[None]:
         yield
     finally:
         if monitor:
-            monitor.finish()
+            ending = threading.Thread(target=_finish, args=[monitor], daemon=True)
+            ending.start()
+            ending.join(PATIENCE)
+
+
+def _finish(monitor: Any) -> None:
+    """End the metrics of the machine, which waits for a thread that may wait for a server."""
+    with suppress(Exception):
+        monitor.finish()

@@ -4,14 +4,16 @@ import json
 import time
 
 VIEW = "comparison"
+SORTED_BY = "metrics.`val/gain_over_gray_db`"
+# Figures of different photos do not compare: this tag names the validation photos, and runs are grouped by it.
+VAL_PHOTOS = "chromascape.val_photos"
 # Widths in pixels: MLflow's default of 100 cuts most headings off.
 COLUMNS = {
-    "attributes.`Run Name`": 270,
+    "attributes.`Run Name`": 290,
+    SORTED_BY: 175,
+    "metrics.`val/shipped_gain_over_gray_db`": 230,
+    f"tags.`{VAL_PHOTOS}`": 190,
     "metrics.`gain_over_gray_db`": 145,
-    "metrics.`win_rate_over_gray`": 150,
-    "metrics.`psnr_db`": 80,
-    "metrics.`ssim`": 70,
-    "metrics.`val_loss`": 80,
     "params.`train.network`": 115,
     "params.`train.init`": 85,
     "params.`train.epochs`": 105,
@@ -20,13 +22,15 @@ COLUMNS = {
 }
 ALWAYS_SHOWN = ("attributes.`Run Name`", "runDateAndNestInfo")
 # MLflow adds a chart for every other metric, section by section.
+# Bars stand beside each other without their group, so that they show what is gained over the same model on the same
+# photos. Losses are no headline: they do not compare where `train.loss` differs.
 CHARTS: list[dict[str, object]] = [
-    {"type": "BAR", "metricKey": "gain_over_gray_db"},
-    {"type": "BAR", "metricKey": "win_rate_over_gray"},
+    {"type": "BAR", "metricKey": "val/gain_over_shipped_db"},
     {
         "type": "LINE",
-        "metricKey": "val_loss",
-        "selectedMetricKeys": ["val_loss", "gray_val_loss"],
+        "metricSectionId": "train",
+        "metricKey": "train_loss",
+        "selectedMetricKeys": ["train_loss", "val_loss", "gray_val_loss"],
         "lineSmoothness": 0,
         "useGlobalLineSmoothing": False,
     },
@@ -34,7 +38,7 @@ CHARTS: list[dict[str, object]] = [
 PHOTOS = 4  # pictures in the view: a row a photo, a column a run
 HEADLINES = "Which is better"
 # Sections of charts in their order; MLflow calls metrics without a slash "Model metrics".
-SECTIONS = (HEADLINES, "photos", "Model metrics", "test", "gray", "val", "train", "System metrics")
+SECTIONS = (HEADLINES, "photos", "Model metrics", "val", "test", "shipped", "gray", "train", "System metrics")
 OPEN = (HEADLINES, "photos")
 GRID = {"columns": 1, "cardHeight": 900}  # of the photos; other sections have three columns of 360 pixels
 
@@ -48,7 +52,7 @@ def experiment_tags() -> dict[str, str]:
     ]
     selected = [name for name in COLUMNS if name not in ALWAYS_SHOWN]
     state = {
-        "orderByKey": selected[0],
+        "orderByKey": SORTED_BY,
         "orderByAsc": False,
         "selectedColumns": selected,
         "columnOrder": list(COLUMNS),
@@ -56,6 +60,9 @@ def experiment_tags() -> dict[str, str]:
         "compareRunCharts": _charts(),
         "compareRunSections": sections,
         "isAccordionReordered": True,
+        "groupBy": {"aggregateFunction": "max", "groupByKeys": [{"mode": "tag", "groupByData": VAL_PHOTOS}]},
+        "groupsExpanded": {f"tag.{VAL_PHOTOS}": True},  # of runs without the tag, such as one that is training
+        "useGroupedValuesInCharts": False,
     }
     now = int(time.time() * 1000)
     view = {"name": "Gain over gray", "createdAt": now, "updatedAt": now, "state": json.dumps(state)}

@@ -3,24 +3,61 @@ export const where = "The model runs in this page: your photos never leave your 
 
 const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
 const asked = new Map();
-let count = 0;
+const numbers = new WeakMap(); // of photos, by which the worker knows them again
+let count = 0, loading = "loading the model …";
 
-worker.addEventListener("message", ({ data: { id, picture, error } }) => {
+// Rejected with a line that names what could not be loaded.
+export const ready = new Promise((resolve, reject) => {
+  worker.addEventListener("message", ({ data: { share, loaded, problem } }) => {
+    if (problem) reject(new Error(problem));
+    else if (loaded) resolve();
+    else if (share !== undefined) tell(`loading the model, ${Math.floor(100 * share)} %`);
+  });
+  worker.addEventListener("error", async () => {
+    const scripts = ["worker.js", "colors.js", "fullsize.js", "reading.js", "ort.js"];
+    reject(new Error((await whatFails(scripts)) ?? "this browser can't run the model: update it"));
+  });
+});
+ready.then(() => {
+  loading = "";
+  navigator.serviceWorker?.register("sw.js").catch(() => {}); // keeps the page for visits without the network
+}, () => {});
+
+worker.addEventListener("message", ({ data: { id, answer, error } }) => {
+  if (!asked.has(id)) return;
   const { resolve, reject } = asked.get(id);
   asked.delete(id);
   if (error) reject(new Error(error));
-  else resolve(picture);
-});
-worker.addEventListener("error", () => {
-  for (const { reject } of asked.values()) reject(new Error("the model could not be loaded: reload the page"));
-  asked.clear();
+  else resolve(answer);
 });
 
-// file: a File; style: faithful or vivid. Returns a Blob; throws an Error whose message is shown to the user.
-export function colorize(file, style) {
-  count += 1;
-  return new Promise((resolve, reject) => {
-    asked.set(count, { resolve, reject });
-    worker.postMessage({ id: count, file, style });
-  });
+// What those who wait for the model are told.
+function tell(text) {
+  loading = text;
+  for (const { said } of asked.values()) said(loading);
+}
+
+// file: a File; look: { style, saturation }; said is called with what is happening. Returns { picture: Blob, notes };
+// throws an Error whose message is shown to the user.
+export async function colorize(file, look, { said }) {
+  if (loading) said(loading);
+  ready.then(() => said("colorizing …"), () => {});
+  if (!numbers.has(file)) numbers.set(file, (count += 1));
+  return ask({ what: "colorize", file, number: numbers.get(file), look }, said);
+}
+
+// The photo as it was sent, as a Blob that every browser shows.
+export async function preview(file) {
+  return ask({ what: "preview", file }, () => {});
+}
+
+async function ask(question, said) {
+  const id = (count += 1);
+  const answered = new Promise((resolve, reject) => asked.set(id, { resolve, reject, said }));
+  worker.postMessage({ id, ...question });
+  try {
+    return await Promise.race([answered, ready.then(() => answered)]); // a worker that failed never answers
+  } finally {
+    asked.delete(id);
+  }
 }

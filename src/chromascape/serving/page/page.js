@@ -1,84 +1,121 @@
-// The page: one article per photo. engine.js colorizes, in the browser or on the server.
-import { colorize, where } from "./engine.js";
+// The page: photos come in, wait, and are colorized one at a time. engine.js colorizes, in the browser or on the server.
+import { makeCard } from "./card.js";
+import { colorize, preview, ready, where } from "./engine.js";
+import { takePhotos } from "./intake.js";
+import { zip } from "./zip.js";
 
 const results = document.getElementById("results");
 const status = document.getElementById("status");
-const drop = document.getElementById("drop");
-const waiting = []; // one photo at a time: two at once would take twice the memory
-let busy = false;
+const save = document.getElementById("save");
+const narrow = matchMedia("(max-width: 45rem)");
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+const waiting = []; // cards; one photo at a time: two at once would take twice the memory
+let shown = []; // cards with a picture
+let running = null;
+let touched = false; // whether the user did something since photos were added: then nothing scrolls by itself
 
 document.getElementById("where").textContent = where;
-document.getElementById("form").addEventListener("submit", (event) => event.preventDefault());
-document.getElementById("files").addEventListener("change", (event) => {
-  add([...event.target.files]);
-  event.target.value = ""; // so that the same file can be chosen again
-});
-for (const button of document.querySelectorAll("[data-example]")) {
-  button.addEventListener("click", async () => {
-    const name = button.dataset.example;
-    const answer = await fetch(`examples/${name}`);
-    add([new File([await answer.blob()], name, { type: "image/jpeg" })]);
-  });
-}
-for (const kind of ["dragover", "dragleave", "drop"]) {
-  document.addEventListener(kind, (event) => {
-    event.preventDefault(); // else the browser opens a photo that was dropped beside the frame
-    drop.classList.toggle("over", kind === "dragover");
-    if (kind === "drop") add([...event.dataTransfer.files]);
-  });
+ready.catch((error) => say(error.message, true));
+takePhotos(add, say);
+save.addEventListener("click", saveAll);
+for (const kind of ["pointerdown", "keydown", "wheel"]) {
+  addEventListener(kind, () => (touched = true), { passive: true });
 }
 
-function add(files) {
+function say(text, bad = false) {
+  status.textContent = text;
+  status.className = bad ? "bad" : "";
+}
+
+// photos: [{ file, folder }], folder "" or a path that ends with a slash.
+function add(photos) {
   const style = document.querySelector("[name=style]:checked").value;
-  for (const file of files) {
-    const article = document.getElementById("result").content.cloneNode(true).firstElementChild;
-    article.querySelector("h2").textContent = `${file.name} (${style})`;
-    article.querySelector(".state").textContent = "waiting";
-    results.prepend(article);
-    waiting.push({ file, style, article });
-  }
+  const cards = photos.map((photo) => makeCard(photo, { style, saturation: 1 }, { change: again, remove }));
+  results.prepend(...cards.map((card) => card.article));
+  waiting.push(...cards);
+  touched = false;
   work();
 }
 
-async function work() {
-  if (busy) return;
-  busy = true;
-  let done = 0, failed = 0;
-  while (waiting.length) {
-    const { file, style, article } = waiting.shift();
-    const state = article.querySelector(".state");
-    state.textContent = "colorizing …";
-    status.textContent = `Colorizing ${file.name}${waiting.length ? `, ${waiting.length} waiting` : ""}`;
-    try {
-      await show(article, file, style, await colorize(file, style));
-      done += 1;
-    } catch (error) {
-      state.textContent = `not colorized: ${error.message}`;
-      state.classList.add("bad");
-      state.setAttribute("role", "alert");
-      failed += 1;
-    }
-  }
-  status.textContent = `${done} colorized${failed ? `, ${failed} failed` : ""}`;
-  busy = false;
+// Colorizes a card anew, before those that wait for the first time: who changes a style looks at it.
+function again(card) {
+  if (card === running) card.changed = true;
+  else if (!waiting.includes(card)) waiting.unshift(card);
+  work();
 }
 
-// picture: a Blob of a PNG or JPEG. The gray side is the same file without color: both have the same lightness.
-async function show(article, file, style, picture) {
-  const [after, before] = article.querySelectorAll("img");
-  after.src = before.src = URL.createObjectURL(picture);
-  await after.decode();
-  after.alt = `${file.name} in color`;
-  const stem = file.name.replace(/\.[^.]*$/, "");
-  const link = article.querySelector(".download");
-  link.href = after.src;
-  link.download = `${stem}-${style}.${picture.type === "image/jpeg" ? "jpg" : "png"}`;
-  link.setAttribute("aria-label", `Download ${link.download}`);
-  article.querySelector(".size").textContent = `${after.naturalWidth} × ${after.naturalHeight} pixels`;
-  const compare = article.querySelector(".compare");
-  article.querySelector("input").addEventListener("input", (event) => {
-    compare.style.setProperty("--cut", `${event.target.value}%`);
+function remove(card) {
+  const next = card.article.nextElementSibling ?? card.article.previousElementSibling;
+  if (waiting.includes(card)) waiting.splice(waiting.indexOf(card), 1);
+  shown = shown.filter((other) => other !== card);
+  card.gone();
+  (next ?? document.getElementById("files")).focus();
+  say(`${card.file.name} removed`);
+  count();
+}
+
+function count() {
+  save.hidden = shown.length < 2;
+}
+
+async function work() {
+  if (running) return;
+  let done = 0, failed = 0;
+  while (waiting.length) {
+    running = waiting.shift();
+    say(`Colorizing ${running.file.name}${waiting.length ? `, ${waiting.length} waiting` : ""}`);
+    const right = await run(running);
+    if (right) done += 1;
+    else if (!running.signal.aborted) failed += 1;
+    if (running.changed && !running.signal.aborted) waiting.unshift(running);
+    running.changed = false;
+    running = null;
+  }
+  if (done || failed) say(`${done} colorized${failed ? `, ${failed} failed` : ""}`);
+}
+
+// Whether it went well.
+async function run(card) {
+  const first = !card.picture, look = { ...card.look };
+  try {
+    card.busy("colorizing …");
+    await readable(card.file);
+    const { picture, notes } = await colorize(card.file, look, { signal: card.signal, said: card.busy });
+    await card.show(picture, notes, look, () => preview(card.file, { signal: card.signal }));
+  } catch (error) {
+    card.failed(error.message);
+    return false;
+  }
+  if (first && !card.signal.aborted) arrived(card);
+  return !card.signal.aborted;
+}
+
+// A folder that passes as a file, or a photo that was moved since, would fail as if the server did.
+async function readable(file) {
+  await file.slice(0, 1).arrayBuffer().catch(() => {
+    throw new Error("this file can't be read: was it moved or changed since, or is it a folder?");
   });
-  article.querySelector("figure").hidden = false;
-  article.querySelector(".state").remove();
+}
+
+// The newest result stands first; a phone shows it.
+function arrived(card) {
+  if (results.firstElementChild !== card.article) results.prepend(card.article);
+  shown.unshift(card);
+  count();
+  if (narrow.matches && !touched) card.article.scrollIntoView({ behavior: still.matches ? "auto" : "smooth" });
+}
+
+async function saveAll() {
+  say("Packing …");
+  try {
+    const archive = await zip(shown.map((card) => ({ name: card.folder + card.name, blob: card.picture })));
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(archive);
+    link.download = "chromascape.zip";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    say(`${shown.length} photos saved as chromascape.zip`);
+  } catch (error) {
+    say(`not saved: ${error.message}`, true);
+  }
 }

@@ -1,57 +1,85 @@
 // Colorizes a photo with the model, as colorizing/colorizer.py does.
 import { lightness, luma, writeColor } from "./colors.js";
 import { colorsOfRow, prepare, round, smallLightness } from "./fullsize.js";
-import * as ort from "./ort.wasm.bundle.min.mjs";
+import * as ort from "./ort.js";
+import { readPhoto } from "./reading.js";
 
-const MAX_PIXELS = 100_000_000;
-ort.env.wasm.wasmPaths = { wasm: new URL("./ort-wasm-simd-threaded.wasm", import.meta.url).href };
-ort.env.wasm.numThreads = 1; // more threads need headers that a plain file server does not send
+const KEPT = 16; // photos whose colors are kept, for another style or strength
+const kept = new Map(); // by the photo's number: the network's colors
 const loaded = load();
+loaded.then(() => self.postMessage({ loaded: true }), (error) => self.postMessage({ problem: error.message }));
 
 async function load() {
-  const answer = await fetch(new URL("./model.json", import.meta.url));
-  return { config: await answer.json(), session: await ort.InferenceSession.create(new URL("./model.onnx", import.meta.url).href) };
+  const config = JSON.parse(new TextDecoder().decode(await fetched("model.json")));
+  const came = {};
+  const said = (name, length) => {
+    came[name] = length;
+    const sum = (lengths) => Object.values(lengths).reduce((one, other) => one + other, 0);
+    self.postMessage({ share: Math.min(1, sum(came) / sum(config.bytes)) });
+  };
+  const [runtime, model] = await Promise.all(["ort.wasm", "model.onnx"].map((name) => fetched(name, said)));
+  // What was fetched here needs no type of the host, and has a name where it fails.
+  ort.env.wasm.wasmBinary = runtime;
+  ort.env.wasm.numThreads = 1; // more threads need headers that a plain file server does not send
+  const session = await ort.InferenceSession.create(model).catch((error) => {
+    throw new Error(`the model could not be started: ${error.message}`);
+  });
+  return { config, session };
 }
 
-self.addEventListener("message", async ({ data: { id, file, style } }) => {
+// The bytes of one of the page's files; said is called with its name and how many have come.
+async function fetched(name, said = () => {}) {
+  const failed = (why) => new Error(`${name} could not be loaded: ${why}: reload the page`);
+  const answer = await fetch(new URL(name, import.meta.url)).catch(() => {
+    throw failed("the host does not answer");
+  });
+  if (!answer.ok) throw failed(`the host answers ${answer.status}`);
+  const parts = [], reader = answer.body.getReader();
+  let length = 0;
   try {
-    self.postMessage({ id, picture: await colorize(file, style) });
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      parts.push(read.value);
+      said(name, (length += read.value.length));
+    }
+  } catch {
+    throw failed("the connection broke");
+  }
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+// what: "colorize" or "preview"; number: of the photo, the same each time that it is sent.
+self.addEventListener("message", async ({ data: { id, what, file, number, look } }) => {
+  try {
+    self.postMessage({ id, answer: await (what === "preview" ? preview(file) : colorize(file, number, look)) });
   } catch (error) {
     self.postMessage({ id, error: error.message });
   }
 });
 
-async function colorize(file, style) {
-  const { config, session } = await loaded.catch(() => {
-    throw new Error("the model could not be loaded: reload the page");
-  });
-  const photo = await createImageBitmap(file).catch(() => {
-    throw new Error("not a photo that this browser can read");
-  });
-  const { width, height } = photo;
-  if (width * height > MAX_PIXELS) throw new Error(`larger than ${MAX_PIXELS / 1e6} megapixels`);
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(photo, 0, 0);
-  photo.close();
-  const image = context.getImageData(0, 0, width, height);
-  await paint(image, session, config, config.renderings[style]);
-  context.putImageData(image, 0, 0);
+async function colorize(file, number, { style, saturation }) {
+  const { config, session } = await loaded;
+  const { canvas, image, notes } = await readPhoto(file);
+  await paint(image, number, session, config, config.renderings[style] * saturation);
+  canvas.getContext("2d").putImageData(image, 0, 0);
   const kind = file.type === "image/jpeg" ? "image/jpeg" : "image/png";
-  return canvas.convertToBlob({ type: kind, quality: 0.95 });
+  return { picture: await canvas.convertToBlob({ type: kind, quality: 0.95 }), notes };
+}
+
+async function preview(file) {
+  return (await readPhoto(file)).canvas.convertToBlob({ type: "image/png" });
 }
 
 // Colorizes a photo in place, row by row, so that no full-size L* or ab is held.
-async function paint({ data, width, height }, session, config, factor) {
+async function paint({ data, width, height }, number, session, config, factor) {
   const measure = config.input === "luma" ? luma : lightness;
   const row = (y) => data.subarray(4 * width * y, 4 * width * (y + 1));
   let scale = config.size / Math.min(width, height);
   scale = Math.min(scale, (4 * config.size) / Math.max(width, height));
   const w = Math.max(1, round(width * scale)), h = Math.max(1, round(height * scale));
   const small = smallLightness((y) => measure(row(y), true), width, height, w, h);
-  const ab = await predict(session, config, small, w, h);
-  for (const plane of ab) plane.forEach((value, at) => (plane[at] = value * factor));
-  const prepared = prepare(ab, small, w, h, width, height, config.cell);
+  const ab = await remembered(number, () => predict(session, config, small, w, h));
+  const scaled = ab.map((plane) => plane.map((value) => value * factor));
+  const prepared = prepare(scaled, small, w, h, width, height, config.cell);
   for (let y = 0; y < height; y++) {
     const pixels = row(y), L = measure(pixels);
     const [a, b] = colorsOfRow(prepared, y, L);
@@ -77,6 +105,15 @@ async function predict(session, config, L, w, h) {
     }
     return plane;
   });
+}
+
+// The colors of a photo, computed only if it is none of the last KEPT.
+async function remembered(number, compute) {
+  const colors = kept.get(number) ?? (await compute());
+  kept.delete(number);
+  kept.set(number, colors); // the last one used comes last
+  if (kept.size > KEPT) kept.delete(kept.keys().next().value);
+  return colors;
 }
 
 function clamp(value) {

@@ -1,0 +1,303 @@
+"""How fast Chromascape is, as ratios to what the machine can do or to what people would write instead.
+
+    make bench                                       # every row, in less than ten minutes
+    python benchmarks/speed.py --only data,cold      # some of them
+    python benchmarks/speed.py -o table.md
+
+Both sides of a ratio are measured in turn, in the same run, so that both meet the same load of the machine; a figure is
+the median of its rounds. `wanted` is what the project aims at: rows that miss it are explained in docs/performance.md.
+The photos are the project's landscapes, enlarged to the size that a row names, with grain, so that they compress as
+photos do.
+"""
+
+import argparse
+import io
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+LANDSCAPES = sorted((REPOSITORY / "data/landscapes").glob("*.jpg"))
+ROUNDS = 5
+
+
+class Row(NamedTuple):
+    """A line of the table: two medians, and the ratio that is wanted of them."""
+
+    what: str
+    reference: str  # what the other side is
+    other: float  # of it
+    ours: float
+    unit: str
+    ratio: float
+    wanted: str
+    reached: bool
+
+
+def in_turn(*functions: Callable[[], float], rounds: int = ROUNDS) -> list[float]:
+    """Medians of what each function measures, called in turn, after one round to warm up."""
+    found: list[list[float]] = [[function() for function in functions] for _ in range(rounds + 1)]
+    return [statistics.median(values) for values in zip(*found[1:], strict=True)]
+
+
+def seconds(function: Callable[[], object]) -> Callable[[], float]:
+    """A function that measures the wall time of this one."""
+
+    def measured() -> float:
+        begun = time.perf_counter()
+        function()
+        return time.perf_counter() - begun
+
+    return measured
+
+
+def at_most(what: str, reference: str, other: float, ours: float, limit: float) -> Row:
+    """A row whose ours may be at most `limit` times the other side's, both in seconds."""
+    return Row(what, reference, other, ours, "s", ours / other, f"≤ {limit:g}", ours <= limit * other)
+
+
+def at_least(what: str, reference: str, other: float, ours: float, limit: float) -> Row:
+    """A row in which the other side takes at least `limit` times as long as ours, both in seconds."""
+    return Row(what, reference, other, ours, "s", other / ours, f"≥ {limit:g}", other >= limit * ours)
+
+
+def photo(number: int, width: int, height: int) -> bytes:
+    """A landscape of the project as a JPEG of this size, with the grain of a camera."""
+    picture = Image.open(LANDSCAPES[number % len(LANDSCAPES)]).convert("RGB").resize((width, height))
+    grain = np.random.default_rng(number).normal(0, 3, (height, width, 1))
+    stream = io.BytesIO()
+    Image.fromarray(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8)).save(stream, "JPEG", quality=90)
+    return stream.getvalue()
+
+
+def full_size(folder: Path) -> list[Row]:
+    """A 12-megapixel photo, from file to file."""
+    from chromascape import Colorizer
+    from chromascape.colorizing.batch import Options, colorize_files
+    from chromascape.photos.writing import FORMATS
+
+    sources = [folder / f"{number}.jpg" for number in range(4)]
+    for number, path in enumerate(sources):
+        path.write_bytes(photo(number, 4000, 3000))
+    target, options = folder / "out.jpg", FORMATS["JPEG"].options
+    pairs = [(path, folder / f"{path.stem}-out.jpg") for path in sources]
+    colorizer = Colorizer.load()
+
+    def by_pillow() -> None:
+        for path in sources:
+            with Image.open(path) as image:
+                image.save(target, "JPEG", **options)
+
+    def by_us(jobs: int) -> None:
+        problems = [outcome.error for outcome in colorize_files(colorizer, pairs, Options(), jobs) if outcome.error]
+        assert not problems, problems
+
+    pillow, one, two = in_turn(seconds(by_pillow), seconds(lambda: by_us(1)), seconds(lambda: by_us(2)))
+    each, reference = len(sources), "Pillow: decode and encode"
+    return [
+        at_most("12-megapixel JPEG, one after the other", reference, pillow / each, one / each, 2),
+        at_most("12-megapixel JPEG, `--jobs 2`", reference, pillow / each, two / each, 2),
+    ]
+
+
+def assignments_lab(data: bytes, side: int = 256) -> np.ndarray:
+    """A photo as the assignment prepares it: decoded whole, resized, gray and Lab by scikit-image."""
+    from skimage.color import rgb2gray, rgb2lab
+
+    small = np.asarray(Image.open(io.BytesIO(data)).convert("RGB").resize((side, side)))
+    rgb2gray(small)
+    return rgb2lab(small)
+
+
+def opencv_lab(data: bytes, side: int = 256) -> np.ndarray:
+    """The same by OpenCV, where it is installed."""
+    import cv2
+
+    small = cv2.resize(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), (side, side))
+    return cv2.cvtColor(small, cv2.COLOR_BGR2LAB)
+
+
+def data_path(_: Path) -> list[Row]:
+    """A photo's bytes to Lab of 256 × 256, in process."""
+    from chromascape.photos.shards import photo_to_lab
+
+    rows = []
+    for width, height, limit in ((1920, 1280, 5), (640, 427, 3)):
+        files = [photo(number, width, height) for number in range(8)]
+        box, whole = (0, 0, width, height), (width, height)
+
+        def ours(files: list[bytes] = files, box: tuple = box, whole: tuple = whole) -> None:
+            for data in files:
+                photo_to_lab(data, box, whole, 256, "crop")
+
+        def theirs(files: list[bytes] = files) -> None:
+            for data in files:
+                assignments_lab(data)
+
+        other, own = in_turn(seconds(theirs), seconds(ours))
+        what = f"{width} × {height} JPEG → Lab of 256 × 256, in process"
+        rows.append(at_least(what, "the assignment's way", other / len(files), own / len(files), limit))
+        try:
+            import cv2  # noqa: F401
+        except ModuleNotFoundError:
+            continue
+
+        def by_opencv(files: list[bytes] = files) -> None:
+            for data in files:
+                opencv_lab(data)
+
+        other, own = in_turn(seconds(by_opencv), seconds(ours))
+        rows.append(at_least(what, "OpenCV", other / len(files), own / len(files), 1))
+    return rows
+
+
+def stage(folder: Path) -> list[Row]:
+    """CPU seconds of the cache of a folder of photos, with its workers, against a plain loop."""
+    import pandas as pd
+
+    from chromascape.photos.shards import write_shards
+    from chromascape.photos.source import sha256
+
+    def cpu() -> float:
+        return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+    rows = []
+    for width, height, limit, count in ((1920, 1280, 4, 60), (640, 427, 2.5, 200)):
+        photos = folder / str(width)
+        photos.mkdir()
+        for number in range(count):
+            (photos / f"{number}.jpg").write_bytes(photo(number, width, height))
+        manifest = pd.DataFrame(
+            {"path": path.name, "verdict": "accepted", "split": "train", "sha256": sha256(path.read_bytes())}
+            | {"left": 0, "top": 0, "right": width, "bottom": height, "width": width, "height": height}
+            for path in sorted(photos.iterdir())
+        )
+
+        def ours(photos: Path = photos, manifest: pd.DataFrame = manifest) -> float:
+            begun = cpu()
+            write_shards(folder / "lab", photos, manifest, 256, "crop", 48, 1)
+            spent = cpu() - begun
+            shutil.rmtree(folder / "lab")
+            return spent
+
+        def theirs(photos: Path = photos) -> float:
+            begun = cpu()
+            for path in sorted(photos.iterdir()):
+                assignments_lab(path.read_bytes())
+            return cpu() - begun
+
+        other, own = in_turn(theirs, ours, rounds=3)
+        what = f"the stage, {count} photos of {width} × {height}, CPU seconds"
+        rows.append(at_least(what, "the assignment's way", other, own, limit))
+    return rows
+
+
+def cold(folder: Path) -> list[Row]:
+    """The first photo of a new process, by the shipped model and by one that was trained here."""
+    from chromascape.colorizing.colorizer import SHIPPED
+
+    shutil.copytree(SHIPPED, folder / "trained", ignore=shutil.ignore_patterns("*.onnx"))
+    (folder / "in.jpg").write_bytes(photo(0, 640, 427))
+
+    def process(*arguments: str) -> Callable[[], float]:
+        return seconds(lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True))
+
+    command = ["-m", "chromascape.cli", "colorize", str(folder / "in.jpg"), "-o", str(folder / "out.jpg")]
+    command += ["--overwrite", "--model"]
+    imports = process("-c", "import onnxruntime")
+    other, shipped, trained = in_turn(
+        imports, process(*command, str(SHIPPED)), process(*command, str(folder / "trained")), rounds=9
+    )
+    reference = "importing ONNX Runtime"
+    return [
+        at_most("first photo from cold, the shipped model", reference, other, shipped, 3.5),
+        at_most("first photo from cold, a model that you trained", reference, other, trained, 4.6),
+    ]
+
+
+def training(_: Path) -> list[Row]:
+    """A training step of 16 photos of 160 × 160, in the precision that `auto` picks, against float32."""
+    import torch
+
+    from chromascape.colorizing.networks import build_network
+    from chromascape.devices import pick_device, pick_precision
+
+    device, rows = pick_device("auto", "device"), []
+    for name in ("efficientnet_lite2", "unet", "assignment"):
+        network = build_network(name).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        photos = torch.rand(16, 1, 160, 160, device=device)
+
+        def step(bf16: bool, network: torch.nn.Module = network, photos: torch.Tensor = photos) -> None:
+            with torch.autocast(device, torch.bfloat16, enabled=bf16):
+                colors = network(photos)
+            colors.float().square().mean().backward()
+            if device == "cuda":
+                torch.cuda.synchronize()
+
+        auto = pick_precision("auto", device)
+        other, own = in_turn(seconds(partial(step, False)), seconds(partial(step, auto == "bf16")), rounds=4)
+        rows.append(at_most(f"training step, `{name}`, {auto} on {device}", "float32", other, own, 1.05))
+    return rows
+
+
+TABLE = {"full-size": full_size, "data": data_path, "stage": stage, "cold": cold, "training": training}
+
+
+def machine() -> str:
+    """The machine and the versions in a line."""
+    from chromascape.parallel import cores
+
+    names = [line.split(":", 1)[1].strip() for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name")]
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("pillow", "numpy", "onnxruntime", "torch"))
+    name = names[0] if names else platform.processor()
+    return f"{cores()} cores of {name}, Python {platform.python_version()}, {versions}"
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text("utf-8").splitlines() if path.exists() else []
+
+
+def as_markdown(rows: list[Row]) -> str:
+    """The table."""
+    lines = ["| what | against | it, ms | ours, ms | ratio | wanted |", "|---|---|---:|---:|---:|---|"]
+    for row in rows:
+        mark = "" if row.reached else " **missed**"
+        numbers = f"{1000 * row.other:.1f} | {1000 * row.ours:.1f} | {row.ratio:.2f}"
+        lines.append(f"| {row.what} | {row.reference} | {numbers} | {row.wanted}{mark} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table, and write it where that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(TABLE), help=f"some of {','.join(TABLE)}")
+    parser.add_argument("-o", "--output", type=Path)
+    options = parser.parse_args()
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    rows: list[Row] = []
+    for name in options.only.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            rows += TABLE[name](Path(folder))
+    text = f"{machine()}, medians of rounds in turn\n\n{as_markdown(rows)}"
+    print(text)
+    if options.output:
+        options.output.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""The files that the server's page and the static one share. engine.js and sw.js are other ones in each."""
+
+from pathlib import Path
+
+PAGE = Path(__file__).parent / "page"
+COMMON = (
+    "index.html", "style.css", "start.js", "page.js", "card.js", "compare.js", "intake.js", "zip.js",
+)  # fmt: skip

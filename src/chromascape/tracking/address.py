@@ -1,0 +1,53 @@
+"""Which store of MLflow is meant, and where the files beside it are. Importing this needs no MLflow."""
+
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from chromascape.errors import ChromascapeError
+from chromascape.resume import repository_root
+
+SCHEME = "beside-store"  # of the location of artifacts, in place of an absolute path: see `beside_store`
+FOLDER = "mlartifacts"  # beside the database; also what `mlflow server` serves by default
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, or a SQLite file in the root of the repository, which outlives temporary copies.
+
+    A relative path is taken from that root too: `dvc exp run --temp` throws its copy away.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    file = sqlite_file(uri)
+    if not file or Path(file).is_absolute():
+        return uri
+    scheme, query = uri.partition(":///")[0], uri.partition("?")[2]
+    place = str(repository_root() / file)
+    if unquote(place) != place or "?" in place:
+        raise ChromascapeError(
+            f"{place}: MLflow can't keep its runs in a folder with '?' or '%' and two digits in its name: "
+            "rename it, or name another store in MLFLOW_TRACKING_URI"
+        )
+    return f"{scheme}:///{place}" + (f"?{query}" if query else "")
+
+
+def sqlite_file(uri: str) -> str:
+    """The file in the address of a SQLite store, which MLflow itself writes with %20 for a space; else empty."""
+    scheme, separator, rest = uri.partition(":///")
+    file = unquote(rest.partition("?")[0])
+    kept = separator and scheme.lower().split("+")[0] == "sqlite" and not file.startswith((":memory:", "file:"))
+    return file if kept else ""
+
+
+def database_file() -> str:
+    """The absolute path of the store's SQLite file; empty if the store is of another kind."""
+    return sqlite_file(tracking_uri())
+
+
+def files_beside(location: str, uri: str) -> Path | None:
+    """The folder behind a location such as `beside-store:mlartifacts/RUN`; None without a SQLite file.
+
+    Args:
+        uri: of the store that the location was read from.
+    """
+    file = sqlite_file(uri)
+    return Path(file).absolute().parent / unquote(urlsplit(location).path) if file else None
