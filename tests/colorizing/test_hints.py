@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from chromascape.color import lab
 from chromascape.colorizing import hints
-from chromascape.colorizing.hints import Hint, change, grid, marks, spread
+from chromascape.colorizing.colorizer import Colorizer
+from chromascape.colorizing.hints import Hint, Painted, change, grid, marks, painted, spread
 from chromascape.errors import ChromascapeError
 
 
@@ -122,6 +124,37 @@ def test_a_wrong_hint_is_one_line(values: tuple, message: str) -> None:
 def test_too_many_hints_are_one_line() -> None:
     with pytest.raises(ChromascapeError, match=r"^hints: at most 1,000 hints of 100,000 points together$"):
         change(*halves(), [Hint(0.5, 0.5, "red")] * 1001)
+
+
+def test_paint_is_a_hint_for_the_cells_that_it_covers() -> None:
+    layer = Image.new("RGBA", (600, 400))
+    layer.paste((0xC2, 0x6A, 0x2E, 255), (0, 0, 100, 50))
+    layer.paste((90, 90, 90, 255), (500, 0, 600, 400))  # gray paint
+    layer.putpixel((300, 200), (0, 0, 255, 255))  # a speck
+    known, wanted = painted(Painted(layer), 48, 72)
+    assert known[:6, :12].all() and known[:, 60:].all() and not known[8:, :58].any()
+    np.testing.assert_allclose(wanted[2, 3], Hint(0, 0, "#c26a2e").ab, atol=0.5)
+    assert np.abs(wanted[:, 62:]).max() < 0.5
+
+
+def test_paint_does_what_hints_do() -> None:
+    lightness, ab = halves()
+    layer = Image.new("RGBA", (160, 120))
+    layer.paste((0xC2, 0x6A, 0x2E, 255), (10, 10, 60, 110))
+    colors = ab + change(lightness, ab, Painted(layer))
+    np.testing.assert_allclose(colors[60, 32], Hint(0, 0, "#c26a2e").ab, atol=1)
+    assert np.abs(colors[:, 90:] - ab[:, 90:]).max() < 1
+    assert not change(lightness, ab, Painted(Image.new("RGBA", (160, 120)))).any()
+
+
+def test_a_colorized_photo_has_the_hints_color_there() -> None:
+    colorizer, gray = Colorizer.load(), np.full((90, 120), 150, np.uint8)
+    gray[:, 60:] = 220
+    plain, hinted = (colorizer.colorize(gray, hints=hints) for hints in ((), [Hint(0.25, 0.5, "#c26a2e")]))
+    np.testing.assert_array_equal(plain, colorizer.colorize(gray))
+    found = lab.rgb_to_lab(hinted)
+    np.testing.assert_allclose(found[45, 30, 1:], Hint(0, 0, "#c26a2e").ab, atol=1.5)
+    assert np.abs(hinted[:, 80:].astype(int) - plain[:, 80:]).max() <= 3
 
 
 def test_a_hints_color_is_that_of_its_rgb() -> None:

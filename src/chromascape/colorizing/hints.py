@@ -18,13 +18,14 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageColor
+from PIL import Image, ImageColor
 
 from chromascape.color import lab
 from chromascape.colorizing.fullsize import resize
 from chromascape.errors import ChromascapeError
 
 Float = NDArray[np.floating]
+Marks = tuple[NDArray[np.bool_], NDArray[np.float32]]  # cells with a hint (h, w), and the a* and b* they want (h, w, 2)
 
 SIDE = 48  # cells of the grid's shorter side
 LONGEST = 4 * SIDE  # cells of its longer side, at most
@@ -34,6 +35,8 @@ LAMBDA = 1e3  # how strongly hints hold
 MOST = 1000  # hints of a photo
 MOST_POINTS = 100_000  # of all strokes of a photo
 NO_COLOR = "none"  # the color of a hint that asks for gray
+FINER = 4  # a painted layer is looked at at so many times the grid's sides
+COVERED = 0.05  # the share of a cell that paint must cover to count
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,17 @@ class Hint:
         return lab.rgb_to_lab(np.array(rgb, np.uint8))[1:]
 
 
-def change(lightness: Float, ab: Float, hints: Sequence[Hint]) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class Painted:
+    """Hints that somebody has painted: an RGBA image of the upright photo's shape. Gray paint asks for no color."""
+
+    layer: Image.Image
+
+
+Hints = Sequence[Hint] | Painted
+
+
+def change(lightness: Float, ab: Float, hints: Hints) -> NDArray[np.float32]:
     """What hints change of the model's colors.
 
     Args:
@@ -93,12 +106,10 @@ def change(lightness: Float, ab: Float, hints: Sequence[Hint]) -> NDArray[np.flo
     Raises:
         ChromascapeError: more hints than MOST, or more points than MOST_POINTS.
     """
-    if not hints:
-        return np.zeros_like(ab, dtype=np.float32)
-    if len(hints) > MOST or sum(len(hint.points) for hint in hints) > MOST_POINTS:
-        raise ChromascapeError(f"hints: at most {MOST:,} hints of {MOST_POINTS:,} points together")
     height, width = grid(*lightness.shape)
-    known, wanted = marks(hints, height, width)
+    known, wanted = painted(hints, height, width) if isinstance(hints, Painted) else marks(hints, height, width)
+    if not known.any():
+        return np.zeros_like(ab, dtype=np.float32)
     asked = np.where(known[..., None], wanted - resize(ab, height, width), 0)
     return resize(spread(resize(lightness, height, width), known, asked), *lightness.shape)
 
@@ -109,17 +120,35 @@ def grid(height: int, width: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def marks(hints: Sequence[Hint], height: int, width: int) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """The cells that hints cover, (height, width), and the a* and b* that they want, (height, width, 2).
+def marks(hints: Sequence[Hint], height: int, width: int) -> Marks:
+    """The cells of a grid that hints cover, and what they want.
 
     Cells that several hints cover want the mean of them, so that the order of hints is irrelevant.
+
+    Raises:
+        ChromascapeError: more hints than MOST, or more points than MOST_POINTS.
     """
+    if len(hints) > MOST or sum(len(hint.points) for hint in hints) > MOST_POINTS:
+        raise ChromascapeError(f"hints: at most {MOST:,} hints of {MOST_POINTS:,} points together")
     count, total = np.zeros((height, width), np.int64), np.zeros((height, width, 2))
     for hint in hints:
         covered = _cells(hint, height, width)
         count += covered
         total[covered] += hint.ab
     return count > 0, (total / np.maximum(count, 1)[..., None]).astype(np.float32)
+
+
+def painted(hints: Painted, height: int, width: int) -> Marks:
+    """The cells of a grid that paint covers, and the mean of its a* and b*."""
+    size = (FINER * width, FINER * height)
+    # With colors multiplied by alpha, what is transparent has no share in the means.
+    layer = hints.layer.convert("RGBa").resize(size, Image.Resampling.BOX).convert("RGBA")
+    levels = np.asarray(layer)
+    cover = levels[..., 3].reshape(height, FINER, width, FINER) / 255
+    ab = lab.rgb_to_lab(levels[..., :3])[..., 1:].reshape(height, FINER, width, FINER, 2)
+    total = cover.sum(axis=(1, 3))
+    mean = (ab * cover[..., None]).sum(axis=(1, 3)) / np.maximum(total, 1e-6)[..., None]
+    return total >= COVERED * FINER**2, mean.astype(np.float32)
 
 
 def _cells(hint: Hint, height: int, width: int) -> NDArray[np.bool_]:
