@@ -51,7 +51,7 @@ sys.excepthook = _explain_uncaught  # before the first import that can fail
 
 from chromascape.errors import ChromascapeError, explain_os_error, say_any_name  # noqa: E402
 from chromascape.params import Params, load_params  # noqa: E402
-from chromascape.tracking.checks import check_store  # noqa: E402
+from chromascape.tracking.store_checks import check_store  # noqa: E402
 
 
 def run(stage: Callable[[Params], None]) -> None:

@@ -202,7 +202,7 @@ def test_stages_killed_at_random_moments_end_in_the_bytes_of_an_undisturbed_run(
 
 # Bytes of the largest file: enough for MLflow's database where it is written first, too few for the stage's outputs.
 TOO_SMALL = {
-    "validate": (4_000, "reports/data_docs"),
+    "validate": (10_000, "reports/data_docs"),
     "preprocess": (10_000, "data/lab"),
     "train": (1_500_000, "models/colorizer"),
     "evaluate": (30_000, "reports/index.html"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chromascape.colorizing.colorizer import Colorizer as Colorizer
+    from chromascape.colorizing.hints import Hint as Hint
 
 __version__ = "0.1.0"
 
@@ -21,8 +22,12 @@ for _name, _value in SILENT.items():
     os.environ.setdefault(_name, _value)
 
 
+# What the package offers, and the modules that have it.
+PUBLIC = {"Colorizer": "chromascape.colorizing.colorizer", "Hint": "chromascape.colorizing.hints"}
+
+
 def __getattr__(name: str) -> Any:
-    """`Colorizer`, imported when it is first asked for: `--help` does without all that it needs."""
-    if name == "Colorizer":
-        return import_module("chromascape.colorizing.colorizer").Colorizer
+    """What `PUBLIC` names, imported when it is first asked for: `--help` does without all that it needs."""
+    if name in PUBLIC:
+        return getattr(import_module(PUBLIC[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

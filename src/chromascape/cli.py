@@ -84,6 +84,9 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     add("--vivid", action="store_true", help="the same as --style vivid")
     factor = "factor on the colors, 0 to 10 (%(default)s)"
     add("--saturation", type=_number(float, 0, 10), default=1.0, metavar="S", help=factor)
+    named = "colors that you name: a file that the page saved, a PNG of the photo's size with paint on a transparent "
+    named += "layer, or a folder of such files with the photos' names"
+    add("--hints", type=Path, metavar="FILE", help=named)
     add("--compare", action="store_true", help="write gray and color side by side")
     add("--recursive", action="store_true", help="include subfolders, keeping their structure")
     add("--overwrite", action="store_true", help="replace existing outputs instead of skipping them")
@@ -145,6 +148,10 @@ def _colorize(options: argparse.Namespace) -> int:
     plan = make_plan(options.inputs, output, options.recursive)
     todo = [pair for pair in plan.pairs if options.overwrite or not pair[1].exists()]
     skipped = len(plan.pairs) - len(todo)
+    if options.hints and not options.hints.exists():
+        raise ChromascapeError(f"{options.hints}: no such file")
+    if options.hints and not options.hints.is_dir() and len(plan.pairs) > 1:
+        raise ChromascapeError(f"{options.hints}: hints of one photo: for several name a folder of such files")
     from chromascape.colorizing.batch import Options, colorize_files
     from chromascape.colorizing.colorizer import SHIPPED, Colorizer
     from chromascape.judging.summary import note_on_model
@@ -156,7 +163,8 @@ def _colorize(options: argparse.Namespace) -> int:
     worse = note_on_model(model)
     _say([f"note: {model}: {worse}"] * bool(worse))
     done, failed = 0, len(plan.errors)
-    outcomes = colorize_files(colorizer, todo, Options(style, options.saturation, options.compare), options.jobs)
+    how = Options(style, options.saturation, options.compare, options.hints)
+    outcomes = colorize_files(colorizer, todo, how, options.jobs)
     for outcome in with_progress(outcomes, len(todo), "colorize"):
         _say([f"error: {outcome.source}: {outcome.error}"] * bool(outcome.error))
         _say([f"note: {outcome.source}: {note}" for note in outcome.notes])
@@ -238,7 +246,7 @@ def _check(options: argparse.Namespace) -> int:
     from chromascape.health.machine import data, disk, experiments
     from chromascape.params import load_params
     from chromascape.photos.rules import check_policy
-    from chromascape.tracking.checks import check_store
+    from chromascape.tracking.store_checks import check_store
 
     params = load_params()
     check_policy(params.validate_.policy)

@@ -17,7 +17,7 @@ DECIDES_NOTHING = {
     "chromascape.imports": "finds the modules that decide",
     "chromascape.serving": "uses models that are finished",
     "chromascape.tracking": "records results that are finished",
-    "chromascape.tracking.checks": "refuses work before it begins",
+    "chromascape.tracking.store_checks": "refuses work before it begins",
     "_restore": "words messages",
 }
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import Colorizer, Rendering, as_levels
-from chromascape.errors import NO_MEMORY, explain_os_error, is_out_of_memory
+from chromascape.colorizing.hint_files import hints_of, read_hints
+from chromascape.errors import NO_MEMORY, ChromascapeError, explain_os_error, is_out_of_memory
 from chromascape.files import atomic_write
 from chromascape.parallel import in_threads
 from chromascape.photos import reading
@@ -20,11 +21,15 @@ from chromascape.photos.writing import SUFFIXES, prepare, write
 
 @dataclass(frozen=True)
 class Options:
-    """How to colorize: see `Colorizer.colorize`. With `compare`, gray is written to the left of color."""
+    """How to colorize: see `Colorizer.colorize`. With `compare`, gray is written to the left of color.
+
+    `hints` is a file as `hint_files.read_hints` reads it, or a folder of such files with the photos' names.
+    """
 
     rendering: Rendering = "faithful"
     saturation: float = 1.0
     compare: bool = False
+    hints: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def _outcome(colorizer: Colorizer, source: Path, target: Path, options: Options)
     except Exception as error:  # networks and the writers of formats raise errors of any class
         if is_out_of_memory(error):
             return Outcome(source, f"{NO_MEMORY} for a photo of this size: colorize a smaller copy, or use --jobs 1")
-        if not isinstance(error, PhotoError | ValueError | RuntimeError):
+        if not isinstance(error, ChromascapeError | PhotoError | ValueError | RuntimeError):
             raise
         return Outcome(source, " ".join(str(error).split()))
 
@@ -68,11 +73,14 @@ def colorize_file(colorizer: Colorizer, source: Path, target: Path, options: Opt
         Notes on what the written file lacks of the photo.
     Raises:
         PhotoError: the photo can't be read, or the format can't hold it.
+        ChromascapeError: its hints can't be read.
         OSError: the file can't be written.
     """
     image = reading.open_photo(read_bytes(source))
     photo = prepare(image, SUFFIXES[target.suffix.lower()], 2 if options.compare else 1)
-    strips: Iterable[Strip] = colorizer.strips(photo.pixels, options.rendering, options.saturation)
+    file_of_hints = hints_of(source, options.hints)
+    hints = read_hints(file_of_hints, (photo.pixels.width, photo.pixels.height)) if file_of_hints else ()
+    strips: Iterable[Strip] = colorizer.strips(photo.pixels, options.rendering, options.saturation, hints)
     with atomic_write(target) as temporary, temporary.open("wb") as file:
         write(photo, map(_beside_gray, strips) if options.compare else strips, file)
     return list(photo.notes)

@@ -11,6 +11,7 @@ from PIL import Image
 from chromascape.color import lab
 from chromascape.colorizing import model_files
 from chromascape.colorizing.fullsize import FullSize, resize, small_lightness
+from chromascape.colorizing.hints import Hints, change
 from chromascape.colorizing.onnx_network import OnnxNetwork, graph_of
 from chromascape.colorizing.padding import predict
 from chromascape.devices import check_device
@@ -102,7 +103,9 @@ class Colorizer:
     def _configured(cls, network: Network, config: dict[str, Any]) -> "Colorizer":
         return cls(network, config["network"], config["size"], config["renderings"], config["input"] == "luma")
 
-    def colorize(self, image: Picture, rendering: Rendering = "faithful", saturation: float = 1.0) -> Any:
+    def colorize(
+        self, image: Picture, rendering: Rendering = "faithful", saturation: float = 1.0, hints: Hints = ()
+    ) -> Any:
         """Color for a photo of any size.
 
         Args:
@@ -112,6 +115,7 @@ class Colorizer:
                 floats (0..1). Of color input only L* is used.
             rendering: "faithful", closest to the truth on average, or "vivid", as colorful as photos are.
             saturation: a further factor on the colors' strength, 0 (gray) to 10.
+            hints: colors that you name, see `hints.Hint`, for places of the upright image.
         Returns:
             For a Pillow image, an image of the upright input's size, 8-bit RGB, or RGBA if it has transparency. For
             an array, an array (H, W, 3) of its type (floats: float32).
@@ -126,7 +130,8 @@ class Colorizer:
         >>> colorizer.colorize(np.full((48, 64), 0.5)).dtype
         dtype('float32')
         """
-        return self.colorize_batch([image], rendering, saturation)[0]
+        photo = Photo(upright(image) if isinstance(image, Image.Image) else image)
+        return _assembled(photo, self.strips(photo, rendering, saturation, hints))
 
     def colorize_batch(
         self, images: Iterable[Picture], rendering: Rendering = "faithful", saturation: float = 1.0
@@ -137,10 +142,9 @@ class Colorizer:
         >>> [picture.shape for picture in Colorizer.load().colorize_batch([gray, gray.T])]
         [(30, 40, 3), (40, 30, 3)]
         """
-        photos = [Photo(upright(image) if isinstance(image, Image.Image) else image) for image in images]
-        return [_assembled(photo, self.strips(photo, rendering, saturation)) for photo in photos]
+        return [self.colorize(image, rendering, saturation) for image in images]
 
-    def strips(self, photo: Photo, rendering: Rendering, saturation: float = 1.0) -> Iterator[Strip]:
+    def strips(self, photo: Photo, rendering: Rendering, saturation: float = 1.0, hints: Hints = ()) -> Iterator[Strip]:
         """A photo's colors from top to bottom: rows, sRGB (h, W, 3) of the photo's dtype, and alpha (h, W) if any.
 
         The full-size picture is never held as a whole, so that a photo of 100 megapixels takes little memory.
@@ -152,6 +156,8 @@ class Colorizer:
         measure = lab.luma_of_levels if self.luma else lab.lightness
         small = small_lightness(photo, measure, *self.working_size(photo.height, photo.width))
         ab = self._small_ab(lab.scale_lightness(small)) * np.float32(self.renderings[rendering] * saturation)
+        if hints:
+            ab = ab + change(small, ab, hints)
         colors = FullSize(ab, small, photo.height, photo.width, self.network.cell)
 
         def strip(rows: slice) -> Strip:

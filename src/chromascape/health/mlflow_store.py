@@ -8,9 +8,9 @@ import psutil
 from chromascape.health import Finding
 from chromascape.params import Params
 from chromascape.tracking.address import database_file, tracking_uri
-from chromascape.tracking.checks import holders, store_state
 from chromascape.tracking.lineage import checkout
 from chromascape.tracking.run import TRAINING, killed_runs, training_lock
+from chromascape.tracking.store_checks import holders, store_state
 
 
 def store(params: Params) -> list[Finding]:

@@ -137,7 +137,9 @@ def _sqlite_state(file: Path, experiment: str) -> State:
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
             return "note", f"{file} is locked by {_named(holders(file))}: a run waits until it is free"
-        return "problem", f"{file}: {error}: check its permissions and those of its folder"
+        full = "full" in str(error) or "I/O" in str(error)
+        remedy = "free some space on its disk" if full else "check its permissions and those of its folder"
+        return "problem", f"{file}: {error}: {remedy}"
     except sqlite3.DatabaseError as error:
         return "problem", f"{file} is damaged ({error}): move it away, and the next run makes a new one"
     return state
@@ -176,7 +178,8 @@ def _lost_files(file: Path, database: Any, number: int, location: str) -> str:
     """What to say where the files of an experiment's runs are not where its location says; else empty."""
     beside = files_beside(location, f"sqlite:///{file}") if is_beside(location) else None
     folder = beside or (Path(unquote(urlsplit(location).path)) if location.startswith("file:") else None)
-    has_runs = database.execute("SELECT 1 FROM runs WHERE experiment_id = ? LIMIT 1", (number,)).fetchone()
+    whole = "SELECT 1 FROM runs WHERE experiment_id = ? AND status = 'FINISHED' LIMIT 1"  # others may have no files
+    has_runs = database.execute(whole, (number,)).fetchone()
     if not folder or not has_runs or folder.exists():
         return ""
     remedy = "copy it there" if beside else f"copy it beside {file}, and `make ui` finds it there"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from chromascape.errors import ChromascapeError
-from chromascape.tracking import checks
-from chromascape.tracking.checks import check_store, store_state
+from chromascape.tracking import store_checks
+from chromascape.tracking.store_checks import check_store, store_state
 
 
 @pytest.fixture(autouse=True)
@@ -62,8 +62,8 @@ def test_a_store_of_no_use_is_one_line_that_names_it_and_the_remedy(
 
 def test_a_database_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = threading.Event()
-    monkeypatch.setattr(checks, "SECONDS", 0.01)
-    monkeypatch.setattr(checks, "_database_problem", lambda *_: str(waiting.wait(60)))
+    monkeypatch.setattr(store_checks, "SECONDS", 0.01)
+    monkeypatch.setattr(store_checks, "_database_problem", lambda *_: str(waiting.wait(60)))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://host/x")
     assert store_state("tests")[1].startswith("MLFLOW_TRACKING_URI: postgresql://host/x: no answer within ")
     waiting.set()
@@ -73,10 +73,12 @@ def test_a_database_of_another_kind_is_asked_for_the_experiment(empty_store: Pat
     """SQLite stands for PostgreSQL: what SQLAlchemy is asked is the same."""
     uri = f"sqlite:///{Path('copy.db').absolute()}"
     Path("copy.db").write_bytes(empty_store.read_bytes())
-    assert checks._database_problem(uri, "Default") == checks._database_problem(uri, "none") == ""
+    assert store_checks._database_problem(uri, "Default") == store_checks._database_problem(uri, "none") == ""
     with closing(sqlite3.connect("copy.db")) as database, database:
         database.execute("UPDATE experiments SET lifecycle_stage = 'deleted'")
-    assert checks._database_problem(uri, "Default").startswith("track.experiment: 'Default' was deleted in MLflow")
+    assert store_checks._database_problem(uri, "Default").startswith(
+        "track.experiment: 'Default' was deleted in MLflow"
+    )
 
 
 @pytest.fixture
@@ -111,7 +113,9 @@ def test_files_of_runs_that_did_not_come_along_are_missed(store: Path) -> None:
 
     change("UPDATE experiments SET artifact_location = 'file:mlartifacts'")
     assert store_state("Default")[0] == "ok"  # no runs yet
-    change("INSERT INTO runs (run_uuid, experiment_id) VALUES ('0123', 0)")
+    change("INSERT INTO runs (run_uuid, experiment_id, status) VALUES ('0123', 0, 'RUNNING')")
+    assert store_state("Default")[0] == "ok"  # no files yet
+    change("UPDATE runs SET status = 'FINISHED'")
     level, text = store_state("Default")
     assert level == "note" and text.startswith(f"{store.parent}/mlartifacts is missing, which has the files")
     change("UPDATE experiments SET artifact_location = 'file:///left%20here/mlartifacts'")
@@ -129,8 +133,8 @@ def test_what_can_not_be_written_is_a_problem(store: Path, monkeypatch: pytest.M
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(30, "Read-only file system")
 
-    monkeypatch.setattr(checks.sqlite3, "connect", lambda *a, **b: connect(f"{store.as_uri()}?mode=ro", uri=True))
-    monkeypatch.setattr(checks.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(store_checks.sqlite3, "connect", lambda *a, **b: connect(f"{store.as_uri()}?mode=ro", uri=True))
+    monkeypatch.setattr(store_checks.tempfile, "TemporaryFile", refuse)
     if what == "folder without a store":
         store.unlink()
     level, text = store_state("tests")

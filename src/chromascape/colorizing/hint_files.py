@@ -1,0 +1,100 @@
+"""Files with colors that a user names: what the page saves, and layers that somebody has painted.
+
+The page's file is JSON: `{"chromascape_hints": 1, "hints": [{"x": 0.4, "y": 0.2, "color": "#c26a2e"}, ...]}`, with the
+fields of `hints.Hint`: `path`, a list of further points [x, y], and `radius` may be missing.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from chromascape.colorizing.hints import MOST, Hint, Hints, Painted
+from chromascape.errors import ChromascapeError
+from chromascape.photos.pixels import WITH_ALPHA
+from chromascape.photos.reading import decode, open_photo
+from chromascape.photos.source import PhotoError, read_bytes
+
+VERSION = 1
+VERSION_KEY = "chromascape_hints"
+MAX_BYTES = 5_000_000  # of a JSON file
+SUFFIXES = (".json", ".png")
+FIELDS = {"x", "y", "color", "path", "radius"}
+
+
+def hints_of(photo: Path, place: Path | None) -> Path | None:
+    """The file with a photo's hints: the place itself, or in a folder the file with the photo's stem, if any."""
+    if place is None or not place.is_dir():
+        return place
+    files = (place / f"{photo.stem}{suffix}" for suffix in SUFFIXES)
+    return next((file for file in files if file.is_file()), None)
+
+
+def read_hints(file: Path, size: tuple[int, int]) -> Hints:
+    """The hints in a file, for a photo of this width and height.
+
+    Raises:
+        ChromascapeError: the file is neither, or does not fit the photo.
+    """
+    if file.suffix.lower() == ".json":
+        return from_json(_bounded(file), str(file))
+    return _painted(file, size)
+
+
+def from_json(data: bytes, name: str) -> list[Hint]:
+    """The hints in a JSON file or text, which errors call `name`."""
+    try:
+        values = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise ChromascapeError(f"{name}: no JSON: save the hints again on the page") from None
+    if not isinstance(values, dict) or VERSION_KEY not in values:
+        raise ChromascapeError(f"{name}: no hints: they begin with {VERSION_KEY!r}, as the page saves them")
+    if values[VERSION_KEY] != VERSION:
+        found = str(values[VERSION_KEY])[:20]
+        raise ChromascapeError(f"{name}: hints of version {found}, but this version of Chromascape reads {VERSION}")
+    entries = values.get("hints")
+    if not isinstance(entries, list) or len(entries) > MOST:
+        raise ChromascapeError(f"{name}: 'hints' must be a list of at most {MOST:,} hints")
+    return [_hint(entry, f"{name}: hint {number}") for number, entry in enumerate(entries, 1)]
+
+
+def _hint(entry: Any, name: str) -> Hint:
+    if not isinstance(entry, dict) or not {"x", "y", "color"} <= entry.keys() <= FIELDS:
+        raise ChromascapeError(f"{name}: must have x, y and color, and may have path and radius, and nothing else")
+    try:
+        path = tuple((_number(x), _number(y)) for x, y in entry.get("path", ()))
+        x, y, radius = (_number(entry.get(key, 0)) for key in ("x", "y", "radius"))
+    except (TypeError, ValueError):
+        raise ChromascapeError(f"{name}: x, y and radius must be numbers, and path a list of pairs of them") from None
+    try:
+        return Hint(x, y, str(entry["color"]), path, radius)
+    except ChromascapeError as error:
+        raise ChromascapeError(f"{name}: {str(error).removeprefix('hint: ')}") from None
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return float(value)
+
+
+def _bounded(file: Path) -> bytes:
+    if (size := file.stat().st_size) > MAX_BYTES:
+        raise ChromascapeError(f"{file}: {size / 1e6:.0f} MB, more than any page saves ({MAX_BYTES // 1_000_000} MB)")
+    return file.read_bytes()
+
+
+def _painted(file: Path, size: tuple[int, int]) -> Painted:
+    try:
+        layer = open_photo(read_bytes(file))
+        decode(layer)
+    except PhotoError as error:
+        raise ChromascapeError(f"{file}: {error}: hints are a JSON file of the page, or a PNG with paint") from None
+    if layer.mode not in WITH_ALPHA and "transparency" not in layer.info:
+        raise ChromascapeError(
+            f"{file}: has no transparency: paint on a layer of its own above the photo, hide the photo, and export a "
+            "PNG with alpha"
+        )
+    if layer.size != size:
+        found, wanted = (f"{width} × {height}" for width, height in (layer.size, size))
+        raise ChromascapeError(f"{file}: {found} pixels, but the photo has {wanted}: paint on a layer of its size")
+    return Painted(layer.convert("RGBA"))

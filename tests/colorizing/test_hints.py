@@ -1,0 +1,161 @@
+"""Colors that a user names: where they go, and where they don't."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from chromascape.color import lab
+from chromascape.colorizing import hints
+from chromascape.colorizing.colorizer import Colorizer
+from chromascape.colorizing.hints import Hint, Painted, change, grid, marks, painted, spread
+from chromascape.errors import ChromascapeError
+
+
+def halves(height: int = 120, width: int = 160) -> tuple[np.ndarray, np.ndarray]:
+    """L* of a dark and a light half with some grain, and the model's colors, which are a dull blue."""
+    lightness = np.full((height, width), 30, np.float32)
+    lightness[:, width // 2 :] = 75
+    lightness += np.random.default_rng(0).normal(0, 0.3, lightness.shape).astype(np.float32)
+    return lightness, np.broadcast_to(np.float32([-3, -12]), (height, width, 2)).copy()
+
+
+def test_without_hints_nothing_changes() -> None:
+    assert not change(*halves(), []).any()
+
+
+def test_a_hint_colors_its_half_and_stops_at_the_edge() -> None:
+    lightness, ab = halves()
+    orange = Hint(0.2, 0.5, "#c26a2e")
+    colors = ab + change(lightness, ab, [orange])
+    np.testing.assert_allclose(colors[60, 32], orange.ab, atol=1)
+    assert np.abs(colors[:, :70] - orange.ab).max() < 0.35 * np.abs(ab[0, 0] - orange.ab).max()
+    assert np.abs(colors[:, 90:] - ab[:, 90:]).max() < 1
+
+
+def test_no_color_makes_gray() -> None:
+    lightness, ab = halves()
+    colors = ab + change(lightness, ab, [Hint(0.8, 0.5, "none")])
+    assert np.abs(colors[60, 128]).max() < 1
+
+
+def test_two_hints_do_not_mix_and_their_order_is_irrelevant() -> None:
+    lightness, ab = halves()
+    pair = [Hint(0.2, 0.3, "#c26a2e"), Hint(0.8, 0.7, "green")]
+    colors = ab + change(lightness, ab, pair)
+    np.testing.assert_allclose(colors[36, 32], pair[0].ab, atol=1)
+    np.testing.assert_allclose(colors[84, 128], pair[1].ab, atol=1)
+    np.testing.assert_array_equal(change(lightness, ab, pair[::-1]), change(lightness, ab, pair))
+
+
+def test_a_hint_means_the_same_at_any_size() -> None:
+    small, large = (halves(*size) for size in ((96, 128), (288, 384)))
+    hint = [Hint(0.25, 0.5, "#c26a2e", ((0.3, 0.9),), 0.05)]
+    found = change(*large, hint)[1::3, 1::3]
+    assert np.abs(found - change(*small, hint)).mean() < 1
+
+
+def test_a_cell_with_two_colors_takes_their_mean() -> None:
+    pair = [Hint(0.5, 0.5, "red"), Hint(0.5, 0.5, "blue")]
+    known, wanted = marks(pair, 9, 9)
+    assert known.sum() == 4
+    np.testing.assert_allclose(wanted[4, 4], (pair[0].ab + pair[1].ab) / 2, rtol=1e-5)
+
+
+def test_a_stroke_covers_what_it_goes_through() -> None:
+    known, _ = marks([Hint(0.05, 0.05, "red", ((0.95, 0.95), (0.95, 0.05)))], 10, 10)
+    assert known.diagonal().all() and known[:, 9].all() and not known[4:, :3].any() and not known[0, 2:8].any()
+    wide, _ = marks([Hint(0.5, 0.5, "red", (), 0.25)], 10, 10)
+    assert wide.sum() == 16, "a disc of radius 2.5 cells around a corner of cells"
+    assert marks([Hint(1, 1, "red")], 10, 10)[0][9, 9], "the last cell holds the photo's edge"
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 6), (5, 1), (7, 4), (4, 7)])
+def test_the_solution_solves_the_system(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(sum(shape))
+    lightness, known = rng.uniform(0, 30, shape), rng.random(shape) < 0.3
+    known[0, 0] = True
+    asked = rng.normal(0, 20, (*shape, 2)) * known[..., None]
+    cells = [(y, x) for y in range(shape[0]) for x in range(shape[1])]
+    matrix = np.diag([hints.EPSILON + hints.LAMBDA * known[cell] for cell in cells])
+    for i, (y, x) in enumerate(cells):
+        for j, (v, u) in enumerate(cells):
+            if i != j and max(abs(y - v), abs(x - u)) == 1:
+                weight = np.exp(-((lightness[y, x] - lightness[v, u]) ** 2) / (2 * hints.SIGMA**2))
+                matrix[i, j] -= weight
+                matrix[i, i] += weight
+    expected = np.linalg.solve(matrix, hints.LAMBDA * asked.reshape(-1, 2)).reshape(*shape, 2)
+    np.testing.assert_allclose(spread(lightness, known, asked), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 500), (192, 256), (256, 192), (48, 4000)])
+def test_the_grid_is_small_for_any_photo(height: int, width: int) -> None:
+    rows, columns = grid(height, width)
+    assert 1 <= min(rows, columns) <= hints.SIDE and max(rows, columns) <= hints.LONGEST
+    assert rows <= height and columns <= width
+
+
+def test_a_photo_of_one_color_and_a_stroke_over_everything() -> None:
+    flat, ab = np.full((60, 80), 50, np.float32), np.zeros((60, 80, 2), np.float32)
+    red = Hint(0.5, 0.5, "red", (), 0.5)
+    colors = change(flat, ab, [red])
+    np.testing.assert_allclose(colors, np.broadcast_to(red.ab, colors.shape), rtol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            (1.4, 0.2, "red"),
+            "hint: (1.4, 0.2) is outside the photo: x and y are shares of its width and height, 0 to 1",
+        ),
+        ((0.1, float("nan"), "red"), "hint: (0.1, nan) is outside the photo"),
+        ((0.1, 0.2, "red", ((0.5, 2.0),)), "hint: (0.5, 2) is outside the photo"),
+        ((0.1, 0.2, "redish"), "hint: 'redish' is no color: write #rrggbb, or none for a place without color"),
+        ((0.1, 0.2, None), "hint: None is no color"),
+        ((0.1, 0.2, "red", (), 2.0), "hint: radius 2 is not a share of the shorter side from 0 to 0.5"),
+    ],
+)
+def test_a_wrong_hint_is_one_line(values: tuple, message: str) -> None:
+    with pytest.raises(ChromascapeError) as caught:
+        Hint(*values)
+    assert str(caught.value).startswith(message)
+
+
+def test_too_many_hints_are_one_line() -> None:
+    with pytest.raises(ChromascapeError, match=r"^hints: at most 1,000 hints of 100,000 points together$"):
+        change(*halves(), [Hint(0.5, 0.5, "red")] * 1001)
+
+
+def test_paint_is_a_hint_for_the_cells_that_it_covers() -> None:
+    layer = Image.new("RGBA", (600, 400))
+    layer.paste((0xC2, 0x6A, 0x2E, 255), (0, 0, 100, 50))
+    layer.paste((90, 90, 90, 255), (500, 0, 600, 400))  # gray paint
+    layer.putpixel((300, 200), (0, 0, 255, 255))  # a speck
+    known, wanted = painted(Painted(layer), 48, 72)
+    assert known[:6, :12].all() and known[:, 60:].all() and not known[8:, :58].any()
+    np.testing.assert_allclose(wanted[2, 3], Hint(0, 0, "#c26a2e").ab, atol=0.5)
+    assert np.abs(wanted[:, 62:]).max() < 0.5
+
+
+def test_paint_does_what_hints_do() -> None:
+    lightness, ab = halves()
+    layer = Image.new("RGBA", (160, 120))
+    layer.paste((0xC2, 0x6A, 0x2E, 255), (10, 10, 60, 110))
+    colors = ab + change(lightness, ab, Painted(layer))
+    np.testing.assert_allclose(colors[60, 32], Hint(0, 0, "#c26a2e").ab, atol=1)
+    assert np.abs(colors[:, 90:] - ab[:, 90:]).max() < 1
+    assert not change(lightness, ab, Painted(Image.new("RGBA", (160, 120)))).any()
+
+
+def test_a_colorized_photo_has_the_hints_color_there() -> None:
+    colorizer, gray = Colorizer.load(), np.full((90, 120), 150, np.uint8)
+    gray[:, 60:] = 220
+    plain, hinted = (colorizer.colorize(gray, hints=hints) for hints in ((), [Hint(0.25, 0.5, "#c26a2e")]))
+    np.testing.assert_array_equal(plain, colorizer.colorize(gray))
+    found = lab.rgb_to_lab(hinted)
+    np.testing.assert_allclose(found[45, 30, 1:], Hint(0, 0, "#c26a2e").ab, atol=1.5)
+    assert np.abs(hinted[:, 80:].astype(int) - plain[:, 80:]).max() <= 3
+
+
+def test_a_hints_color_is_that_of_its_rgb() -> None:
+    np.testing.assert_allclose(Hint(0, 0, "#c26a2e").ab, lab.rgb_to_lab(np.uint8([0xC2, 0x6A, 0x2E]))[1:])
