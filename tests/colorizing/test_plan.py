@@ -115,6 +115,8 @@ def test_what_macos_writes_beside_photos_is_skipped_and_told() -> None:
 def test_named_twice_it_is_colorized_once() -> None:
     touch("a.png", "b.png")
     assert list(planned("a.png", "*.png")) == ["a.png", "b.png"]
+    plan = make_plan(["a.png", str(Path("a.png").absolute()), "."], "out", False)
+    assert [source.name for source, _ in plan.pairs] == ["a.png", "b.png"] and not plan.errors
 
 
 def test_a_broken_link_is_named() -> None:

@@ -131,6 +131,18 @@ def test_resolutions_are_exchanged_with_the_sides_of_a_tiff(name: str, compressi
         assert tuple(image.info["dpi"]) == pytest.approx((150, 300), abs=0.1)
 
 
+@pytest.mark.parametrize(("kind", "value"), [(3, 9), (2, 54), (7, 54), (7, 6)])
+def test_a_tiff_whose_orientation_is_none_stays_as_it_is(kind: int, value: int) -> None:
+    """One of text or bytes ended the whole batch with a traceback; one that is out of range exchanged resolutions."""
+    stream = io.BytesIO()
+    Image.new("L", (40, 30), 99).save(stream, "TIFF", dpi=(300, 150), tiffinfo={ExifTags.Base.Orientation: 6})
+    entry = struct.pack("<HHIH", ExifTags.Base.Orientation, 3, 1, 6)
+    assert entry in stream.getvalue()
+    odd = struct.pack("<HHIH", ExifTags.Base.Orientation, kind, 1, value)
+    image = written("TIFF", stream.getvalue().replace(entry, odd))
+    assert image.size == (40, 30) and tuple(image.info["dpi"]) == (300, 150)
+
+
 def test_xmp_speaks_of_the_picture() -> None:
     """Properties are attributes or elements; the prefixes, and what is not of the pixels, stay."""
     old = HEAD + TIFF + (

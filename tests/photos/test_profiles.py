@@ -93,6 +93,13 @@ def test_gray_follows_profiles_of_gray_and_of_color(profile: bytes) -> None:
     np.testing.assert_array_equal(shown(encoded(Image.fromarray(ramp), icc_profile=SRGB)), ramp)
 
 
+def test_a_profile_that_is_nearly_srgb_is_honoured_too() -> None:
+    """Gamma 2.2 differs in the dark alone: level 10 of it is level 2 or 3 of sRGB."""
+    ramp = np.arange(256, dtype=np.uint8)[None]
+    levels = shown(encoded(Image.fromarray(ramp), icc_profile=gray_profile(2.2)))
+    assert 2 <= levels[0, 10] <= 3 and np.abs(levels.astype(int) - ramp).max() <= 9
+
+
 @pytest.mark.parametrize("gamma", [1.0, 0.6, 1 / 1.8])
 @pytest.mark.parametrize("mode", ["L", "RGB", "P"])
 def test_gamma_of_a_png_is_honoured_as_in_browsers(mode: str, gamma: float) -> None:
@@ -158,3 +165,11 @@ def test_code_points_of_avif_are_read() -> None:
             reading.open_photo(data[: at + 2] + struct.pack(">H", transfer) + data[at + 4 :])
     linear = shown(data[: at + 2] + struct.pack(">H", 8) + data[at + 4 :])
     assert np.abs(linear - linear_to_srgb(shown(data))).max() < 3
+
+
+def test_a_profile_of_an_avif_counts_more_than_its_code_points() -> None:
+    """An AVIF with a profile names code points beside it."""
+    photo, stream = make_photo(3, 64, 48), io.BytesIO()
+    Image.fromarray(photo).save(stream, "AVIF", quality=100, subsampling="4:4:4", icc_profile=linear_profile())
+    assert b"colrnclx" in stream.getvalue()
+    assert np.abs(shown(stream.getvalue()) - linear_to_srgb(photo)).mean() < 6

@@ -196,6 +196,7 @@ RAW = {
     "NEF or ARW, a thumbnail first": chained({254: 1}, inner={254: 0, 262: 32803}),
     "PEF": chained({262: 32803, 258: 16}),
     "CR2": b"II*\0\x10\0\0\0CR\x02\0" + bytes(4) + chained({})[8:],
+    "IIQ": b"II*\0\x20\0\0\0IIIITwaR" + bytes(16) + directory(32, "<", {256: ("H", (8,)), 257: ("H", (8,))}),
     "ORF": b"IIRO\x08\0\0\0" + bytes(100),
     "RW2": b"IIU\0\x18\0\0\0" + bytes(100),
     "RAF": b"FUJIFILMCCD-RAW 0201FF393101" + bytes(100),
@@ -211,12 +212,26 @@ def test_a_raw_file_is_told_what_to_export(name: str) -> None:
     assert caught.value.reason == "unsupported"
 
 
+@pytest.mark.parametrize("levels", [(67, 82, 2, 0), (73,) * 4, (77,) * 4])
+def test_pixels_that_look_like_the_mark_of_a_raw_file_are_a_photo(levels: tuple[int, ...]) -> None:
+    """libtiff puts the pixels there: a scan with an even edge of level 73 or 77 was refused as a raw file."""
+    values = np.full((HEIGHT, WIDTH), 9, np.uint8)
+    values[0, :4] = levels
+    start, end = tiff(values, BLACK, 8), 8 + values.nbytes
+    tags = {256: ("I", (WIDTH,)), 257: ("I", (HEIGHT,)), 258: ("H", (8,)), 262: ("H", (BLACK,)), 273: ("I", (8,)),
+            278: ("I", (HEIGHT,)), 279: ("I", (values.nbytes,))}  # fmt: skip
+    data = start[:4] + struct.pack("<I", end) + values.tobytes() + directory(end, "<", tags)
+    np.testing.assert_array_equal(np.rint(seen(data) * 255), values)
+
+
 # Several pictures
 
 
 def test_a_reduced_copy_in_the_place_of_the_photo_is_refused() -> None:
     with pytest.raises(PhotoError, match="first picture of this TIFF is a reduced copy"):
         reading.open_photo(chained({254: 1}, {254: 0}))
+    with pytest.raises(PhotoError, match="first picture of this TIFF is a mask"):
+        reading.open_photo(chained({254: 4}, {254: 0}))
     assert reading.open_photo(chained({254: 1})).size == (8, 8)  # alone, it is the photo
 
 

@@ -128,6 +128,24 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_wherever_it_is(projec
     assert locations() == new
 
 
+def test_files_that_an_older_version_left_in_the_old_place_are_read_from_there(project: Path) -> None:
+    """After a move it went on writing there."""
+    left = project.parent / "left" / "mlartifacts"
+    client = stores.existing_client()
+    (run,) = client.search_runs(["1"])
+    later = client.create_run("1").info.run_id
+    shutil.copytree("mlartifacts", left)
+    (left / later / "artifacts").mkdir(parents=True)
+    (left / later / "artifacts" / "a.txt").write_text("there")
+    with closing(sqlite3.connect("mlflow.db")) as database, database:
+        for table, column in stores.LOCATIONS:
+            database.execute(f"UPDATE {table} SET {column} = replace({column}, 'file:mlartifacts', '{left.as_uri()}')")
+    client = stores.existing_client()
+    assert client.get_experiment("1").artifact_location == "file:mlartifacts"
+    assert client.get_run(run.info.run_id).info.artifact_uri.startswith("file:mlartifacts/")
+    assert Path(client.download_artifacts(later, "a.txt")).read_text() == "there"
+
+
 def test_through_a_server_the_files_are_those_that_it_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     served = repository("file:mlartifacts/1/run/artifacts", "http://127.0.0.1:9")
     assert served.artifact_uri == "http://127.0.0.1:9/api/2.0/mlflow-artifacts/artifacts/1/run/artifacts"

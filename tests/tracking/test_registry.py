@@ -28,7 +28,7 @@ from chromascape.params import Params, Register
 from chromascape.tracking import resolve
 from chromascape.tracking import run as tracking
 from chromascape.tracking.artifacts import model_digest
-from chromascape.tracking.registry import Decision, open_registry
+from chromascape.tracking.registry import Decision, Registry, open_registry
 from chromascape.tracking.resolve import resolve_model
 from chromascape.tracking.stream import stream_training
 
@@ -136,6 +136,22 @@ def test_trainings_that_were_measured_on_the_test_photos_are_counted_once(store:
     evaluated_run(params, training="bb", photos="11111111", win_rate_over_gray=0.5)  # the same, measured again
     with open_registry("chromascape", "tests") as registry:
         assert [registry.looks(photos) for photos in ("11111111", "22222222", "33333333")] == [2, 1, 0]
+
+
+def test_trainings_are_counted_on_all_pages() -> None:
+    """MLflow gives a thousand runs at a time."""
+
+    class Page(list[Any]):
+        token = ""
+
+    def runs(*names: str) -> Page:
+        tags = [SimpleNamespace(tags={tracking.TRAINING: name}) for name in names]
+        return Page(SimpleNamespace(data=data, info=SimpleNamespace(run_id="")) for data in tags)
+
+    pages = {None: runs("a", "b"), "next": runs("b", "c")}
+    pages[None].token = "next"
+    client = SimpleNamespace(search_runs=lambda *_, page_token: pages[page_token])
+    assert Registry(client, "chromascape", "1").looks("11111111") == 3
 
 
 def test_a_champion_that_another_process_made_meanwhile_is_compared_with_too(store: Path, params: Params) -> None:

@@ -93,6 +93,8 @@ def test_an_address_without_a_host_is_one_line(uri: str, monkeypatch: pytest.Mon
 def test_credentials_are_taken_out() -> None:
     assert without_credentials("API request to http://a:b@h:1/x failed") == "API request to http://h:1/x failed"
     assert without_credentials("http://h/a@b") == "http://h/a@b"
+    assert without_credentials("http://h:5000/a@b") == "http://h:5000/a@b"
+    assert without_credentials("at postgresql://ada:pa/s@s@h/db, at a@b") == "at postgresql://h/db, at a@b"
 
 
 def test_asking_imports_no_mlflow() -> None:

@@ -53,7 +53,7 @@ def make_plan(inputs: list[str], output: str, recursive: bool) -> Plan:
             _add_folder(plan, source, folder, recursive)
         else:
             plan.pairs.append((source, folder if one_file else _target(folder / source.name)))
-    plan.pairs[:] = dict.fromkeys(plan.pairs)  # a photo that is named twice is colorized once
+    plan.pairs[:] = dict.fromkeys(plan.pairs)
     _check_inputs(plan.pairs)
     _part_with_clashes(plan)
     return plan
@@ -149,7 +149,7 @@ def _part_with_clashes(plan: Plan) -> None:
     taken: dict[str, Path] = {}
     for source, target in sorted(plan.pairs, key=lambda pair: pair[0].name != pair[1].name):
         first = taken.setdefault(os.path.normcase(target), source)
-        if first != source:
+        if real(first) != real(source):  # else a photo that is named twice
             plan.errors.append(f"{source}: would become {target}, as {first} does: colorize it into another folder")
     plan.pairs[:] = [pair for pair in plan.pairs if taken[os.path.normcase(pair[1])] == pair[0]]
 

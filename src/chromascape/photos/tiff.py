@@ -1,6 +1,7 @@
 """Which TIFFs are read right: what their tags say, compared with what Pillow does with it; the others are refused."""
 
 import io
+import re
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANAR = 254, 2
 SUBDIRECTORIES, FORMAT, SUBSAMPLING, DNG_VERSION = 330, 339, 530, 50706
 WHITE_IS_ZERO, RGB, CMYK, YCBCR = 0, 2, 5, 6
 REDUCED, MASK = 1, 4  # flags of NewSubfileType
+# Behind the first four bytes of raw files of Canon (CR2) and Phase One (IIQ). Whole: pixels may stand there as well.
+MARKED = re.compile(rb"\x10\0\0\0CR\x02|.{4}(?:IIII.waR|MMMMRaw)", re.DOTALL)
 OF_A_SENSOR = (32803, 34892)  # photometric interpretations: a color filter array, linear raw
 NAMES = {1: "unsigned integers", 2: "signed integers", 3: "floats"}
 # Photometric interpretation: how messages call it, and which (sample format, bits) are read right, by Pillow or here.
@@ -48,13 +51,14 @@ def check(data: bytes) -> int:
     if data.startswith(b"MM\0+"):
         raise PhotoError("unsupported", "a BigTIFF in big-endian order: save it as PNG or as plain TIFF")
     chain, all_directories = _directories(data)
-    if data[8:10] == b"CR" or data[8:12] in (b"IIII", b"MMMM") or any(_of_a_sensor(tags) for tags in all_directories):
+    if MARKED.match(data, 4) or any(_of_a_sensor(tags) for tags in all_directories):
         raise PhotoError("unsupported", RAW)
     first = chain[0]
     if WIDTH not in first or HEIGHT not in first:
         raise PhotoError("damaged", "a TIFF without a picture")
-    if _subfile(first) & REDUCED and len(all_directories) > 1:
-        raise PhotoError("unsupported", "the first picture of this TIFF is a reduced copy: export the photo alone")
+    if _subfile(first) & (REDUCED | MASK) and len(all_directories) > 1:
+        kind = "reduced copy" if _subfile(first) & REDUCED else "mask"
+        raise PhotoError("unsupported", f"the first picture of this TIFF is a {kind}: export the photo alone")
     _check_pixels(first)
     return max(1, sum(not _subfile(tags) & (REDUCED | MASK) for tags in chain))
 

@@ -98,9 +98,9 @@ def prepare(image: Image.Image, name: str, wide: int = 1) -> Prepared:
     if reading.frames(image) > 1:
         notes.append("has several pictures: only the first is colorized")
     # Decoding turns a TIFF and deletes its orientation; of other formats, the orientation is known only then.
-    orientation = getattr(image, "tag_v2", {}).get(ORIENTATION, 1)
+    said = getattr(image, "tag_v2", {}).get(ORIENTATION)  # of any type: tags are as hostile as the rest of a file
     upright = reading.upright(image, notes=notes)
-    orientation = max(orientation, reading.orientation(image))
+    orientation = said if said in reading.UPRIGHT else reading.orientation(image)
     if upright.size != shape and orientation <= 4:
         orientation = 6  # of a TIFF whose XMP alone says it
     pixels = Photo(upright)

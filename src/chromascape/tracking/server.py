@@ -22,8 +22,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def without_credentials(text: str) -> str:
-    """The text without the user and password of any address in it."""
-    return re.sub(r"://[^/\s]*@", "://", text)
+    """The text without the user and password of any address in it; passwords may have a slash."""
+    return re.sub(r"://(?:[^/\s:]*:(?!\d{1,5}/)\S*|[^/\s]*)@", "://", text)
 
 
 def one_line(error: Exception) -> str:

@@ -6,11 +6,12 @@ import sqlite3
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
-from chromascape.tracking.address import FOLDER, LOCATION, absolute, database_file, tracking_uri
+from chromascape.tracking.address import FOLDER, LOCATION, absolute, database_file, files_beside, tracking_uri
 from chromascape.tracking.server import check_server, deleted
 from chromascape.tracking.view import experiment_tags
 
@@ -110,8 +111,14 @@ def _relocate(file: str) -> None:
             if runs and not any((Path(file).parent / FOLDER / run).is_dir() for (run,) in runs):
                 continue  # of a checkout that shares this store, and keeps its files itself
             for table, column in LOCATIONS:
-                database.execute(
-                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
-                    f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
-                    (LOCATION, len(old) + 1, old, len(old) + 1, f"{old}/"),
-                )
+                wanted = f"SELECT DISTINCT {column} FROM {table} WHERE {column} = ? OR substr({column}, 1, ?) = ?"
+                for (place,) in database.execute(wanted, (old, len(old) + 1, f"{old}/")).fetchall():
+                    new = LOCATION + place[len(old) :]
+                    if not _is_left_behind(file, place, new):
+                        database.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (new, place))
+
+
+def _is_left_behind(file: str, old: str, new: str) -> bool:
+    """Whether files are at an absolute location alone: an older version put them there after the project had moved."""
+    beside = files_beside(new, f"sqlite:///{file}")
+    return bool(beside and not beside.exists() and Path(unquote(urlsplit(old).path)).exists())
