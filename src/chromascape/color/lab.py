@@ -90,8 +90,8 @@ def luma_of_levels(values: NDArray[Any]) -> NDArray[np.float32]:
 def to_srgb(lightness: Float, ab: Float, dtype: np.dtype[Any]) -> NDArray[Any]:
     """A picture's sRGB, with the chroma of colors outside sRGB reduced until they fit, keeping L* and hue.
 
-    `fit_to_srgb` and `lab_to_levels` in one pass, within a level of 8 bits of them: levels come from a table, and so
-    does how far a color may go, by which only colors outside sRGB are measured.
+    `fit_to_srgb` and `lab_to_levels` in one pass, by tables: within a level of 8 bits of them, but for one color in a
+    thousand outside sRGB, near its sharpest edges.
 
     Args:
         lightness: L* in 0..100, (H, W).
