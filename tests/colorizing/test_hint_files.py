@@ -29,9 +29,9 @@ def test_hints_of_the_page_are_read() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"\xff", "a.json: no JSON: save the hints again on the page"),
-        (b"[" * 100_000, "a.json: no JSON: save the hints again on the page"),
-        (b"[]", "a.json: no hints: they begin with 'chromascape_hints', as the page saves them"),
+        (b"\xff", "a.json: no JSON: docs/using.md says how hints are written"),
+        (b"[" * 100_000, "a.json: no JSON: docs/using.md says how hints are written"),
+        (b"[]", "a.json: no hints: they begin with 'chromascape_hints': see docs/using.md"),
         (text(chromascape_hints=2), "a.json: hints of version 2, but this version of Chromascape reads 1"),
         (text(hints=7), "a.json: 'hints' must be a list of at most 1,000 hints"),
         (text(*[GOOD] * 1001), "a.json: 'hints' must be a list of at most 1,000 hints"),
@@ -56,7 +56,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     with file.open("wb") as stream:
         stream.truncate(2 * MAX_BYTES)
-    with pytest.raises(ChromascapeError, match=r"a\.json: 10 MB, more than any page saves"):
+    with pytest.raises(ChromascapeError, match=r"a\.json: 10 MB, more than hints have"):
         read_hints(file, (30, 20))
 
 
@@ -71,7 +71,7 @@ def test_a_layer_fits_its_photo_and_has_transparency(tmp_path: Path) -> None:
     with pytest.raises(ChromascapeError, match=r"a\.png: has no transparency: paint on a layer of its own"):
         read_hints(file, (30, 20))
     file.write_bytes(b"nothing")
-    with pytest.raises(ChromascapeError, match=r"a\.png: .*hints are a JSON file of the page, or a PNG with paint"):
+    with pytest.raises(ChromascapeError, match=r"a\.png: not a picture: hints are a \.json file, or a PNG with paint"):
         read_hints(file, (30, 20))
 
 
@@ -92,6 +92,7 @@ def test_the_command_line_takes_hints(
     Path("hints").mkdir()
     Path("hints/old.json").write_bytes(text(GOOD | {"radius": 0.3}))
     assert main(["colorize", "old.png", "new.png", "-o", "out", "--hints", "hints", "--model", "shipped"]) == 0
+    assert capsys.readouterr().err == "note: new.png: no hints for it in hints\n"
     old, new = (Image.open(f"out/{name}.png").tobytes() for name in ("old", "new"))
     assert old != new
     assert main(["colorize", "old.png", "-o", "one.png", "--hints", "hints/old.json", "--model", "shipped"]) == 0
@@ -104,5 +105,8 @@ def test_the_command_line_takes_hints(
     Path("hints/old.json").write_bytes(b"{")
     assert main(["colorize", "old.png", "new.png", "-o", "more", "--hints", "hints", "--model", "shipped"]) == 1
     captured = capsys.readouterr()
-    assert captured.err == "error: old.png: hints/old.json: no JSON: save the hints again on the page\n"
+    assert captured.err.splitlines() == [
+        "error: old.png: hints/old.json: no JSON: docs/using.md says how hints are written",
+        "note: new.png: no hints for it in hints",
+    ]
     assert captured.out.startswith("1 colorized into more")

@@ -1,5 +1,7 @@
 """Colors that a user names: where they go, and where they don't."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -110,7 +112,7 @@ def test_a_photo_of_one_color_and_a_stroke_over_everything() -> None:
         ),
         ((0.1, float("nan"), "red"), "hint: (0.1, nan) is outside the photo"),
         ((0.1, 0.2, "red", ((0.5, 2.0),)), "hint: (0.5, 2) is outside the photo"),
-        ((0.1, 0.2, "redish"), "hint: 'redish' is no color: write #rrggbb, or none for a place without color"),
+        ((0.1, 0.2, "redish"), "hint: 'redish' is no color: write #rrggbb or a name that CSS knows, or none"),
         ((0.1, 0.2, None), "hint: None is no color"),
         ((0.1, 0.2, "red", (), 2.0), "hint: radius 2 is not a share of the shorter side from 0 to 0.5"),
     ],
@@ -119,6 +121,12 @@ def test_a_wrong_hint_is_one_line(values: tuple, message: str) -> None:
     with pytest.raises(ChromascapeError) as caught:
         Hint(*values)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("wrong", [Hint(0.5, 0.5, "red"), [(0.5, 0.5, "red")], "red", 7])
+def test_what_is_no_list_of_hints_is_one_line(wrong: Any) -> None:
+    with pytest.raises(ChromascapeError, match=r"^hints: expected a list of Hint\(x, y, color\)$"):
+        Colorizer.load().colorize(np.zeros((8, 8), np.uint8), hints=wrong)
 
 
 def test_too_many_hints_are_one_line() -> None:

@@ -218,3 +218,10 @@ def test_any_header_is_taken_only_if_it_fills_the_file(
     except (ValueError, ChromascapeError):
         return
     assert sum(int(np.prod(value.shape)) * value.element_size() for value in load_file(file).values()) == count
+
+
+def test_a_file_that_is_no_model_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("no model")
+    with pytest.raises(ChromascapeError, match=r"params\.yaml: not a model: name a folder with one, an \.onnx file or"):
+        Colorizer.load(file)

@@ -83,7 +83,8 @@ def colorize_file(colorizer: Colorizer, source: Path, target: Path, options: Opt
     strips: Iterable[Strip] = colorizer.strips(photo.pixels, options.rendering, options.saturation, hints)
     with atomic_write(target) as temporary, temporary.open("wb") as file:
         write(photo, map(_beside_gray, strips) if options.compare else strips, file)
-    return list(photo.notes)
+    missing = [f"no hints for it in {options.hints}"] * (options.hints is not None and file_of_hints is None)
+    return [*photo.notes, *missing]
 
 
 def _beside_gray(strip: Strip) -> Strip:

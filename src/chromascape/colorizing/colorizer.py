@@ -156,7 +156,7 @@ class Colorizer:
         measure = lab.luma_of_levels if self.luma else lab.lightness
         small = small_lightness(photo, measure, *self.working_size(photo.height, photo.width))
         ab = self._small_ab(lab.scale_lightness(small)) * np.float32(self.renderings[rendering] * saturation)
-        if hints:
+        if hints != ():
             ab = ab + change(small, ab, hints)
         colors = FullSize(ab, small, photo.height, photo.width, self.network.cell)
 

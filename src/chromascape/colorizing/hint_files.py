@@ -1,6 +1,6 @@
-"""Files with colors that a user names: what the page saves, and layers that somebody has painted.
+"""Files with colors that a user names: places and colors as JSON, and layers that somebody has painted.
 
-The page's file is JSON: `{"chromascape_hints": 1, "hints": [{"x": 0.4, "y": 0.2, "color": "#c26a2e"}, ...]}`, with the
+The JSON is `{"chromascape_hints": 1, "hints": [{"x": 0.4, "y": 0.2, "color": "#c26a2e"}, ...]}`, with the
 fields of `hints.Hint`: `path`, a list of further points [x, y], and `radius` may be missing.
 """
 
@@ -45,9 +45,9 @@ def from_json(data: bytes, name: str) -> list[Hint]:
     try:
         values = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
-        raise ChromascapeError(f"{name}: no JSON: save the hints again on the page") from None
+        raise ChromascapeError(f"{name}: no JSON: docs/using.md says how hints are written") from None
     if not isinstance(values, dict) or VERSION_KEY not in values:
-        raise ChromascapeError(f"{name}: no hints: they begin with {VERSION_KEY!r}, as the page saves them")
+        raise ChromascapeError(f"{name}: no hints: they begin with {VERSION_KEY!r}: see docs/using.md")
     if values[VERSION_KEY] != VERSION:
         found = str(values[VERSION_KEY])[:20]
         raise ChromascapeError(f"{name}: hints of version {found}, but this version of Chromascape reads {VERSION}")
@@ -79,7 +79,9 @@ def _number(value: Any) -> float:
 
 def _bounded(file: Path) -> bytes:
     if (size := file.stat().st_size) > MAX_BYTES:
-        raise ChromascapeError(f"{file}: {size / 1e6:.0f} MB, more than any page saves ({MAX_BYTES // 1_000_000} MB)")
+        raise ChromascapeError(
+            f"{file}: {size / 1e6:.0f} MB, more than hints have (at most {MAX_BYTES // 1_000_000} MB)"
+        )
     return file.read_bytes()
 
 
@@ -88,7 +90,8 @@ def _painted(file: Path, size: tuple[int, int]) -> Painted:
         layer = open_photo(read_bytes(file))
         decode(layer)
     except PhotoError as error:
-        raise ChromascapeError(f"{file}: {error}: hints are a JSON file of the page, or a PNG with paint") from None
+        why = "not a picture" if error.reason == "not_an_image" else str(error)
+        raise ChromascapeError(f"{file}: {why}: hints are a .json file, or a PNG with paint") from None
     if layer.mode not in WITH_ALPHA and "transparency" not in layer.info:
         raise ChromascapeError(
             f"{file}: has no transparency: paint on a layer of its own above the photo, hide the photo, and export a "

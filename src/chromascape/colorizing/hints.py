@@ -30,7 +30,7 @@ Marks = tuple[NDArray[np.bool_], NDArray[np.float32]]  # cells with a hint (h, w
 SIDE = 48  # cells of the grid's shorter side
 LONGEST = 4 * SIDE  # cells of its longer side, at most
 SIGMA = 4.0  # units of L*: the difference at which neighbours hardly share a change
-EPSILON = 4e-4  # how strongly colors stay as the model has them
+EPSILON = 1e-3  # how strongly colors stay as the model has them
 LAMBDA = 1e3  # how strongly hints hold
 MOST = 1000  # hints of a photo
 MOST_POINTS = 100_000  # of all strokes of a photo
@@ -81,7 +81,7 @@ class Hint:
             rgb = ImageColor.getrgb(self.color)[:3]
         except (ValueError, AttributeError, TypeError):
             raise ChromascapeError(
-                f"hint: {self.color!r} is no color: write #rrggbb, or {NO_COLOR} for a place without color"
+                f"hint: {self.color!r} is no color: write #rrggbb or a name that CSS knows, or {NO_COLOR}"
             ) from None
         return lab.rgb_to_lab(np.array(rgb, np.uint8))[1:]
 
@@ -128,6 +128,8 @@ def marks(hints: Sequence[Hint], height: int, width: int) -> Marks:
     Raises:
         ChromascapeError: more hints than MOST, or more points than MOST_POINTS.
     """
+    if not isinstance(hints, Sequence) or not all(isinstance(hint, Hint) for hint in hints):
+        raise ChromascapeError("hints: expected a list of Hint(x, y, color)")
     if len(hints) > MOST or sum(len(hint.points) for hint in hints) > MOST_POINTS:
         raise ChromascapeError(f"hints: at most {MOST:,} hints of {MOST_POINTS:,} points together")
     count, total = np.zeros((height, width), np.int64), np.zeros((height, width, 2))

@@ -39,6 +39,10 @@ def read_config(folder: Path) -> dict[str, Any]:
         return check_config(file, _read_json_object(file), FORMAT)
     except FileNotFoundError:
         raise ChromascapeError(f"{file}: no such file: name a folder with a trained model, or train one") from None
+    except NotADirectoryError:
+        raise ChromascapeError(
+            f"{folder}: not a model: name a folder with one, an .onnx file or models:/NAME@ALIAS"
+        ) from None
     except ValueError as error:
         raise wrong_config(file, error) from None
 
