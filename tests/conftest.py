@@ -251,18 +251,6 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     return path
 
 
-@pytest.fixture(scope="session")
-def shipped_program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The shipped model as torch's exporter gives it, which takes half a minute."""
-    from chromascape.colorizing.colorizer import SHIPPED, Colorizer
-    from chromascape.serving import onnx_export
-
-    def export(file: Path) -> None:
-        file.write_bytes(onnx_export.as_onnx(Colorizer.load(SHIPPED, "cpu", by_torch=True)).SerializeToString())
-
-    return made_once(tmp_path_factory, "shipped-program.onnx", export).read_bytes()
-
-
 @pytest.fixture
 def photo() -> np.ndarray:
     return make_photo(0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, make_photo
-from PIL import Image
+from PIL import Image, ImageChops
 
 from chromascape.cli import main
 from chromascape.colorizing.colorizer import SHIPPED
@@ -26,21 +26,30 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(name).parent.mkdir(exist_ok=True)
         Image.fromarray(make_photo(number, 80, 60)).convert("L").save(name)
     Path("mymodel").symlink_to(SHIPPED)
+    (json,) = blocks("json")
+    Path("hints").mkdir()
+    for file in ("old.json", "hints/a.json"):
+        Path(file).write_text(json)
+    paint = Image.new("RGBA", (80, 60))
+    paint.paste("#c26a2e", (10, 10, 40, 40))
+    paint.save("old-hints.png")
 
 
 def test_every_command_runs_and_makes_what_it_says() -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 10
+    assert len(lines) == 13
     for line in lines:
         program, *arguments = shlex.split(line, comments=True)
-        assert program == "chromascape" and main(arguments) == 0, line
+        assert program == "chromascape" and main([*arguments, "--overwrite"]) == 0, line
     made = {path.as_posix() for path in [*Path("colorized").rglob("*.*"), *Path("out").rglob("*.*"), Path("new.png")]}
     assert made == {
-        "colorized/old.jpg", "new.png", "out/old.jpg", "out/other.tif", "out/some/a.jpg", "out/some/b.jpg",
+        "colorized/old.jpg", "new.png", "out/old.jpg", "out/a.jpg", "out/b.jpg", "out/other.tif",
+        "out/some/a.jpg", "out/some/b.jpg",
         "out/tree/a.jpg", "out/tree/b.jpg", "out/tree/deep/c.png", "out/vivid/old.jpg", "out/calm/old.jpg",
         "out/pairs/old.jpg", "out/quick/a.jpg", "out/quick/b.jpg", "out/mine/old.jpg",
     }  # fmt: skip
     assert Image.open("out/pairs/old.jpg").size == (160, 60)
+    assert ImageChops.difference(Image.open("mine.png"), Image.open("colorized/old.jpg")).getbbox(), "hints show"
 
 
 def test_its_python_runs() -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.errors import ChromascapeError
-from chromascape.serving import onnx_export, web, web_export
+from chromascape.serving import web, web_export
 from chromascape.serving.page_files import COMMON
 
 pytestmark = pytest.mark.browser
@@ -60,12 +60,10 @@ class FileServer(http.server.ThreadingHTTPServer):
 
 
 @pytest.fixture(scope="module")
-def exported(shipped_program: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    onnx, folder = pytest.importorskip("onnx"), tmp_path_factory.mktemp("web") / "page"
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("web") / "page"
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(onnx_export, "as_onnx", lambda _: onnx.ModelProto.FromString(shipped_program))
-            web_export.export_page(Colorizer.load(SHIPPED, "cpu", by_torch=True), folder)
+        web_export.export_page(Colorizer.load(), folder)
     except ChromascapeError as error:
         pytest.skip(str(error))
     return folder
