@@ -38,9 +38,7 @@ def main() -> None:
     hints.SIGMA, hints.EPSILON = options.sigma, options.epsilon
     colorizer, photos = Colorizer.load(options.model), Shards(options.lab, ("val",))
     rows = np.sort(np.random.default_rng(5).permutation(len(photos))[: options.photos])
-    gains = [
-        measure(colorizer, lab.dequantise(photos.read(rows[n : n + 1])[0].transpose(1, 2, 0))) for n in range(len(rows))
-    ]
+    gains = [measure(colorizer, lab.dequantise(photos.photo(int(row)))) for row in rows]
     mean = np.mean(gains, axis=0)
     print(f"{len(rows)} photos; gray {mean[0, 0]:.2f} dB, without hints {mean[0, 1]:.2f} dB\n")
     print(f"| hints | {' | '.join(map(str, COUNTS))} |\n|---|{'---|' * len(COUNTS)}")

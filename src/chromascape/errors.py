@@ -92,6 +92,21 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in said for words in known)
 
 
+def explain_photo_error(error: Exception, remedy: str) -> str:
+    """One line for an error of what reads, colors or writes a photo, which raise errors of many classes.
+
+    Args:
+        remedy: what to do where there is not enough memory for the photo.
+    Raises:
+        The error itself, if it is of a kind that none of them raises.
+    """
+    if is_out_of_memory(error):
+        return f"{NO_MEMORY} for a photo of this size: {remedy}"
+    if not isinstance(error, ChromascapeError | ValueError | RuntimeError):
+        raise error
+    return " ".join(str(error).split())
+
+
 def say_any_name() -> None:
     """Let stdout and stderr print every name of a file, in any encoding: bytes and letters that it lacks as escapes."""
     codecs.register_error("any_name", _escaped)

@@ -10,12 +10,12 @@ import numpy as np
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import Colorizer, Rendering, as_levels
 from chromascape.colorizing.hint_files import hints_of, read_hints
-from chromascape.errors import NO_MEMORY, ChromascapeError, explain_os_error, is_out_of_memory
+from chromascape.errors import explain_os_error, explain_photo_error
 from chromascape.files import atomic_write
 from chromascape.parallel import in_threads
 from chromascape.photos import reading
 from chromascape.photos.pixels import Strip
-from chromascape.photos.source import PhotoError, read_bytes
+from chromascape.photos.source import read_bytes
 from chromascape.photos.writing import SUFFIXES, prepare, write
 
 
@@ -56,12 +56,8 @@ def _outcome(colorizer: Colorizer, source: Path, target: Path, options: Options)
         return Outcome(source, notes=tuple(colorize_file(colorizer, source, target, options)))
     except OSError as error:
         return Outcome(source, explain_os_error(error))
-    except Exception as error:  # networks and the writers of formats raise errors of any class
-        if is_out_of_memory(error):
-            return Outcome(source, f"{NO_MEMORY} for a photo of this size: colorize a smaller copy, or use --jobs 1")
-        if not isinstance(error, ChromascapeError | PhotoError | ValueError | RuntimeError):
-            raise
-        return Outcome(source, " ".join(str(error).split()))
+    except Exception as error:
+        return Outcome(source, explain_photo_error(error, "colorize a smaller copy, or use --jobs 1"))
 
 
 def colorize_file(colorizer: Colorizer, source: Path, target: Path, options: Options = Options()) -> list[str]:

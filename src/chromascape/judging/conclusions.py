@@ -6,6 +6,7 @@ from typing import Any
 from chromascape.color.metrics import METRICS
 from chromascape.judging.predictions import PREDICTIONS
 
+SPLIT_NAMES = {"val": "validation", "test": "test"}  # in sentences about photos
 NAMES = {
     "vivid": "The model's own vivid rendering",
     "shipped": "The shipped model",

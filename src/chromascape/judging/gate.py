@@ -7,11 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from chromascape.errors import ChromascapeError
-from chromascape.judging.conclusions import shown_interval, signed
+from chromascape.judging.conclusions import SPLIT_NAMES, shown_interval, signed
 from chromascape.params import Register
 from chromascape.tracking.registry import BY_HAND, REASON, Decision, is_explained
-
-KINDS = {"val": "validation", "test": "test"}
 
 
 def decide(
@@ -108,7 +106,7 @@ def _gain(mean_db: float, interval: Any) -> str:
 
 
 def _photos(found: dict[str, Any], split: str) -> str:
-    return f"{found['n_photos']:,} {KINDS[split]} photo{'s' if found['n_photos'] != 1 else ''}"
+    return f"{found['n_photos']:,} {SPLIT_NAMES[split]} photo{'s' if found['n_photos'] != 1 else ''}"
 
 
 def _scenes(count: int) -> str:
@@ -118,6 +116,6 @@ def _scenes(count: int) -> str:
 def _too_few(found: dict[str, Any] | None, split: str, min_scenes: int) -> str:
     scenes = _scenes(found["n_scenes"] if found else 0)
     return (
-        f"the {KINDS[split]} photos on which neither was trained show {scenes}, fewer than register.min_scenes = "
+        f"the {SPLIT_NAMES[split]} photos on which neither was trained show {scenes}, fewer than register.min_scenes = "
         f"{min_scenes}"
     )

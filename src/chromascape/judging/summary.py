@@ -6,10 +6,8 @@ from typing import Any
 
 from chromascape.color.metrics import METRICS
 from chromascape.files import sha256_of_file
-from chromascape.judging.conclusions import shown_interval, signed
+from chromascape.judging.conclusions import SPLIT_NAMES, shown_interval, signed
 from chromascape.judging.predictions import caveats, labels
-
-SPLITS = {"val": "validation", "test": "test"}
 
 
 def summary_lines(figures: dict[str, Any]) -> list[str]:
@@ -39,7 +37,7 @@ def short_lines(figures: dict[str, Any]) -> list[str]:
     """PSNR of the model, the shipped model and gray, a line for each split."""
     by_split = {figures["split"]: figures, "val": figures["val"]}
     lines = [
-        f"PSNR on {its['n_photos']:,} {SPLITS[split]} photos: model {its['model']['psnr_db']:.2f} dB, "
+        f"PSNR on {its['n_photos']:,} {SPLIT_NAMES[split]} photos: model {its['model']['psnr_db']:.2f} dB, "
         f"shipped model {its['shipped']['psnr_db']:.2f}, gray {its['gray']['psnr_db']:.2f}"
         for split, its in by_split.items()
     ]

@@ -23,9 +23,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from chromascape.colorizing.colorizer import Colorizer
-from chromascape.errors import NO_MEMORY, ChromascapeError, is_out_of_memory
+from chromascape.errors import ChromascapeError, explain_photo_error
 from chromascape.photos import reading
-from chromascape.photos.source import PhotoError
 from chromascape.photos.writing import FORMATS, encoded, prepare, web_format
 from chromascape.serving.kept_colors import KeptColors
 from chromascape.serving.page_files import COMMON, PAGE
@@ -162,12 +161,8 @@ def _told(work: Callable[..., Response], data: bytes, *look: Any) -> Response:
     """
     try:
         return work(data, *look)
-    except Exception as error:  # networks and the writers of formats raise errors of any class
-        if is_out_of_memory(error):
-            return JSONResponse({"error": f"{NO_MEMORY} for a photo of this size: send a smaller copy"}, 422)
-        if not isinstance(error, PhotoError | ChromascapeError | ValueError | RuntimeError):
-            raise
-        return JSONResponse({"error": " ".join(str(error).split())}, 422)
+    except Exception as error:
+        return JSONResponse({"error": explain_photo_error(error, "send a smaller copy")}, 422)
 
 
 def _colorized(data: bytes, colorizer: Colorizer, style: str, saturation: float) -> Response:

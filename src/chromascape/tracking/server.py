@@ -6,6 +6,7 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from http.client import HTTPException
 from urllib.parse import urlsplit
 
@@ -47,16 +48,21 @@ def check_server() -> None:
     if not uri.lower().startswith(("http://", "https://")):
         return
     address = without_credentials(uri)
-    problems = [f"no answer within {SECONDS:g} seconds"]
-    # In a thread: a name lookup has no timeout, and a server may send one byte now and then.
-    probe = threading.Thread(target=lambda: problems.__setitem__(0, _problem(address)), daemon=True)
-    probe.start()
-    probe.join(SECONDS)
-    if problems[0]:
+    # A name lookup has no time limit of its own, and a server may send one byte now and then.
+    if problem := within_seconds(SECONDS, lambda: _problem(address)):
         raise ChromascapeError(
-            f"MLFLOW_TRACKING_URI: no MLflow server at {address} ({problems[0]}): "
+            f"MLFLOW_TRACKING_URI: no MLflow server at {address} ({problem}): "
             "start it, or unset the variable to keep runs in mlflow.db"
         )
+
+
+def within_seconds(seconds: float, ask: Callable[[], str]) -> str:
+    """The answer of a call that has no time limit of its own, or that there is none; the call goes on in its thread."""
+    answer = [f"no answer within {seconds:g} seconds"]
+    thread = threading.Thread(target=lambda: answer.__setitem__(0, ask()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return answer[0]
 
 
 def _problem(address: str) -> str:

@@ -3,8 +3,6 @@
 import re
 import sqlite3
 import tempfile
-import threading
-from collections.abc import Callable
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +13,14 @@ import psutil
 
 from chromascape.errors import ChromascapeError, did_you_mean
 from chromascape.tracking.address import files_beside, is_beside, sqlite_file, tracking_uri
-from chromascape.tracking.server import SECONDS, check_server, deleted, one_line, without_credentials
+from chromascape.tracking.server import (
+    SECONDS,
+    check_server,
+    deleted,
+    one_line,
+    within_seconds,
+    without_credentials,
+)
 
 DATABASES = ("postgresql", "mysql", "mssql")
 DRIVERS = {  # packages that are named otherwise than their modules
@@ -51,7 +56,7 @@ def store_state(experiment: str) -> State:
         check_server()
         problem = _asked(experiment)
     elif scheme.split("+")[0] in DATABASES:
-        problem = _within_seconds(lambda: _database_problem(uri, experiment))
+        problem = within_seconds(2 * SECONDS, lambda: _database_problem(uri, experiment))
     else:
         problem = _kind_problem(uri, shown) or _asked(experiment)
     if problem.startswith("track.experiment"):
@@ -110,15 +115,6 @@ def _database_problem(uri: str, experiment: str) -> str:
     except (SQLAlchemyError, ValueError) as error:
         return f"can't be used ({one_line(getattr(error, 'orig', None) or error)}): check address, user and password"
     return deleted(experiment, found[1]) if found and found[0] == "deleted" else ""
-
-
-def _within_seconds(ask: Callable[[], str]) -> str:
-    """The answer of a call that has no time limit of its own."""
-    answer = [f"no answer within {2 * SECONDS:g} seconds: check the address"]
-    thread = threading.Thread(target=lambda: answer.__setitem__(0, ask()), daemon=True)
-    thread.start()
-    thread.join(2 * SECONDS)
-    return answer[0]
 
 
 def _sqlite_state(file: Path, experiment: str) -> State:
