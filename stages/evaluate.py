@@ -12,6 +12,7 @@ from chromascape.judging.evaluation import evaluate_splits, evaluation_fingerpri
 from chromascape.judging.figures import headline, held_out_tables, summarize_splits
 from chromascape.judging.photo_rows import write_photo_rows
 from chromascape.learning.choosing import check_choice
+from chromascape.params import deciding
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import Shards
 from chromascape.resume import open_folder
@@ -41,7 +42,7 @@ def evaluate_stage(params: Params) -> None:
             curves,
             histogram,
             report.photo_rows(colorizer, photos, table, section.rows, section.seed),
-            report.shown_params(params),
+            deciding(params),
             {path.as_posix(): sha256_of_file(path) for path in (MANIFEST, MODEL / "weights.safetensors")},
             report.damaged_photo(colorizer, photos, section.seed) if damaged else {},
         )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -180,6 +181,23 @@ def test_a_second_repro_changes_nothing(clone: Path) -> None:
     output = run(clone, "dvc", "repro")
     assert stages_run(output) == []
     assert "Data and pipelines are up to date." in output
+
+
+def test_a_colleague_with_the_same_photos_elsewhere_only_validates_them(clone: Path, tmp_path: Path) -> None:
+    other, photos = tmp_path / "clone", tmp_path / "own photos"
+    run(tmp_path, "git", "clone", "-q", str(clone), str(other))
+    shutil.copytree(clone.parent / "photos", photos)
+    for folder in (clone, other):
+        run(folder, "dvc", "remote", "add", "--local", "--default", "team", str(tmp_path / "remote"))
+    run(clone, "dvc", "push", "-q", "--run-cache")
+    run(other, "dvc", "pull", "-q", "--run-cache")
+    values = yaml.safe_load((other / "params.yaml").read_text())
+    values["data"]["dir"] = str(photos)
+    (other / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    assert stages_run(run(other, "dvc", "repro")) == ["sample", "validate"]
+    page = "reports/validation.html"  # names the folder
+    assert hashes(other) | {page: ""} == hashes(clone) | {page: ""}
+    assert stages_run(run(other, "dvc", "repro")) == []
 
 
 def test_the_same_photos_and_params_give_the_same_bytes(clone: Path) -> None:

@@ -1,7 +1,6 @@
 """`params.yaml` as typed, validated objects. Every error names the key and its allowed values.
 
-The defaults of the classes are the values that the project's params.yaml ships with. They say what is special about a
-recipe, in reports and names; a params.yaml still has to have every key but those of `OPTIONAL`.
+Defaults are the values that the project ships with: what differs is special about a recipe, in reports and names.
 """
 
 from pathlib import Path
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 
 from chromascape.errors import ChromascapeError, did_you_mean
 
-# Keys that a file may lack, or their beginnings. A loss that is not there has the weight 0.
+# Keys that a file may lack, or their beginnings; it has to have all others. A loss that is not there has the weight 0.
 OPTIONAL = (
     "data.split.seed",
     "data.split.burst_seconds",
@@ -263,6 +262,12 @@ def flatten(values: BaseModel | dict[str, Any], prefix: str = "") -> dict[str, A
     for key, value in (values if isinstance(values, dict) else values.model_dump(by_alias=True)).items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
+
+
+def deciding(params: Params) -> dict[str, Any]:
+    """Those that decide the results of `evaluate` and the stages before it, as `flatten`; where photos are does not."""
+    sections = {"data", "validate", "preprocess", "train", "evaluate"}
+    return {key: value for key, value in flatten(params).items() if key.split(".")[0] in sections and key != "data.dir"}
 
 
 def non_default(params: dict[str, Any]) -> dict[str, Any]:

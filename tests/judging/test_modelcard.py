@@ -54,9 +54,7 @@ def test_card_states_what_the_weights_come_from(make_params: Callable[..., Param
             name, _, value = line.strip("| ").partition(" | ")
             rows[name] = value
     assert rows["Network"] == "`assignment`, 3,240,834 parameters, sees photos at 128 pixels"
-    assert rows["Photos"] == (
-        "1,647 for training, 200 for choosing the epoch, from `my/photos` (only trained on: `more`, `odd ones`)"
-    )
+    assert rows["Photos"] == ("1,647 for training, 200 for choosing the epoch (only trained on: `more`, `odd ones`)")
     assert rows["Split"] == "train 0.8, val 0.1, test 0.1, seed 5"
     assert rows["Loss"] == "1 · `mse` + 0.1 · `l1` + 0.25 · `ssim`, on ab scaled to 0..1"
     assert rows["Recipe"] == "adam, cosine, lr 0.003, batch 12, 10 epochs, moving average of the weights 0.99"

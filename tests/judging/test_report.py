@@ -19,8 +19,8 @@ from chromascape.color import lab
 from chromascape.errors import ChromascapeError
 from chromascape.files import read_metrics
 from chromascape.judging.evaluation import gain_histogram
-from chromascape.judging.report import LARGEST, PhotoRow, photo_rows, read_curves, render, shown_params
-from chromascape.params import Params
+from chromascape.judging.report import LARGEST, PhotoRow, photo_rows, read_curves, render
+from chromascape.params import Params, deciding
 
 SIDE = 32
 FIGURES = {
@@ -48,7 +48,7 @@ VALIDATION = {
 CURVES = pd.DataFrame(
     {"epoch": [1, 2], "train_loss": [0.09, 0.05], "val_loss": [0.08, 0.06], "gray_val_loss": [0.07, 0.07]}
 )
-PARAMS = {"preprocess.side": 256, "train.lr": 0.002, "data.dir": "photos", "train.epochs": 10}
+PARAMS = {"preprocess.side": 256, "train.lr": 0.002, "train.epochs": 10}
 SHA256 = {"data/manifest.csv": "12" * 32}
 TILES = ["gray", "faithful", "vivid", "truth"]
 NAMES = ["a.png", "b.png", "c.png", "d.png"]
@@ -238,13 +238,19 @@ def test_report_says_that_the_shipped_model_has_seen_photos() -> None:
     assert "<td>shipped model (has seen 4 of 4)</td>" in html and "<td>model</td>" in html
 
 
-def test_jobs_and_where_runs_are_kept_change_no_byte_of_the_report(make_params: Callable[..., Params]) -> None:
+def test_jobs_and_where_photos_and_runs_are_change_no_byte_of_the_report(make_params: Callable[..., Params]) -> None:
     pages = [
-        page(params=shown_params(make_params(changes)))
-        for changes in ({"jobs": 1}, {"jobs": 3}, {"track.experiment": "other"}, {"sample.max_side": 500})
+        page(params=deciding(make_params(changes)))
+        for changes in (
+            {"jobs": 1},
+            {"jobs": 3},
+            {"data.dir": "elsewhere"},
+            {"track.experiment": "other"},
+            {"sample.max_side": 500},
+        )
     ]
     assert len(set(pages)) == 1
-    assert page(params=shown_params(make_params({"train.lr": 0.125}))) != pages[0]
+    assert page(params=deciding(make_params({"train.lr": 0.125}))) != pages[0]
 
 
 def test_damaged_inputs_of_the_report_name_the_file(tmp_path: Path) -> None:
@@ -338,7 +344,6 @@ def test_report_states_validation_and_points_to_its_page() -> None:
 def test_what_differs_from_the_defaults_is_shown_and_the_rest_folded() -> None:
     shown, folded = page().split("<details>")
     assert "<tr><td>train.lr</td><td>0.002</td><td>0.0002</td></tr>" in shown
-    assert "<tr><td>data.dir</td><td>photos</td><td>data/sample</td></tr>" in shown
     assert "train.epochs" not in shown and "<tr><td>train.epochs</td><td>10</td></tr>" in folded
     assert "train.lr" not in folded and "The other 2 parameters" in folded
     assert "All parameters have their default values" in page(params={"preprocess.side": 256})

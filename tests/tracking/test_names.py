@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from chromascape.judging import report
-from chromascape.params import Params, non_default
+from chromascape.params import Params, deciding, non_default
 from chromascape.tracking import names
 
 
@@ -26,7 +25,7 @@ def test_names_and_the_report_agree_on_what_differs(make_params: Callable[..., P
     """Names looked at git's params.yaml, the report at the defaults: a committed recipe was special in one alone."""
     params = make_params({"train.loss.ssim": 0.25, "evaluate.rows": 2, "preprocess.side": 128})
     named = {key if "." in key and not key.startswith("loss") else f"train.{key}" for key in names.changes(params)}
-    assert named == set(non_default(report.shown_params(params)))
+    assert named == set(non_default(deciding(params)))
 
 
 def test_a_name_is_a_few_differences_network_and_data(make_params: Callable[..., Params]) -> None:

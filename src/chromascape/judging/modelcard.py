@@ -30,7 +30,7 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 | | |
 |---|---|
 | Network | `{train.network}`, {summary["parameters"]:,} parameters, sees photos at {seen_at} pixels |
-| Photos | {summary["n_train"]:,} for training, {summary["n_val"]:,} for choosing the epoch, from `{data.dir}`{only} |
+| Photos | {summary["n_train"]:,} for training, {summary["n_val"]:,} for choosing the epoch{only} |
 | Split | train {data.split.train:g}, val {data.split.val:g}, test {data.split.test:g}, seed {data.split.seed} |
 | Loss | {loss}, on {scaled} |
 | Started from | `{train.init}` |

@@ -25,7 +25,6 @@ from chromascape.photos.source import shown_name
 
 # Only params of these sections are printed: the others, such as the number of workers, change no figure and so must
 # not change the report.
-SECTIONS = ("data", "validate", "preprocess", "train", "evaluate")
 LARGEST = 512  # pixels, side of a picture in the report, which has up to 64 of them
 TITLES = {
     "All": "All photos, from the highest gain over gray to the lowest",
@@ -67,11 +66,6 @@ def damaged_photo(colorizer: Colorizer, photos: Shards, seed: int) -> dict[str, 
     return pictures_by_damage(colorizer, photos.read(np.array([row]))[0])
 
 
-def shown_params(params: Params) -> dict[str, Any]:
-    """The params that the report prints, by dotted key."""
-    return {key: value for key, value in flatten(params).items() if key.split(".")[0] in SECTIONS}
-
-
 def read_curves(path: Path) -> pd.DataFrame:
     """`metrics/curves.csv`: a row for each epoch, with the columns epoch, train_loss, val_loss, gray_val_loss and lr.
 
@@ -102,7 +96,7 @@ def render(
         curves: as `read_curves`.
         histogram: as `evaluation.gain_histogram`.
         pictures: as `photo_rows`.
-        params: as `shown_params`.
+        params: as `params.deciding`.
         sha256: of the files that identify data and weights, by path.
         damaged: as `damaged_photo`, where `figures` have a `damage`.
     """

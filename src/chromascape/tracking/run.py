@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from chromascape.errors import ChromascapeError
 from chromascape.files import read_metrics, repository_root, sha256_of_file
-from chromascape.params import Params, flatten
+from chromascape.params import Params, deciding, flatten
 from chromascape.photos.manifest import read_manifest
 from chromascape.resume import digest, folder_of, lock_of, tell
 from chromascape.tracking import artifacts, names
@@ -29,8 +29,6 @@ MODEL = Path("models/colorizer")
 CURVES, TRAIN, EVALUATE = Path("metrics/curves.csv"), Path("metrics/train.json"), Path("metrics/evaluate.json")
 FILES = (Path("reports/index.html"), Path("reports/per_photo.csv"), Path("params.yaml"))
 PICTURES, MANIFEST = Path("reports/photos"), Path("data/manifest.csv")
-# Sections of params.yaml that the stage `evaluate` and those before it depend on.
-SECTIONS = ("data", "validate", "preprocess", "train", "evaluate")
 # Tags. A training's names this checkout, so that two checkouts that share a store have runs of their own.
 TRAINING, EXECUTION, STATE, ENDED = (f"chromascape.{name}" for name in ("training", "execution", "state", "ended"))
 EVALUATED = "evaluated"  # the state of a run that is whole
@@ -127,9 +125,7 @@ def execution(params: Params) -> str:
 
     The path of the photos is left out: what they are is in the figures.
     """
-    values = {name: value for name, value in flatten(params).items() if name.split(".")[0] in SECTIONS}
-    values.pop("data.dir")
-    return digest([values, *(sha256_of_file(file) for file in (TRAIN, MODEL / "config.json", EVALUATE))])[:32]
+    return digest([deciding(params), *(sha256_of_file(file) for file in (TRAIN, MODEL / "config.json", EVALUATE))])[:32]
 
 
 def training_tag(fingerprint: str) -> str:
