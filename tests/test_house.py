@@ -32,6 +32,7 @@ WHOLE = {
     "test_stages",
     "test_experiments",
     "test_compare",
+    "test_container",
     "test_fuzz",
     "test_house",
     "test_makefile",

@@ -1,0 +1,36 @@
+"""The image can't be built here: the syntax of its files, and that it takes what the project consists of."""
+
+import re
+import shutil
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+HADOLINT = shutil.which("hadolint", path=str(Path(sys.executable).parent))
+
+
+@pytest.mark.skipif(HADOLINT is None, reason="hadolint is installed on Linux alone")
+def test_the_dockerfile_passes_its_linter() -> None:
+    done = subprocess.run([str(HADOLINT), "Dockerfile"], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_image_takes_all_tracked_files_and_no_secrets() -> None:
+    ignored = [line.removeprefix("**/") for line in (REPOSITORY / ".dockerignore").read_text().splitlines()[1:]]
+    listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    for name in listed.stdout.splitlines():
+        parts = Path(name).parts
+        paths = ["/".join(parts[: depth + 1]) for depth in range(len(parts))] + list(parts)
+        assert not [pattern for pattern in ignored if any(fnmatch(path, pattern) for path in paths)], name
+    assert {".dvc/config.local", ".venv", "mlflow.db*"} <= set(ignored)
+
+
+def test_the_image_has_the_torch_of_the_constraints_and_the_extras_of_the_page() -> None:
+    lines = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
+    assert "$(grep '^torch==' constraints.txt)" in lines and "ARG TORCH=cpu" in lines
+    assert re.search(r"^USER [1-9]", lines, re.MULTILINE)
+    assert "-e '.[pipeline,sample,serve,heic]'" in lines and 'CMD ["make", "run"]' in lines
