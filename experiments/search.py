@@ -14,36 +14,41 @@ import argparse
 import hashlib
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
 import sys
 import threading
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import dvc.api
 import mlflow
 import optuna
+import psutil
 from optuna.trial import FrozenTrial, Trial, TrialState
 from run import changed, git, settings
+from search_list import first_values, read_plan, suggest
 from search_table import picture, table
 
-from chromascape.errors import ChromascapeError, did_you_mean
+from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write
-from chromascape.params import Params, flatten, load_params, read_yaml
+from chromascape.params import load_params
 from chromascape.tracking.store import connect
 
 EPOCH = re.compile(r"^epoch (\d+)/\d+: train loss \S+, val loss ([\d.]+), gray's ([\d.]+)")
 DATABASE = Path(".dvc/tmp/search.db")
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+BEGUN = (*ENDED, TrialState.RUNNING)
+FAILURES = 3  # one after another, at which the search gives up
 COMPARED_AFTER = 3  # trials that have ended before others are compared with them
-HEARTBEAT, SILENT = 10, 60  # seconds: of a trial, and after which one counts as killed
 TITLE, PARENT = "chromascape.search", "mlflow.parentRunId"
 
 running: set[subprocess.Popen[str]] = set()
 stopping = threading.Event()
+choosing = threading.Lock()
 
 
 def main() -> None:
@@ -63,45 +68,6 @@ def main() -> None:
         sys.exit("stopped: the same command goes on with the search")
 
 
-def read_plan(path: Path) -> dict[str, Any]:
-    """The list, checked.
-
-    Raises:
-        ChromascapeError: a key is missing or unknown, a param is unknown, or a range is none.
-    """
-    plan, known = read_yaml(path), flatten(Params())
-    if not isinstance(plan, dict) or set(plan) != {"title", "trials", "common", "params"}:
-        raise ChromascapeError(f"{path}: must have title, trials, common and params, and nothing else")
-    if not isinstance(plan["trials"], int) or plan["trials"] < 1:
-        raise ChromascapeError(f"{path}: trials must be a whole number of at least 1")
-    for name in [*plan["common"], *plan["params"]]:
-        if name not in known and not name.startswith("train.loss."):
-            raise ChromascapeError(f"{path}: no param {name}{did_you_mean(name, known)}")
-    for name, range_ in plan["params"].items():
-        keys = set(range_) if isinstance(range_, dict) else set()
-        if keys != {"choices"} and not {"low", "high"} <= keys <= {"low", "high", "log", "step"}:
-            raise ChromascapeError(f"{path}: {name} must have low and high, and may have log or step, or have choices")
-        try:
-            first = range_["low"] if "low" in range_ else range_["choices"][0]
-            suggest(optuna.trial.FixedTrial({name: first}), {name: range_})
-        except (ValueError, TypeError, IndexError) as error:
-            raise ChromascapeError(f"{path}: {name}: {error}") from None
-    return plan
-
-
-def suggest(trial: Any, params: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """A value for each param."""
-    values = {}
-    for name, range_ in params.items():
-        if "choices" in range_:
-            values[name] = trial.suggest_categorical(name, range_["choices"])
-        elif all(isinstance(range_[end], int) for end in ("low", "high")):
-            values[name] = trial.suggest_int(name, **range_)
-        else:
-            values[name] = trial.suggest_float(name, **range_)
-    return values
-
-
 def search(plan: dict[str, Any], options: argparse.Namespace) -> None:
     """Run trials until there are as many as the list says."""
     if files := changed():
@@ -112,25 +78,61 @@ def search(plan: dict[str, Any], options: argparse.Namespace) -> None:
     study, is_new = open_study(plan, common, options.storage)
     if is_new:
         study.enqueue_trial(first_values(plan))
+    begin_again(study)
     parent = parent_run(study.study_name, plan["title"])
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-
-    def report(study: optuna.Study, trial: FrozenTrial) -> None:
-        write(study, plan, parent, options.output)
-        print(f"trial {trial.number}: {outcome(trial)}", flush=True)
-
-    enough = optuna.study.MaxTrialsCallback(plan["trials"], ENDED)
-    if count(study) < plan["trials"]:
-        of = {"params": plan["params"], "common": common, "study_name": study.study_name, "parent": parent}
-        objective = partial(run_trial, **of)
-        study.optimize(objective, n_jobs=options.jobs, callbacks=[report, enough], catch=(ChromascapeError,))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    with ThreadPoolExecutor(options.jobs) as threads:
+        for work in [
+            threads.submit(run_trials, study, plan, common, parent, options.output) for _ in range(options.jobs)
+        ]:
+            work.result()
     write(study, plan, parent, options.output)
     mlflow.MlflowClient().set_terminated(parent, "FINISHED")
-    if not any(trial.state is TrialState.COMPLETE for trial in study.trials):
+    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         raise ChromascapeError("no trial has ended with a model: see above")
     name = study.best_trial.user_attrs["experiment"]
     print(f"best: {study.best_value:+.3f} dB on val, {named(study.best_params)}\n`dvc exp apply {name}` takes it")
+
+
+def run_trials(study: optuna.Study, plan: dict[str, Any], common: list[str], parent: str, output: Path) -> None:
+    """Run one trial after another, until there are enough; a thread of its own for each of `--jobs`."""
+    failures = 0
+    while not stopping.is_set() and failures < FAILURES:
+        with choosing:
+            if len(study.get_trials(deepcopy=False, states=BEGUN)) >= plan["trials"]:
+                return
+            trial = study.ask()
+            trial.set_user_attr("process", process_id(os.getpid()))
+        try:
+            study.tell(trial, run_trial(trial, plan["params"], common, study.study_name, parent))
+            failures = 0
+        except optuna.TrialPruned:
+            study.tell(trial, state=TrialState.PRUNED)
+        except ChromascapeError:
+            study.tell(trial, state=TrialState.FAIL)
+            failures += 1
+        with choosing:
+            if not stopping.is_set():
+                print(f"trial {trial.number}: {outcome(study.trials[trial.number])}", flush=True)
+                write(study, plan, parent, output)
+
+
+def process_id(number: int) -> list[Any]:
+    """What tells a process from all others: its machine, its number, and when it started; no time if there is none."""
+    try:
+        return [platform.node(), number, psutil.Process(number).create_time()]
+    except psutil.NoSuchProcess:
+        return [platform.node(), number, None]
+
+
+def begin_again(study: optuna.Study) -> None:
+    """Propose the values of trials once more whose process on this machine was killed."""
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        process = trial.user_attrs.get("process", [None, 0, None])
+        if process[0] == platform.node() and process != process_id(process[1]):
+            study.tell(trial.number, state=TrialState.FAIL)
+            study.enqueue_trial(trial.params)
 
 
 def open_study(plan: dict[str, Any], common: list[str], storage: str) -> tuple[optuna.Study, bool]:
@@ -139,11 +141,8 @@ def open_study(plan: dict[str, Any], common: list[str], storage: str) -> tuple[o
     identity = json.dumps([git("rev-parse", "HEAD"), common, plan["params"]], sort_keys=True)
     name = f"search-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
     DATABASE.parent.mkdir(parents=True, exist_ok=True)
-    again = optuna.storages.RetryHeartbeatStaleTrialCallback()
     try:
-        database = optuna.storages.RDBStorage(
-            storage, heartbeat_interval=HEARTBEAT, grace_period=SILENT, heartbeat_stale_trial_callback=again
-        )
+        database = optuna.storages.RDBStorage(storage)
         known = name in optuna.get_all_study_names(database)
         ended = count(optuna.load_study(study_name=name, storage=database)) if known else 0
         # Another seed each time it goes on: the same one would propose the same values again.
@@ -162,17 +161,6 @@ def count(study: optuna.Study) -> int:
     return len(study.get_trials(deepcopy=False, states=ENDED))
 
 
-def first_values(plan: dict[str, Any]) -> dict[str, Any]:
-    """Those of params.yaml and `common`, as far as they are in the ranges."""
-    values = flatten(load_params()) | plan["common"]
-    inside = {}
-    for name, range_ in plan["params"].items():
-        value = values.get(name)
-        if value in range_.get("choices", []) or ("low" in range_ and range_["low"] <= value <= range_["high"]):
-            inside[name] = value
-    return inside
-
-
 def run_trial(trial: Trial, params: dict[str, Any], common: list[str], study_name: str, parent: str) -> float:
     """Train and evaluate with the values that Optuna proposes; returns the gain over gray on val, dB.
 
@@ -185,7 +173,7 @@ def run_trial(trial: Trial, params: dict[str, Any], common: list[str], study_nam
     trial.set_user_attr("experiment", name)
     reference = f"refs/exps/{(head := git('rev-parse', 'HEAD'))[:2]}/{head[2:]}/{name}"
     if not git("for-each-ref", reference):  # else it has the values of another one, or has ended without the search
-        command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "-n", name]
+        command = [sys.executable, "-m", "dvc", "exp", "run", "--wait-for-lock", "--temp", "-n", name]
         command += [part for value in values for part in ("-S", value)]
         said, pruned = watch([*command, "evaluate"], trial)
         adopt(name, parent)

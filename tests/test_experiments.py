@@ -14,7 +14,7 @@ from chromascape.color.metrics import METRICS, Metric
 from chromascape.learning.checks import check_train
 from chromascape.params import Params, read_yaml
 
-LISTS = sorted((REPOSITORY / "experiments").glob("*.yaml"))
+LISTS = sorted(file for file in (REPOSITORY / "experiments").glob("*.yaml") if file.stem != "search")
 spec = importlib.util.spec_from_file_location("experiments_run", REPOSITORY / "experiments" / "run.py")
 assert spec and spec.loader
 experiments = importlib.util.module_from_spec(spec)
