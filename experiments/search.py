@@ -173,7 +173,7 @@ def run_trial(trial: Trial, params: dict[str, Any], common: list[str], study_nam
     trial.set_user_attr("experiment", name)
     reference = f"refs/exps/{(head := git('rev-parse', 'HEAD'))[:2]}/{head[2:]}/{name}"
     if not git("for-each-ref", reference):  # else it has the values of another one, or has ended without the search
-        command = [sys.executable, "-m", "dvc", "exp", "run", "--wait-for-lock", "--temp", "-n", name]
+        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "exp", "run", "--temp", "-n", name]
         command += [part for value in values for part in ("-S", value)]
         said, pruned = watch([*command, "evaluate"], trial)
         adopt(name, parent)

@@ -93,7 +93,10 @@ def printing(losses: list[float], pause: float = 0.0) -> list[str]:
     """A process that prints epochs as a training does."""
     lines = [f"epoch {n}/{len(losses)}: train loss 0.0900, val loss {loss:.4f}, gray's 0.1000" for n, loss in
              enumerate(losses, 1)]  # fmt: skip
-    code = "import time\nfor line in %r:\n print(line, flush=True)\n time.sleep(%r)" % (["Running", *lines], pause)  # noqa: UP031
+    code = "import time\nfor line in %r:\n print(line, flush=True)\n line.startswith('epoch') and time.sleep(%r)" % (  # noqa: UP031
+        ["Running", *lines],
+        pause,
+    )
     return [sys.executable, "-c", code]
 
 
