@@ -44,12 +44,12 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="Markdown file to write")
     options = parser.parse_args()
     plan, data = read_yaml(options.list), str(options.data.resolve())
-    if changed := _changed():
-        sys.exit(f"error: commit your changes first ({', '.join(changed[:5])}): each row is tied to a commit")
-    common = [f"data.dir={data}", "evaluate.split=val", *_settings(plan["common"]), *options.set]
+    if files := changed():
+        sys.exit(f"error: commit your changes first ({', '.join(files[:5])}): each row is tied to a commit")
+    common = [f"data.dir={data}", "evaluate.split=val", *settings(plan["common"]), *options.set]
     tables: dict[str, Row] = {}
     for label, changes in plan["rows"].items():
-        commit = _experiment([*common, *(setting.replace("{data}", data) for setting in _settings(changes or {}))])
+        commit = _experiment([*common, *(setting.replace("{data}", data) for setting in settings(changes or {}))])
         tables[label] = _read(commit)
         with atomic_write(options.output) as file:  # whole so far
             notes = f"\n{plan['notes']}" if "notes" in plan else ""
@@ -57,29 +57,30 @@ def main() -> None:
     print(f"{len(tables)} experiments in {options.output}")
 
 
-def _changed() -> list[str]:
+def changed() -> list[str]:
     """Files that differ from the commit, without those that `dvc repro` itself writes."""
     with Repo() as repo:
         written = {"dvc.lock", *(out.def_path for out in repo.index.outs)}
-    differ = set(filter(None, _git("diff", "--name-only", "-z", "HEAD").split("\0")))
+    differ = set(filter(None, git("diff", "--name-only", "-z", "HEAD").split("\0")))
     return sorted(name for name in differ if not {name, *map(str, PurePosixPath(name).parents)} & written)
 
 
-def _settings(params: dict[str, Any]) -> list[str]:
+def settings(params: dict[str, Any]) -> list[str]:
+    """Params as `-S` of `dvc exp run` takes them."""
     return [f"{key}={json.dumps(value) if not isinstance(value, str) else value}" for key, value in params.items()]
 
 
 def _experiment(settings: list[str]) -> str:
     """The git commit of the experiment with these params at this commit; it is run where there is none yet."""
     name = f"row-{hashlib.sha256(repr(settings).encode()).hexdigest()[:12]}"
-    head = _git("rev-parse", "HEAD")
+    head = git("rev-parse", "HEAD")
     reference = f"refs/exps/{head[:2]}/{head[2:]}/{name}"
-    if not _git("for-each-ref", reference):
+    if not git("for-each-ref", reference):
         changes = [part for setting in settings for part in ("-S", setting)]
         subprocess.run(["dvc", "exp", "run", "--temp", "-n", name, *changes, "evaluate"], check=False)
-    if not _git("for-each-ref", reference):
+    if not git("for-each-ref", reference):
         sys.exit(f"error: the experiment with {', '.join(settings)} failed: see above")
-    return _git("rev-parse", reference)
+    return git("rev-parse", reference)
 
 
 def _read(commit: str) -> Row:
@@ -89,7 +90,12 @@ def _read(commit: str) -> Row:
     return figures, pd.read_csv(text, dtype={"path": str, "group": str}, keep_default_na=False, na_values=[""])
 
 
-def _git(*arguments: str) -> str:
+def git(*arguments: str) -> str:
+    """What a command of git prints.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
     return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -14,7 +14,7 @@ from chromascape.color.metrics import METRICS, Metric
 from chromascape.learning.checks import check_train
 from chromascape.params import Params, read_yaml
 
-LISTS = sorted((REPOSITORY / "experiments").glob("*.yaml"))
+LISTS = sorted(file for file in (REPOSITORY / "experiments").glob("*.yaml") if file.stem != "search")
 spec = importlib.util.spec_from_file_location("experiments_run", REPOSITORY / "experiments" / "run.py")
 assert spec and spec.loader
 experiments = importlib.util.module_from_spec(spec)
@@ -125,7 +125,7 @@ def test_the_test_photos_are_not_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_
         return "f" * 40 if arguments[0] == "rev-parse" or commands else ""  # the experiment is there once it has run
 
     monkeypatch.setattr(experiments.subprocess, "run", run)
-    monkeypatch.setattr(experiments, "_git", git)
+    monkeypatch.setattr(experiments, "git", git)
     monkeypatch.setattr(experiments.dvc.api, "read", lambda path, rev: read.append(path) or files[path])
     (tmp_path / "list.yaml").write_text(
         'title: T\ncommon: {}\nrows:\n  one:\n    data.dir: "{data}-more"\n    train.lr: 0.5\nnotes: |\n  So it is.\n'
@@ -151,5 +151,5 @@ def test_names_of_photos_that_look_like_missing_values_are_kept(monkeypatch: pyt
 
 
 def test_settings_are_what_dvc_reads() -> None:
-    settings = experiments._settings({"a.b": [1, "x"], "c": True, "d": "text", "e": 0.5})
+    settings = experiments.settings({"a.b": [1, "x"], "c": True, "d": "text", "e": 0.5})
     assert settings == ['a.b=[1, "x"]', "c=true", "d=text", "e=0.5"]

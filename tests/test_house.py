@@ -27,6 +27,7 @@ WHOLE = {
     "test_page",
     "test_pipeline",
     "test_rerun",
+    "test_search",
     "test_kills",
     "test_silent",
     "test_stages",
