@@ -46,7 +46,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame
 @pytest.fixture(scope="module")
 def trained() -> Trained:
     rows = [{"epoch": n, "train_loss": 0.5, "val_loss": 1 / n, "gray_val_loss": 0.7, "lr": 0.1} for n in (1, 2)]
-    return Trained(build_network("efficientnet_lite2").state_dict(), rows, 2, 100.0)
+    return Trained(build_network("efficientnet_lite2").state_dict(), rows, 2, 100.0, "float32")
 
 
 def finish(trained: Trained, photos: tuple[Path, pd.DataFrame], params: Params) -> tuple[Colorizer, dict[str, Any]]:
