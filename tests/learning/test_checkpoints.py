@@ -33,6 +33,7 @@ from chromascape.learning import checkpoints as ours
 from chromascape.learning import learner, training
 from chromascape.learning.checkpoints import Checkpoints, fingerprint, open_checkpoints, uninterrupted
 from chromascape.learning.learner import Learner, Progress, build_learner
+from chromascape.learning.precision import Times, choose
 from chromascape.learning.training import Trained, train
 from chromascape.params import Params, Train, load_params
 from chromascape.photos.shards import Shards, write_shards
@@ -553,6 +554,29 @@ def test_other_settings_resume_to_the_same_bytes(
             checkpoints.seconds = 0
             train(*shards(lab), other, None, checkpoints)
     assert resumed(lab, other, tmp_path, monkeypatch) == ((weights_of(alone), alone.history), 4)
+
+
+def test_a_resumed_training_computes_as_it_began_whatever_is_faster_now(
+    lab: Path, section: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a caller asks for another precision: the checkpoint says its own."""
+    monkeypatch.setattr("chromascape.devices.has_bf16", lambda device: True)
+    auto = Train.model_validate(section.model_dump() | {"epochs": 2, "precision": "auto"})
+    alone = train(*shards(lab), auto, precision="bf16")
+    monkeypatch.setattr("chromascape.learning.precision.time_steps", lambda params, side: Times(float32=1.0, bf16=2.0))
+    with monkeypatch.context() as patched:
+        stop_after(patched, 8)
+        with pytest.raises(Stop), open_checkpoints(auto, fingerprint(auto, lab, "bf16"), tmp_path) as checkpoints:
+            assert checkpoints
+            checkpoints.seconds = 0
+            train(*shards(lab), auto, None, checkpoints, "bf16")
+    assert choose(auto, 64, lab, tmp_path).precision == "bf16"
+    with open_checkpoints(auto, fingerprint(auto, lab, "bf16"), tmp_path) as checkpoints:
+        trained = train(*shards(lab), auto, None, checkpoints, "float32")
+    assert trained.precision == "bf16"
+    assert (weights_of(trained), trained.history) == (weights_of(alone), alone.history)
+    assert choose(auto, 64, lab, tmp_path).precision == "float32"  # it has ended
+    assert fingerprint(auto, lab, "bf16") != fingerprint(auto, lab, "float32")
 
 
 def test_signals_wait_for_the_end_of_the_block() -> None:

@@ -73,7 +73,7 @@ def test_the_summary_has_losses_and_psnr_beside_grays(
     assert results.headline(summary) == {"best_epoch": 2}  # no losses, which differ with train.loss
     assert summary["best_epoch"] == 2 and summary["epochs"] == 2 and summary["val_loss"] == 0.5
     assert summary["parameters"] == sum(value.numel() for value in build_network("efficientnet_lite2").parameters())
-    assert summary["training"] == "abc"
+    assert (summary["training"], summary["precision"]) == ("abc", "float32")
 
 
 def test_few_validation_photos_keep_the_shipped_factors_and_the_card_says_so(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 import re
 import time
 from collections.abc import Callable
@@ -256,6 +257,19 @@ def test_every_setting_trains_an_epoch(
     assert all(value.dtype == untrained[name].dtype for name, value in trained.weights.items())
     assert all(torch.isfinite(value).all() for value in trained.weights.values())
     assert not any(torch.equal(value, untrained[name]) for name, value in trained.weights.items())
+
+
+@pytest.mark.parametrize("taken", ["float32", "bf16"])
+def test_what_auto_is_here_trains_as_if_it_were_asked_for(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train], taken: str
+) -> None:
+    """The steps that are timed before leave no trace."""
+    monkeypatch.setattr("chromascape.devices.has_bf16", lambda device: True)
+    monkeypatch.setattr("chromascape.learning.precision.MARGIN", 0.0 if taken == "bf16" else math.inf)
+    by_time = train(*shards, train_params(precision="auto"))
+    asked_for = train(*shards, train_params(precision=taken))
+    assert by_time.precision == asked_for.precision == taken
+    assert same(by_time, asked_for)
 
 
 @pytest.mark.parametrize(
