@@ -231,26 +231,18 @@ def cold(folder: Path) -> list[Row]:
 
 def training(_: Path) -> list[Row]:
     """A training step of 16 photos of 160 × 160, in the precision that `auto` picks, against float32."""
-    import torch
+    from chromascape.devices import pick_device
+    from chromascape.learning.precision import choose_now, step_timer
+    from chromascape.params import load_params
 
-    from chromascape.colorizing.networks import build_network
-    from chromascape.devices import pick_device, pick_precision
-
-    device, rows = pick_device("auto", "device"), []
+    section, rows = load_params(REPOSITORY / "params.yaml").train, []
     for name in ("efficientnet_lite2", "unet", "assignment"):
-        network = build_network(name).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        photos = torch.rand(16, 1, 160, 160, device=device)
-
-        def step(bf16: bool, network: torch.nn.Module = network, photos: torch.Tensor = photos) -> None:
-            with torch.autocast(device, torch.bfloat16, enabled=bf16):
-                colors = network(photos)
-            colors.float().square().mean().backward()
-            if device == "cuda":
-                torch.cuda.synchronize()
-
-        auto = pick_precision("auto", device)
-        other, own = in_turn(seconds(partial(step, False)), seconds(partial(step, auto == "bf16")), rounds=4)
-        rows.append(at_most(f"training step, `{name}`, {auto} on {device}", "float32", other, own, 1.05))
+        same = {"network": name, "init": "scratch", "batch_size": 16, "device": "auto", "precision": "auto"}
+        params = section.model_copy(update=same | {"side": 160})
+        auto, step = choose_now(params, 160), step_timer(params, 160)
+        other, own = in_turn(partial(step, False), partial(step, auto == "bf16"), rounds=7)
+        where = f"{auto} on {pick_device('auto', 'device')}"
+        rows.append(at_most(f"training step, `{name}`, {where}", "float32", other, own, 1.05))
     return rows
 
 

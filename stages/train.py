@@ -13,9 +13,11 @@ from chromascape.files import repository_root, write_json, write_table
 from chromascape.learning import results
 from chromascape.learning.checkpoints import fingerprint, needed_bytes, open_checkpoints
 from chromascape.learning.checks import check_train
+from chromascape.learning.precision import choose
 from chromascape.learning.training import train
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
+from chromascape.resume import tell
 from chromascape.tracking.stream import stream_training
 
 MODEL, LAB, MANIFEST = Path("models/colorizer"), Path("data/lab"), Path("data/manifest.csv")
@@ -29,7 +31,9 @@ def train_stage(params: Params) -> None:
     check_disk(repository_root(), needed_bytes(section, repository_root()), "checkpoints", remedy)
     photos = Shards(LAB, SPLITS if section.photos == "all" else ("train",))
     val = Shards(LAB, ("val",))
-    identity = fingerprint(section, LAB)
+    precision, why = choose(section, photos.side, LAB, repository_root())
+    tell(f"training in {precision}, {why}")
+    identity = fingerprint(section, LAB, precision)
     with (
         open_checkpoints(section, identity, repository_root()) as checkpoints,
         # Without checkpoints another process may stream the same training: its run arrives whole all the same.
@@ -42,7 +46,7 @@ def train_stage(params: Params) -> None:
             if not sys.stderr.isatty():  # on a terminal there are progress bars
                 print(f"epoch {row['epoch']:.0f}/{section.epochs}: {figures(row)}", flush=True)
 
-        trained = train(photos, val, section, on_epoch, checkpoints)
+        trained = train(photos, val, section, on_epoch, checkpoints, precision)
         if stream:
             stream.metrics({"train/images_per_second": trained.images_per_second})
         colorizer = results.trained_colorizer(trained, params, val)

@@ -1,9 +1,12 @@
 """The choice of device and precision, with every device pretended to be there or not."""
 
+import platform
+from pathlib import Path
+
 import pytest
 import torch
 
-from chromascape.devices import DEVICES, has_bf16, pick_device, pick_precision
+from chromascape.devices import DEVICES, cpu_name, has_bf16, pick_device, pick_precision
 from chromascape.errors import ChromascapeError
 
 
@@ -53,21 +56,32 @@ def test_an_unknown_device_is_one_line_with_the_choices() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "hardware", "expected"),
+    ("wanted", "device", "hardware", "expected"),
     [
-        ("float32", True, "float32"),
-        ("float32", False, "float32"),
-        ("bf16", True, "bf16"),
-        ("bf16", False, "bf16"),
-        ("auto", True, "bf16"),
-        ("auto", False, "float32"),
+        ("float32", "cuda", True, "float32"),
+        ("bf16", "cpu", False, "bf16"),
+        ("auto", "cuda", True, "bf16"),
+        ("auto", "cuda", False, "float32"),
+        ("auto", "cpu", False, "float32"),
+        ("auto", "cpu", True, None),  # some are slower with it
     ],
 )
 def test_auto_takes_bf16_only_where_the_hardware_has_it(
-    monkeypatch: pytest.MonkeyPatch, wanted: str, hardware: bool, expected: str
+    monkeypatch: pytest.MonkeyPatch, wanted: str, device: str, hardware: bool, expected: str | None
 ) -> None:
     monkeypatch.setattr("chromascape.devices.has_bf16", lambda device: hardware)
-    assert pick_precision(wanted, "cpu") == expected
+    assert pick_precision(wanted, device) == expected
+
+
+def test_the_name_of_the_cpu_tells_its_model_and_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    core = "model name\t: Xeon: Gold\ncpu family\t: 6\nmodel\t\t: {}\nstepping\t: 8\n\n"
+    monkeypatch.setattr(Path, "exists", lambda self: True)
+    monkeypatch.setattr(Path, "read_text", lambda self, **_: core.format(143) + core.format(144))
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    assert cpu_name() == "Xeon: Gold 6 143 8 AVX512"
+    monkeypatch.setattr(Path, "exists", lambda self: False)
+    monkeypatch.setattr(platform, "processor", lambda: "arm")
+    assert cpu_name() == "arm AVX512"
 
 
 @pytest.mark.parametrize("avx512", [True, False])

@@ -1,10 +1,14 @@
 """Which device and which precision to compute in."""
 
-from typing import Literal
+import platform
+from pathlib import Path
+from typing import Literal, get_args
 
 from chromascape.errors import ChromascapeError
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
+Precision = Literal["float32", "bf16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 def check_device(wanted: str, key: str) -> None:
@@ -33,11 +37,16 @@ def pick_device(wanted: str, key: str) -> str:
     return wanted
 
 
-def pick_precision(wanted: str, device: str) -> Literal["bf16", "float32"]:
-    """bf16 (for autocast; the weights stay float32) or float32. `auto` takes bf16 if the hardware computes in it."""
-    if wanted == "bf16" or (wanted == "auto" and has_bf16(device)):
-        return "bf16"
-    return "float32"
+def pick_precision(wanted: str, device: str) -> Precision | None:
+    """bf16 (for autocast; the weights stay float32) or float32; None where only time tells: `learning.precision`.
+
+    `auto` takes bf16 on a GPU that computes in it, and float32 on a device that does not. CPUs may be slower with it.
+    """
+    if wanted != "auto":
+        return "bf16" if wanted == "bf16" else "float32"
+    if not has_bf16(device):
+        return "float32"
+    return None if device == "cpu" else "bf16"
 
 
 def has_bf16(device: str) -> bool:
@@ -49,3 +58,14 @@ def has_bf16(device: str) -> bool:
     if device == "cpu":
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return False
+
+
+def cpu_name() -> str:
+    """The model of this CPU, and the instructions that torch uses on it."""
+    import torch
+
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []
+    known = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in reversed(lines))}
+    found = [known[name] for name in ("model name", "cpu family", "model", "stepping") if name in known]
+    return " ".join([*(found or [platform.processor()]), torch.backends.cpu.get_cpu_capability()])

@@ -25,7 +25,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_params(changes: dict[str, Any]) -> None:
-    values = changed_params({"data.dir": "photos", "train.device": "cpu"} | changes)
+    values = changed_params({"data.dir": "photos", "train.device": "cpu", "train.precision": "float32"} | changes)
     Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
@@ -39,7 +39,8 @@ def test_a_sound_project_has_no_problem_and_is_not_changed(project: Path, capsys
     for text in (
         "python",
         "torch",
-        "cpu is cpu in",
+        "cpu is cpu, threads",
+        "float32 is float32, as train.precision says",
         "2 files, 0 MB in photos",
         "no store yet",
         "shards need 0 MB more",

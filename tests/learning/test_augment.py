@@ -181,7 +181,7 @@ def test_a_training_that_was_stopped_resumes_to_the_same_weights(
     }  # fmt: skip
     params, noise = make_params(changes).train, Counted()
     expected = training.train(noise, noise, params).weights
-    step, taken = training._step, []
+    step, taken = training.take_step, []
 
     def stopping(*arguments: object) -> torch.Tensor:
         taken.append(0)
@@ -189,7 +189,7 @@ def test_a_training_that_was_stopped_resumes_to_the_same_weights(
             raise KeyboardInterrupt
         return step(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(training, "_step", stopping)
+    monkeypatch.setattr(training, "take_step", stopping)
     with pytest.raises(KeyboardInterrupt):
         training.train(noise, noise, params, None, Checkpoints(tmp_path, 1000))
     resumed = training.train(noise, noise, params, None, Checkpoints(tmp_path, 1000)).weights

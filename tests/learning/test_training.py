@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 import re
 import time
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.learning import training
 from chromascape.learning.augment import to_side
 from chromascape.learning.checks import check_train
-from chromascape.learning.learner import Progress
+from chromascape.learning.learner import Progress, build_learner
 from chromascape.learning.losses import LOSSES, Loss, build_loss
 from chromascape.learning.training import Trained, train
 from chromascape.params import Params, Train
@@ -108,8 +109,8 @@ def use_tiny(monkeypatch: pytest.MonkeyPatch, fails: Exception | None = None) ->
 
         return watched
 
-    monkeypatch.setattr(training, "build_network", lambda name: tiny)
-    monkeypatch.setattr(training, "build_loss", build)
+    monkeypatch.setattr("chromascape.learning.learner.build_network", lambda name: tiny)
+    monkeypatch.setattr("chromascape.learning.learner.build_loss", build)
     return tiny, targets
 
 
@@ -258,6 +259,19 @@ def test_every_setting_trains_an_epoch(
     assert not any(torch.equal(value, untrained[name]) for name, value in trained.weights.items())
 
 
+@pytest.mark.parametrize("taken", ["float32", "bf16"])
+def test_what_auto_is_here_trains_as_if_it_were_asked_for(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train], taken: str
+) -> None:
+    """The steps that are timed before leave no trace."""
+    monkeypatch.setattr("chromascape.devices.has_bf16", lambda device: True)
+    monkeypatch.setattr("chromascape.learning.precision.MARGIN", 0.0 if taken == "bf16" else math.inf)
+    by_time = train(*shards, train_params(precision="auto"))
+    asked_for = train(*shards, train_params(precision=taken))
+    assert by_time.precision == asked_for.precision == taken
+    assert same(by_time, asked_for)
+
+
 @pytest.mark.parametrize(
     ("schedule", "rates"),
     [
@@ -348,7 +362,9 @@ def test_the_train_loss_is_the_mean_over_photos(
 ) -> None:
     """With batches of 3, 3, 2, 2 and 2 photos the mean over batches would be another."""
     use_tiny(monkeypatch)
-    monkeypatch.setattr(training, "build_loss", lambda _: lambda predicted, true: predicted.mean() * 0 + len(true))
+    monkeypatch.setattr(
+        "chromascape.learning.learner.build_loss", lambda _: lambda predicted, true: predicted.mean() * 0 + len(true)
+    )
     monkeypatch.setattr(training, "_batches", lambda rows, size: np.array_split(rows, min(5, len(rows))))
     (row,) = train(*shards, train_params(epochs=1)).history
     assert row["train_loss"] == pytest.approx((2 * 3 * 3 + 3 * 2 * 2) / 12)
@@ -401,7 +417,7 @@ def test_rgb_network_learns_rgb(
     monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:
     _, targets = use_tiny(monkeypatch)
-    monkeypatch.setattr(training, "build_network", build_network)
+    monkeypatch.setattr("chromascape.learning.learner.build_network", build_network)
     train(*shards, train_params(network="assignment_rgb", flip=False))
     rgb = torch.cat(targets)
     assert rgb.shape == (N_TRAIN, 3, SIZE, SIZE)
@@ -453,7 +469,7 @@ def test_a_resumed_epoch_counts_what_was_done(
     monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train], clock: Clock
 ) -> None:
     params = train_params(batch_size=1)
-    learner, progress = training._learner(params, N_TRAIN), Progress(N_TRAIN, 1, step=8)
+    learner, progress = build_learner(params, N_TRAIN, bf16=False), Progress(N_TRAIN, 1, step=8)
     monkeypatch.setattr(Shards, "read", clock.slow(Shards.read, 31))
     training._train_epoch(learner, shards[0], progress, None)
     assert [line.partition(",")[0] for _, line in clock.lines] == [
@@ -470,7 +486,7 @@ def test_diverging_loss_names_the_learning_rate_and_the_epoch(
         loss = build_loss(weights)
         return lambda predicted, true: loss(predicted, true) * (float("nan") if rows else 1)
 
-    monkeypatch.setattr(training, "build_loss", build)
+    monkeypatch.setattr("chromascape.learning.learner.build_loss", build)
     with pytest.raises(ChromascapeError) as caught:
         train(*shards, train_params(epochs=3), rows.append)
     assert str(caught.value) == "train.lr: the loss became infinite in epoch 2: lower train.lr"
@@ -503,7 +519,7 @@ def test_running_out_of_memory_over_the_gray_loss_names_the_batch_size(
     def loss(*_: object) -> Tensor:
         raise RuntimeError(OUT_OF_MEMORY[2])
 
-    monkeypatch.setattr(training, "build_loss", lambda weights: loss)
+    monkeypatch.setattr("chromascape.learning.learner.build_loss", lambda weights: loss)
     with pytest.raises(ChromascapeError, match=r"^train\.batch_size: 9 photos"):
         train(*shards, train_params(batch_size=9))
 
@@ -621,7 +637,7 @@ def test_with_bf16_the_loss_is_taken_in_float32(
         outside.append((predicted.dtype, true.dtype))
         return (predicted - true).abs().mean()
 
-    monkeypatch.setattr(training, "build_loss", lambda weights: loss)
+    monkeypatch.setattr("chromascape.learning.learner.build_loss", lambda weights: loss)
     for precision, computed in (("bf16", torch.bfloat16), ("float32", torch.float32)):
         inside.clear()
         trained = train(*shards, train_params(precision=precision))

@@ -37,16 +37,24 @@ def _version(name: str, tested: str | None) -> Finding:
 
 
 def device(params: Params | None) -> list[Finding]:
-    """The device, precision and number of threads that `train.device` gives."""
+    """The device and number of threads that `train.device` gives."""
     import torch
 
-    from chromascape.devices import pick_device, pick_precision
+    from chromascape.devices import pick_device
 
-    wanted, precision = (params.train.device, params.train.precision) if params else ("auto", "auto")
+    wanted = params.train.device if params else "auto"
     chosen = pick_device(wanted, "train.device")
     name = f" ({torch.cuda.get_device_name()})" if chosen == "cuda" else ""
     threads = f"threads: {torch.get_num_threads()}, cores: {cores()}"
-    return [Finding("ok", "device", f"{wanted} is {chosen}{name} in {pick_precision(precision, chosen)}, {threads}")]
+    return [Finding("ok", "device", f"{wanted} is {chosen}{name}, {threads}")]
+
+
+def precision(params: Params) -> list[Finding]:
+    """The precision in which these params train here."""
+    from chromascape.learning.precision import would_choose  # here, as it imports torch
+
+    chosen, why = would_choose(params.train, params.preprocess.side, repository_root())
+    return [Finding("ok", "precision", f"{params.train.precision} is {chosen}, {why}")]
 
 
 def experiments(params: Params | None) -> list[Finding]:

@@ -19,14 +19,14 @@ import torch
 
 from chromascape.colorizing.colorizer import SHIPPED
 from chromascape.colorizing.networks import NETWORKS, build_network
-from chromascape.devices import pick_device, pick_precision
+from chromascape.devices import Precision, pick_device
 from chromascape.disk import bytes_of
 from chromascape.files import atomic_write, sha256_of_file
 from chromascape.learning.choosing import code_of
 from chromascape.learning.learner import Learner, Progress, load_state, state_of
 from chromascape.learning.pretrained import weights_file
 from chromascape.params import Train
-from chromascape.resume import code, digest, kept_folders, open_folder, short, tell, tell_unwritten
+from chromascape.resume import code, digest, folder_of, kept_folders, open_folder, short, tell, tell_unwritten
 
 KEPT = 2  # the last one, and the one before in case the last is damaged
 SUFFIX = ".checkpoint"
@@ -118,11 +118,18 @@ def needed_bytes(params: Train, root: Path) -> int:
     return max(0, need - sum(bytes_of(folder, "*") for folder in kept_folders(root, "train")))
 
 
-def fingerprint(params: Train, lab: Path) -> str:
+def begun(root: Path, identity: str) -> bool:
+    """Whether the training with this fingerprint has checkpoints, from which it would resume."""
+    return any(folder_of(root, "train", identity).glob(f"*{SUFFIX}"))
+
+
+def fingerprint(params: Train, lab: Path, precision: Precision) -> str:
     """16 hex digits that stand for all that decides a training: params, data, code, weights, versions and device.
 
     Two trainings with the same fingerprint give the same weights. It is known also where there are no checkpoints.
 
+    Args:
+        precision: that `params.precision` is here.
     Raises:
         ChromascapeError: the device is unavailable.
     """
@@ -137,7 +144,7 @@ def fingerprint(params: Train, lab: Path) -> str:
         "shipped": sha256_of_file(SHIPPED / "weights.safetensors") if params.init == "shipped" else "",
         "imagenet": sha256_of_file(weights_file(lite)) if params.init == "imagenet" else "",
         "versions": [torch.__version__, np.__version__],
-        "device": [device, name, pick_precision(params.precision, device), torch.get_num_threads()],
+        "device": [device, name, precision, torch.get_num_threads()],
     }
     return digest(parts)[:16]
 

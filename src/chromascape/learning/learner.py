@@ -1,15 +1,25 @@
-"""What a training works on and how far it has got: together, all that a checkpoint holds."""
+"""What a training works on, its step, and how far it has got: together, all that a checkpoint holds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from chromascape.colorizing.colorizer import SHIPPED
+from chromascape.colorizing.efficientnet import EfficientNetLite
 from chromascape.colorizing.layers import Network
+from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.padding import predict
-from chromascape.learning.losses import Loss
+from chromascape.colorizing.torch_network import load_network
+from chromascape.devices import pick_device
+from chromascape.errors import ChromascapeError
+from chromascape.learning.losses import Loss, build_loss
+from chromascape.learning.pretrained import load_imagenet_encoder
+from chromascape.learning.schedule import lr_factor
 from chromascape.params import Train
 
 History = list[dict[str, float]]
@@ -38,6 +48,69 @@ class Learner:
         with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
             colors = predict(network, lightness)
         return colors.float()
+
+
+def initial_network(params: Train) -> Network:
+    """The network with the weights that training starts from; `checks.check_train` says which fit it.
+
+    Raises:
+        ChromascapeError: the weights are not installed.
+    """
+    if params.init == "shipped":
+        return load_network(SHIPPED)[1]
+    network = build_network(params.network)
+    if params.init == "imagenet":
+        load_imagenet_encoder(cast(EfficientNetLite, network.encoder))
+    return network
+
+
+def build_learner(params: Train, steps: int, bf16: bool) -> Learner:
+    """Network, optimizer and learning rate of a training of so many steps."""
+    device = pick_device(params.device, "train.device")
+    network = initial_network(params).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    fused = True if device == "cuda" else None  # one kernel for all weights; on other devices torch decides
+    decay = params.weight_decay if params.optimizer == "adamw" else 0.0
+    kind = torch.optim.AdamW if params.optimizer == "adamw" else torch.optim.Adam
+    optimizer = kind(network.parameters(), params.lr, weight_decay=decay, fused=fused)
+    averaged = None
+    if params.ema:
+        averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(params.ema), use_buffers=True)
+    return Learner(
+        params,
+        network,
+        averaged,
+        optimizer,
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(params.schedule, step, steps)),
+        build_loss(params.loss),
+        device,
+        bf16,
+    )
+
+
+@contextmanager
+def memory_errors_explained(learner: Learner) -> Iterator[None]:
+    """Turn a lack of memory into a line that says what to lower; torch has a class of its own for it only on GPUs."""
+    try:
+        yield
+    except RuntimeError as error:
+        lacking = ("out of memory", "can't allocate memory", "not enough memory")
+        if not isinstance(error, torch.OutOfMemoryError) and not any(text in str(error) for text in lacking):
+            raise
+        size = learner.params.batch_size
+        raise ChromascapeError(
+            f"train.batch_size: {size} photos don't fit into the memory of {learner.device}: lower it"
+        ) from None
+
+
+def take_step(learner: Learner, lightness: Tensor, target: Tensor) -> Tensor:
+    """Move the weights by one batch; returns its loss, a scalar on the device."""
+    loss = learner.loss(learner.predict(learner.network, lightness), target)
+    learner.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    learner.optimizer.step()
+    if learner.averaged:
+        learner.averaged.update_parameters(learner.network)
+    return loss.detach()
 
 
 @dataclass
@@ -90,12 +163,14 @@ def state_of(learner: Learner, progress: Progress) -> dict[str, Any]:
         "schedule": learner.schedule.state_dict(),
         "random": {name: module.get_rng_state() for name, module in _generators(learner.device).items()},
         # One tensor of losses: on a GPU each of its own would be a wait.
+        "bf16": learner.bf16,
         "progress": vars(progress) | {"losses": torch.stack(progress.losses) if progress.losses else torch.empty(0)},
     }
 
 
 def load_state(learner: Learner, progress: Progress, state: dict[str, Any]) -> None:
-    """The reverse of `state_of`; the tensors of `state` lie on the CPU."""
+    """The reverse of `state_of`; the tensors of `state` lie on the CPU. The precision is what it began with, too."""
+    learner.bf16 = state["bf16"]
     learner.network.load_state_dict(state["network"])
     if learner.averaged:
         learner.averaged.load_state_dict(state["averaged"])

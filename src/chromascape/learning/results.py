@@ -75,6 +75,7 @@ def training_summary(
         "gray_val_loss": best["gray_val_loss"],
         **psnr,
         "parameters": sum(value.numel() for value in build_network(colorizer.name).parameters()),
+        "precision": trained.precision,
         "renderings": colorizer.renderings,
         "training": fingerprint,
     }

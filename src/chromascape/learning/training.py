@@ -2,33 +2,31 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from chromascape.color import lab
-from chromascape.colorizing.colorizer import SHIPPED
-from chromascape.colorizing.efficientnet import EfficientNetLite
-from chromascape.colorizing.layers import Network
-from chromascape.colorizing.networks import build_network
-from chromascape.colorizing.torch_network import load_network
-from chromascape.devices import pick_device, pick_precision
+from chromascape.devices import Precision
 from chromascape.errors import ChromascapeError
 from chromascape.learning.augment import to_side
 from chromascape.learning.batches import prepared
 from chromascape.learning.checkpoints import Checkpoints, uninterrupted
 from chromascape.learning.choosing import LOSS, cost, sum_of_metric
-from chromascape.learning.learner import History, Learner, Progress
-from chromascape.learning.losses import build_loss
-from chromascape.learning.pretrained import load_imagenet_encoder
-from chromascape.learning.schedule import lr_factor
+from chromascape.learning.learner import (
+    History,
+    Learner,
+    Progress,
+    build_learner,
+    memory_errors_explained,
+    take_step,
+)
+from chromascape.learning.precision import choose_now
 from chromascape.parallel import ProgressBar
 from chromascape.params import Train
 from chromascape.photos.shards import Shards
@@ -44,12 +42,14 @@ class Trained:
             with another `train.choose_by` than the loss `val_` and `gray_val_` of that metric.
         best_epoch: the one with the lowest val_loss, or the best by `train.choose_by`.
         images_per_second: over all training steps; it varies with the machine's load, so no tracked file has it.
+        precision: that it computed in; a resumed training computes as it began.
     """
 
     weights: dict[str, Tensor]
     history: History
     best_epoch: int
     images_per_second: float
+    precision: Precision
 
 
 def train(
@@ -58,24 +58,27 @@ def train(
     params: Train,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     checkpoints: Checkpoints | None = None,
+    precision: Precision | None = None,
 ) -> Trained:
     """Train the network that `params` names; on a CPU the same input gives the same weights.
 
     Args:
         on_epoch: called after each epoch with its row of the history; after a resume, first with the earlier rows.
         checkpoints: to resume from and to write to; None: the training starts over and writes nothing.
+        precision: that `params.precision` is here, as `learning.precision.choose` says; None: it is found out.
     Raises:
         ChromascapeError: the device is unavailable or runs out of memory, or the loss stops being a number.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint was written.
     """
+    precision = precision or choose_now(params, train_photos.side)
     torch.manual_seed(params.seed)
     progress = Progress(math.ceil(len(train_photos) / params.batch_size), params.epochs)
-    learner = _learner(params, progress.total)
+    learner = build_learner(params, progress.total, precision == "bf16")
     if checkpoints and checkpoints.restore(learner, progress) and on_epoch:
         for row in progress.history:
             on_epoch(row)
     # Batches have one size: the fastest convolution for it is worth finding.
-    with torch.backends.cudnn.flags(enabled=True, benchmark=True), _memory_errors_explained(learner):
+    with torch.backends.cudnn.flags(enabled=True, benchmark=True), memory_errors_explained(learner):
         try:
             progress.gray = progress.gray or _validate(learner, val_photos, gray=True)
             while progress.epoch <= params.epochs:
@@ -92,59 +95,7 @@ def train(
             raise
     best_epoch = min(progress.history, key=lambda row: cost(params.choose_by, row))["epoch"]
     speed = params.epochs * len(train_photos) / progress.seconds
-    return Trained(progress.best, progress.history, int(best_epoch), speed)
-
-
-def initial_network(params: Train) -> Network:
-    """The network with the weights that training starts from; `checks.check_train` says which fit it.
-
-    Raises:
-        ChromascapeError: the weights are not installed.
-    """
-    if params.init == "shipped":
-        return load_network(SHIPPED)[1]
-    network = build_network(params.network)
-    if params.init == "imagenet":
-        load_imagenet_encoder(cast(EfficientNetLite, network.encoder))
-    return network
-
-
-def _learner(params: Train, steps: int) -> Learner:
-    """Network, optimizer and learning rate of a training of so many steps."""
-    device = pick_device(params.device, "train.device")
-    network = initial_network(params).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    fused = True if device == "cuda" else None  # one kernel for all weights; on other devices torch decides
-    decay = params.weight_decay if params.optimizer == "adamw" else 0.0
-    kind = torch.optim.AdamW if params.optimizer == "adamw" else torch.optim.Adam
-    optimizer = kind(network.parameters(), params.lr, weight_decay=decay, fused=fused)
-    averaged = None
-    if params.ema:
-        averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(params.ema), use_buffers=True)
-    return Learner(
-        params,
-        network,
-        averaged,
-        optimizer,
-        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(params.schedule, step, steps)),
-        build_loss(params.loss),
-        device,
-        bf16=pick_precision(params.precision, device) == "bf16",
-    )
-
-
-@contextmanager
-def _memory_errors_explained(learner: Learner) -> Iterator[None]:
-    """Turn a lack of memory into a line that says what to lower; torch has a class of its own for it only on GPUs."""
-    try:
-        yield
-    except RuntimeError as error:
-        lacking = ("out of memory", "can't allocate memory", "not enough memory")
-        if not isinstance(error, torch.OutOfMemoryError) and not any(text in str(error) for text in lacking):
-            raise
-        size = learner.params.batch_size
-        raise ChromascapeError(
-            f"train.batch_size: {size} photos don't fit into the memory of {learner.device}: lower it"
-        ) from None
+    return Trained(progress.best, progress.history, int(best_epoch), speed, "bf16" if learner.bf16 else "float32")
 
 
 def _train_epoch(learner: Learner, photos: Shards, progress: Progress, checkpoints: Checkpoints | None) -> None:
@@ -162,7 +113,7 @@ def _train_epoch(learner: Learner, photos: Shards, progress: Progress, checkpoin
         start = time.perf_counter()
         for quantised, state in coming:
             with uninterrupted():
-                loss = _step(learner, *_tensors(learner, quantised))
+                loss = take_step(learner, *_tensors(learner, quantised))
                 progress.losses.append(loss * len(quantised))
                 progress.lr = float(learner.schedule.get_last_lr()[0])
                 learner.schedule.step()
@@ -176,17 +127,6 @@ def _train_epoch(learner: Learner, photos: Shards, progress: Progress, checkpoin
             if checkpoints and checkpoints.due():
                 checkpoints.save(learner, progress)
                 start = time.perf_counter()
-
-
-def _step(learner: Learner, lightness: Tensor, target: Tensor) -> Tensor:
-    """Move the weights by one batch; returns its loss, a scalar on the device."""
-    loss = learner.loss(learner.predict(learner.network, lightness), target)
-    learner.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    learner.optimizer.step()
-    if learner.averaged:
-        learner.averaged.update_parameters(learner.network)
-    return loss.detach()
 
 
 def _end_epoch(learner: Learner, n_photos: int, val_photos: Shards, progress: Progress) -> dict[str, float]:

@@ -64,6 +64,7 @@ def _log_run(params: Params) -> str:
     split = figures["split"]
     note = f"{names.description(params)}\n\n{result_in_words(figures, split)}"
     tags = run_tags(params) | {NOTE: note, TRAINING: _training_here(), EXECUTION: execution(params)}
+    tags["chromascape.precision"] = read_metrics(TRAIN, "train").get("precision", "")
     with locked():
         run = _find_or_create(client, experiment, tags)
     run_id = run.info.run_id
