@@ -1,39 +1,44 @@
-"""Small photos and params that the tests share. Nothing here needs the network or photos from elsewhere."""
+"""Small photos and params that the tests share. Nothing here needs the network or photos from elsewhere.
+
+Where files run side by side, the process that only hands them out reads this file too, before all else: it imports no
+MLflow, pandas or torch but in functions.
+"""
 
 import functools
 import importlib.util
 import multiprocessing
 import os
+import pkgutil
 import signal
 import struct
 import sys
 import tomllib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import chromascape  # noqa: F401, first: it keeps the others from reporting home
+import chromascape  # first: it keeps the others from reporting home
 
 # isort: split
-import mlflow
 import numpy as np
-import pandas as pd
 import pytest
-import torch
+import warm
 from filelock import FileLock
 from packaging.requirements import Requirement
 from pebble import ProcessPool
 from PIL import Image
-from warm import PACKAGES
 
 from chromascape import parallel, workers
 from chromascape.color import lab
 from chromascape.params import Params
 from chromascape.photos import reading, source
-from chromascape.photos.manifest import COLUMNS, TYPES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # seven processes
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -95,8 +100,12 @@ def save(path: Path, picture: np.ndarray | Image.Image, **options: Any) -> Path:
     return path
 
 
-def table_of(contents: list[tuple[str, str | None, str | None]]) -> pd.DataFrame:
+def table_of(contents: list[tuple[str, str | None, str | None]]) -> "pd.DataFrame":
     """A manifest with what grouping needs, from (path, SHA-256, perceptual hash)."""
+    import pandas as pd
+
+    from chromascape.photos.manifest import COLUMNS, TYPES
+
     return (
         pd.DataFrame(contents, columns=["path", "sha256", "phash"], dtype=object).reindex(columns=COLUMNS).astype(TYPES)
     )
@@ -135,14 +144,21 @@ def beyond_base() -> tuple[str, ...]:
 OTHERS = {
     "great_expectations": ["ExpectationSuite.add_expectation", "ValidationDefinition.run"],
     "great_expectations.data_context": ["EphemeralDataContext.build_data_docs"],
-    "mlflow": [
-        f"MlflowClient.{name}"
-        for name, value in vars(mlflow.MlflowClient).items()
-        if callable(value) and (name == "__init__" or not name.startswith("_"))
-    ],
+    "mlflow": ["MlflowClient.*"],
     "torch.export": ["export"],
     "torch.onnx": ["export"],
 }
+
+
+@contextmanager
+def no_tracing() -> Iterator[Any]:
+    """Nothing is measured for coverage here; gives what measured it."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield tracer
+    finally:
+        sys.settrace(tracer)
 
 
 def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -150,14 +166,40 @@ def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def called(*arguments: Any, **named: Any) -> Any:
-        tracer = sys.gettrace()
-        sys.settrace(None)
+        with no_tracing():
+            return function(*arguments, **named)
+
+    return called
+
+
+def traced(function: Callable[..., Any], tracer: Any) -> Callable[..., Any]:
+    """A function that is measured where what calls it is not."""
+
+    @functools.wraps(function)
+    def called(*arguments: Any, **named: Any) -> Any:
+        sys.settrace(tracer)
         try:
             return function(*arguments, **named)
         finally:
-            sys.settrace(tracer)
+            sys.settrace(None)
 
     return called
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Of a test by Hypothesis only the test is measured: how examples are made takes most of the time."""
+    given = getattr(pyfuncitem.obj, "hypothesis", None)
+    if given is None or not sys.gettrace():
+        return (yield)
+    with no_tracing() as tracer, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(given, "inner_test", traced(given.inner_test, tracer))
+        return (yield)
+
+
+def methods(kind: type) -> list[str]:
+    """Those that callers use."""
+    return [name for name, value in vars(kind).items() if callable(value) and (name == "__init__" or name[0] != "_")]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -165,14 +207,18 @@ def others_untraced() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module, names in OTHERS.items():
             for name in names if module in sys.modules else ():
-                function = functools.reduce(getattr, name.split("."), sys.modules[module])
-                patch.setattr(f"{module}.{name}", untraced(function))
+                *inside, last = name.split(".")
+                place = functools.reduce(getattr, inside, sys.modules[module])
+                for each in methods(place) if last == "*" else [last]:
+                    patch.setattr(place, each, untraced(getattr(place, each)))
         yield
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Networks on pictures this small lose a lot by threads where another program has the cores."""
+    import torch
+
     torch.set_num_threads(1)
 
 
@@ -234,6 +280,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's store, set up, which takes seconds: a test copies it."""
+    import mlflow
+
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
     mlflow.MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("none")
     return file
@@ -266,13 +314,18 @@ def make_params() -> Callable[..., Params]:
     return make
 
 
-def load_screenshots() -> Any:
-    """docs/screenshots.py, which is no package."""
-    spec = importlib.util.spec_from_file_location("screenshots", REPOSITORY / "docs" / "screenshots.py")
+@functools.cache
+def load_file(path: Path) -> Any:
+    """A Python file of the repository that is in no package."""
+    spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def load_screenshots() -> Any:
+    return load_file(REPOSITORY / "docs" / "screenshots.py")
 
 
 @pytest.fixture(scope="session")
@@ -315,10 +368,28 @@ def changed_params(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Where files run side by side all of them do, and import these packages in any case: here unmeasured."""
+    """Where files run side by side all of them do, and import these packages in any case: here unmeasured.
+
+    They start processes from one warm Python, which has its imports done by then.
+    """
     if hasattr(config, "workerinput"):
-        for package in PACKAGES:
+        for package in warm.PACKAGES:
             untraced(importlib.import_module)(package)
+    elif config.getoption("numprocesses", None) and sys.platform == "linux":
+        os.environ[warm.SHARED] = warm.shared().address
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Reading the tests is not measured, which takes twice as long; our own modules, all of which they import, are."""
+    if hasattr(session.config, "workerinput"):
+        for module in pkgutil.walk_packages(chromascape.__path__, "chromascape."):
+            importlib.import_module(module.name)
+        for name in ("compare", "run"):
+            load_file(REPOSITORY / "experiments" / f"{name}.py")
+        with no_tracing():
+            return (yield)
+    return (yield)
 
 
 # The files that take longest, longest first; where files run side by side, none of them may be the last. Those that

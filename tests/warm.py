@@ -35,6 +35,7 @@ DVC_PACKAGES = [
     "fsspec.implementations.memory", "kombu.transport.filesystem", "networkx", "scmrepo.git.backend.pygit2",
 ]  # fmt: skip
 TOOLS = Path(sys.executable).parent
+SHARED = "CHROMASCAPE_WARM_PYTHON"  # the variable by which the processes that run tests share one
 
 
 def unmeasured() -> dict[str, str]:
@@ -43,11 +44,13 @@ def unmeasured() -> dict[str, str]:
 
 
 class WarmPython:
-    """The server, warm_server.py, as long as this process lives."""
+    """The server, warm_server.py, as long as this process lives, or the one that another process has started."""
 
     def __init__(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.address = f"{self.folder.name}/socket"
+        self.address = os.environ.get(SHARED) or f"{self.folder.name}/socket"
+        if SHARED in os.environ:
+            return
         # Whether it is measured for coverage is for each process to say, by its own environment.
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(self.address)
