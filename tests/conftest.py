@@ -11,6 +11,7 @@ import os
 import pkgutil
 import signal
 import struct
+import subprocess
 import sys
 import tomllib
 import zlib
@@ -297,6 +298,16 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
             make(path)
             made.touch()
     return path
+
+
+def copy_tree(folder: Path, *parts: str) -> None:
+    """Copy this working tree, or parts of it, without what git ignores."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *parts]
+    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True)
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((REPOSITORY / name).read_bytes())
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import REPOSITORY, changed_params, write_photos
+from conftest import REPOSITORY, changed_params, copy_tree, write_photos
 from killing import steps_kept
 from PIL import Image
 from warm import cold_path, shared, unmeasured
@@ -112,15 +112,10 @@ def kill_stage(folder: Path, stage: str, reached: Callable[[], bool], delay: flo
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
-    """A repository with this working tree as its one commit, and photos beside it; nothing has run."""
+    """A repository with the stages and their code as its one commit, and photos beside it; nothing has run."""
     base = tmp_path_factory.mktemp("kills")
     folder, photos = base / "start", base / "photos"
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True)
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (REPOSITORY / name).is_file() and name != "dvc.lock":
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((REPOSITORY / name).read_bytes())
+    copy_tree(folder, "src", "stages", ".dvc", ".gitignore")
     write_photos(photos, PHOTOS - 2, width=320, height=240)
     Image.open(photos / "photo-000.png").convert("L").save(photos / "gray.png")
     (photos / "copy.png").write_bytes((photos / "photo-001.png").read_bytes())

@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -76,7 +77,9 @@ def keep(connection: socket.socket) -> NoReturn:
         connection.close()
         work(json.loads(line), files)
     connection.sendall(f"{process}\n".encode())
-    connection.sendall(f"{os.waitpid(process, 0)[1]}\n".encode())
+    ended = os.waitpid(process, 0)[1]
+    with suppress(BrokenPipeError):  # who asked was killed
+        connection.sendall(f"{ended}\n".encode())
     os._exit(0)
 
 
