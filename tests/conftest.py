@@ -413,7 +413,13 @@ LONG = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files come first. (Where tests run in one process, that changes nothing but their order.)"""
+    """Long files come first. (Where tests run in one process, that changes nothing but their order.)
+
+    What drives a browser is not measured: it is much Python.
+    """
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker("no_cover")
     order = {f"test_{name}": place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 

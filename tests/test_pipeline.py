@@ -20,7 +20,7 @@ from warm import cold_path, unmeasured, warm_path
 from chromascape.params import flatten, load_params
 from chromascape.photos.damage import FIXED
 
-pytestmark = pytest.mark.scale
+pytestmark = [pytest.mark.scale, pytest.mark.no_cover]  # what runs here but waits
 STAGES = ["sample", "validate", "preprocess", "train", "evaluate", "register"]
 SMALL = {
     "data.split": {"train": 0.6, "val": 0.2, "test": 0.2, "seed": 0},

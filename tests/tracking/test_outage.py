@@ -23,7 +23,7 @@ from warm import warm_path
 
 from chromascape.files import sha256_of_file
 
-pytestmark = pytest.mark.scale
+pytestmark = [pytest.mark.scale, pytest.mark.no_cover]  # what runs here waits, and serves
 
 
 class Server:

@@ -39,6 +39,7 @@ def small_project(factory: pytest.TempPathFactory, folder: Path) -> Path:
 
 
 @pytest.mark.scale
+@pytest.mark.no_cover
 def test_four_pipelines_at_once_on_a_fresh_store_are_four_complete_runs(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
