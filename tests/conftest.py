@@ -9,6 +9,7 @@ import importlib.util
 import multiprocessing
 import os
 import pkgutil
+import shutil
 import signal
 import struct
 import subprocess
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # seven processes
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would each compile our code
+sys.dont_write_bytecode = False
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -308,6 +311,12 @@ def copy_tree(folder: Path, *parts: str) -> None:
         if (REPOSITORY / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes((REPOSITORY / name).read_bytes())
+
+
+def lay_code(folder: Path) -> None:
+    """The stage scripts as a copy, and the code that they run as a link, which is compiled once."""
+    shutil.copytree(REPOSITORY / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "src").symlink_to(REPOSITORY / "src")
 
 
 @pytest.fixture

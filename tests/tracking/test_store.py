@@ -8,7 +8,7 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import pytest
-from conftest import REPOSITORY, made_once, write_photos
+from conftest import lay_code, made_once, write_photos
 from test_stages import run_stage, write_params
 from warm import unmeasured, warm_path
 
@@ -24,8 +24,8 @@ SMALL = {
 
 def make_project(folder: Path) -> None:
     """The stage scripts and their code, with a few small photos, which are in shards."""
-    for name in ("stages", "src"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    folder.mkdir()
+    lay_code(folder)
     write_photos(folder / "photos", 12)
     write_params(folder, SMALL)
     for name in ("validate", "preprocess"):
@@ -35,7 +35,7 @@ def make_project(folder: Path) -> None:
 
 def small_project(factory: pytest.TempPathFactory, folder: Path) -> Path:
     """A copy of the project that `make_project` makes."""
-    return Path(shutil.copytree(made_once(factory, "project", make_project), folder))
+    return Path(shutil.copytree(made_once(factory, "project", make_project), folder, symlinks=True))
 
 
 @pytest.mark.scale
