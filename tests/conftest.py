@@ -393,8 +393,7 @@ def pytest_configure(config: pytest.Config) -> None:
     They start processes from one warm Python, which has its imports done by then.
     """
     if hasattr(config, "workerinput"):
-        for package in warm.PACKAGES:
-            untraced(importlib.import_module)(package)
+        warm.import_all(untraced(importlib.import_module))
     elif config.getoption("numprocesses", None) and sys.platform == "linux":
         os.environ[warm.SHARED] = warm.shared().address
 
