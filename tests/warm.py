@@ -40,7 +40,7 @@ SHARED = "CHROMASCAPE_WARM_PYTHON"  # the variable by which the processes that r
 
 
 def import_all(import_one: Callable[[str], object]) -> None:
-    """Import `PACKAGES`. Garbage is not looked for meanwhile, nor in them ever after: that takes a fifth of the time."""
+    """Import `PACKAGES`. Without looking for garbage, now or ever in them: that takes a fifth of the time."""
     gc.disable()
     for package in PACKAGES:
         import_one(package)
