@@ -281,16 +281,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's store, set up, which takes seconds: a test copies it."""
-    import mlflow
-
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    mlflow.MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("none")
-    return file
-
-
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """What `make` writes to the path that it is given: made by one worker for all of them."""
     folder = factory.getbasetemp()
@@ -301,6 +291,18 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
             make(path)
             made.touch()
     return path
+
+
+def set_up_store(file: Path) -> None:
+    import mlflow
+
+    mlflow.MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("none")
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's store, set up, which takes seconds: a test copies it."""
+    return made_once(tmp_path_factory, "mlflow.db", set_up_store)
 
 
 def copy_tree(folder: Path, *parts: str) -> None:
