@@ -316,9 +316,9 @@ def copy_tree(folder: Path, *parts: str) -> None:
 
 
 def lay_code(folder: Path) -> None:
-    """The stage scripts as a copy, and the code that they run as a link, which is compiled once."""
-    shutil.copytree(REPOSITORY / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "src").symlink_to(REPOSITORY / "src")
+    """A copy of the stage scripts and of the code that they run, compiled as far as it is here."""
+    for name in ("stages", "src"):
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("*.egg-info"))
 
 
 @pytest.fixture
