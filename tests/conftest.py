@@ -1,41 +1,50 @@
-"""Small photos and params that the tests share. Nothing here needs the network or photos from elsewhere."""
+"""Small photos and params that the tests share. Nothing here needs the network or photos from elsewhere.
+
+Where files run side by side, the process that only hands them out reads this file too, before all else: it imports no
+MLflow, pandas or torch but in functions.
+"""
 
 import functools
 import importlib.util
 import multiprocessing
 import os
+import pkgutil
+import shutil
 import signal
 import struct
+import subprocess
 import sys
 import tomllib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import chromascape  # noqa: F401, first: it keeps the others from reporting home
+import chromascape  # first: it keeps the others from reporting home
 
 # isort: split
-import mlflow
 import numpy as np
-import pandas as pd
 import pytest
-import torch
+import warm
 from filelock import FileLock
 from packaging.requirements import Requirement
 from pebble import ProcessPool
 from PIL import Image
-from warm import PACKAGES
 
 from chromascape import parallel, workers
 from chromascape.color import lab
 from chromascape.params import Params
 from chromascape.photos import reading, source
-from chromascape.photos.manifest import COLUMNS, TYPES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # seven processes
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would each compile our code
+sys.dont_write_bytecode = False
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -95,8 +104,12 @@ def save(path: Path, picture: np.ndarray | Image.Image, **options: Any) -> Path:
     return path
 
 
-def table_of(contents: list[tuple[str, str | None, str | None]]) -> pd.DataFrame:
+def table_of(contents: list[tuple[str, str | None, str | None]]) -> "pd.DataFrame":
     """A manifest with what grouping needs, from (path, SHA-256, perceptual hash)."""
+    import pandas as pd
+
+    from chromascape.photos.manifest import COLUMNS, TYPES
+
     return (
         pd.DataFrame(contents, columns=["path", "sha256", "phash"], dtype=object).reindex(columns=COLUMNS).astype(TYPES)
     )
@@ -135,14 +148,21 @@ def beyond_base() -> tuple[str, ...]:
 OTHERS = {
     "great_expectations": ["ExpectationSuite.add_expectation", "ValidationDefinition.run"],
     "great_expectations.data_context": ["EphemeralDataContext.build_data_docs"],
-    "mlflow": [
-        f"MlflowClient.{name}"
-        for name, value in vars(mlflow.MlflowClient).items()
-        if callable(value) and (name == "__init__" or not name.startswith("_"))
-    ],
+    "mlflow": ["MlflowClient.*"],
     "torch.export": ["export"],
     "torch.onnx": ["export"],
 }
+
+
+@contextmanager
+def no_tracing() -> Iterator[Any]:
+    """Nothing is measured for coverage here; gives what measured it."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield tracer
+    finally:
+        sys.settrace(tracer)
 
 
 def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -150,14 +170,40 @@ def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def called(*arguments: Any, **named: Any) -> Any:
-        tracer = sys.gettrace()
-        sys.settrace(None)
+        with no_tracing():
+            return function(*arguments, **named)
+
+    return called
+
+
+def traced(function: Callable[..., Any], tracer: Any) -> Callable[..., Any]:
+    """A function that is measured where what calls it is not."""
+
+    @functools.wraps(function)
+    def called(*arguments: Any, **named: Any) -> Any:
+        sys.settrace(tracer)
         try:
             return function(*arguments, **named)
         finally:
-            sys.settrace(tracer)
+            sys.settrace(None)
 
     return called
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Of a test by Hypothesis only the test is measured: how examples are made takes most of the time."""
+    given = getattr(pyfuncitem.obj, "hypothesis", None)
+    if given is None or not sys.gettrace():
+        return (yield)
+    with no_tracing() as tracer, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(given, "inner_test", traced(given.inner_test, tracer))
+        return (yield)
+
+
+def methods(kind: type) -> list[str]:
+    """Those that callers use."""
+    return [name for name, value in vars(kind).items() if callable(value) and (name == "__init__" or name[0] != "_")]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -165,14 +211,18 @@ def others_untraced() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module, names in OTHERS.items():
             for name in names if module in sys.modules else ():
-                function = functools.reduce(getattr, name.split("."), sys.modules[module])
-                patch.setattr(f"{module}.{name}", untraced(function))
+                *inside, last = name.split(".")
+                place = functools.reduce(getattr, inside, sys.modules[module])
+                for each in methods(place) if last == "*" else [last]:
+                    patch.setattr(place, each, untraced(getattr(place, each)))
         yield
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Networks on pictures this small lose a lot by threads where another program has the cores."""
+    import torch
+
     torch.set_num_threads(1)
 
 
@@ -231,14 +281,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's store, set up, which takes seconds: a test copies it."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    mlflow.MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("none")
-    return file
-
-
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """What `make` writes to the path that it is given: made by one worker for all of them."""
     folder = factory.getbasetemp()
@@ -249,6 +291,34 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
             make(path)
             made.touch()
     return path
+
+
+def set_up_store(file: Path) -> None:
+    import mlflow
+
+    mlflow.MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("none")
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's store, set up, which takes seconds: a test copies it."""
+    return made_once(tmp_path_factory, "mlflow.db", set_up_store)
+
+
+def copy_tree(folder: Path, *parts: str) -> None:
+    """Copy this working tree, or parts of it, without what git ignores."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *parts]
+    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True)
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((REPOSITORY / name).read_bytes())
+
+
+def lay_code(folder: Path) -> None:
+    """A copy of the stage scripts and of the code that they run, compiled as far as it is here."""
+    for name in ("stages", "src"):
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("*.egg-info"))
 
 
 @pytest.fixture
@@ -266,13 +336,18 @@ def make_params() -> Callable[..., Params]:
     return make
 
 
-def load_screenshots() -> Any:
-    """docs/screenshots.py, which is no package."""
-    spec = importlib.util.spec_from_file_location("screenshots", REPOSITORY / "docs" / "screenshots.py")
+@functools.cache
+def load_file(path: Path) -> Any:
+    """A Python file of the repository that is in no package."""
+    spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def load_screenshots() -> Any:
+    return load_file(REPOSITORY / "docs" / "screenshots.py")
 
 
 @pytest.fixture(scope="session")
@@ -315,10 +390,27 @@ def changed_params(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Where files run side by side all of them do, and import these packages in any case: here unmeasured."""
+    """Where files run side by side all of them do, and import these packages in any case: here unmeasured.
+
+    They start processes from one warm Python, which has its imports done by then.
+    """
     if hasattr(config, "workerinput"):
-        for package in PACKAGES:
-            untraced(importlib.import_module)(package)
+        warm.import_all(untraced(importlib.import_module))
+    elif config.getoption("numprocesses", None) and sys.platform == "linux":
+        os.environ[warm.SHARED] = warm.shared().address
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Reading the tests is not measured, which takes twice as long; our own modules, all of which they import, are."""
+    if hasattr(session.config, "workerinput"):
+        for module in pkgutil.walk_packages(chromascape.__path__, "chromascape."):
+            importlib.import_module(module.name)
+        for name in ("compare", "run"):
+            load_file(REPOSITORY / "experiments" / f"{name}.py")
+        with no_tracing():
+            return (yield)
+    return (yield)
 
 
 # The files that take longest, longest first; where files run side by side, none of them may be the last. Those that
@@ -331,7 +423,13 @@ LONG = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files come first. (Where tests run in one process, that changes nothing but their order.)"""
+    """Long files come first. (Where tests run in one process, that changes nothing but their order.)
+
+    What drives a browser is not measured: it is much Python.
+    """
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker("no_cover")
     order = {f"test_{name}": place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 

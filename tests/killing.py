@@ -13,7 +13,7 @@ def steps_kept(folder: Path) -> int:
 
 
 def kill_training(folder: Path, share: float, total: int) -> int:
-    """Kill all processes of the training's group when this share of it is done; returns the step that is kept.
+    """Kill a training and what runs it when this share of it is done; returns the step that is kept.
 
     The training is the one that DVC runs for this repository, in the repository or in a temporary copy.
     """
@@ -21,17 +21,23 @@ def kill_training(folder: Path, share: float, total: int) -> int:
     while steps_kept(folder) < share * total:
         assert time.monotonic() < limit
         time.sleep(0.005)
-    group = _group_of_training(folder)
-    assert group != os.getpgrp()
-    os.killpg(group, signal.SIGKILL)
+    for group in _groups_of_training(folder):
+        assert group != os.getpgrp()
+        os.killpg(group, signal.SIGKILL)
     time.sleep(0.05)
     return steps_kept(folder)
 
 
-def _group_of_training(folder: Path) -> int:
+def _groups_of_training(folder: Path) -> list[int]:
+    """That of DVC, which has started `python`, and that of the process which does its work (warm.py)."""
+    starters, workers = set(), set()
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             command = (entry / "cmdline").read_bytes().split(b"\0")
             if b"stages/train.py" in command and f"DVC_ROOT={folder}".encode() in (entry / "environ").read_bytes():
-                return os.getpgid(int(entry.name))
-    raise AssertionError("no training runs")
+                starters.add(os.getpgid(int(entry.name)))
+            opened = [str(file.readlink()) for file in (entry / "fd").iterdir()]
+            if any(name.startswith(f"{folder}/.checkpoints/train-") for name in opened):
+                workers.add(os.getpgid(int(entry.name)))
+    assert len(starters) == len(workers) == 1, "no training runs"
+    return [*starters, *workers]

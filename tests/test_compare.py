@@ -1,22 +1,18 @@
 """`make compare` on rows made by hand; what it reads of real experiments is in test_dvc_views."""
 
 import hashlib
-import importlib.util
 import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, load_file
 
 from chromascape.color.metrics import METRICS, Metric
 from chromascape.judging.predictions import PREDICTIONS
 
-spec = importlib.util.spec_from_file_location("experiments_compare", REPOSITORY / "experiments" / "compare.py")
-assert spec and spec.loader
-experiments = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(experiments)
+experiments = load_file(REPOSITORY / "experiments" / "compare.py")
 
 
 def figures(gain: float, photos: str = "aaaaaaaa", n_photos: int = 15, split: str = "test") -> dict[str, Any]:

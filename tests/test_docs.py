@@ -75,8 +75,9 @@ def test_the_first_commands_of_readme_run_in_their_order(tmp_path: Path, monkeyp
     section = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("\n## ")[1]
     lines = [line for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL) for line in block.splitlines()]
     assert lines[1] == "pip install '.[serve]'"
-    (tmp_path / "data").symlink_to(REPOSITORY / "data")
     monkeypatch.chdir(tmp_path)
+    rest = [photo.name for photo in (REPOSITORY / "data/landscapes").glob("[!f]*.jpg")][1:]  # they take long
+    shutil.copytree(REPOSITORY / "data/landscapes", "data/landscapes", ignore=shutil.ignore_patterns(*rest))
     ran = [shlex.split(line, comments=True)[1:] for line in lines if not re.search("serve|pip|venv|--web", line)]
     said = [(main(arguments), arguments)[0] for arguments in ran]
     assert len(ran) >= 4 and said == [0] * len(ran)

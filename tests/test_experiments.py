@@ -1,6 +1,5 @@
 """The lists of experiments: every row is a valid params.yaml, and their figures become one table."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -8,17 +7,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import REPOSITORY, changed_params
+from conftest import REPOSITORY, changed_params, load_file
 
 from chromascape.color.metrics import METRICS, Metric
 from chromascape.learning.checks import check_train
 from chromascape.params import Params, read_yaml
 
 LISTS = sorted(file for file in (REPOSITORY / "experiments").glob("*.yaml") if file.stem != "search")
-spec = importlib.util.spec_from_file_location("experiments_run", REPOSITORY / "experiments" / "run.py")
-assert spec and spec.loader
-experiments = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(experiments)
+experiments = load_file(REPOSITORY / "experiments" / "run.py")
 
 
 @pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import REPOSITORY, changed_params, write_photos
+from conftest import REPOSITORY, changed_params, copy_tree, write_photos
 from killing import steps_kept
 from PIL import Image
 from warm import cold_path, shared, unmeasured
 from warm_client import Job
 
+pytestmark = [pytest.mark.scale, pytest.mark.no_cover]  # what runs here but waits
 DVC_YAML = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 STAGES = ["validate", "preprocess", "train", "evaluate"]
 PHOTOS, EPOCHS = 40, 4
@@ -101,7 +102,7 @@ def run_stage(folder: Path, stage: str) -> float:
 def kill_stage(folder: Path, stage: str, reached: Callable[[], bool], delay: float) -> bool:
     """Start a stage and kill all of its processes a moment after it has come so far; False where it ended first."""
     job = start_stage(folder, stage)
-    while not (ended := job.ended(0.001)) and not reached():
+    while not (ended := job.ended(0.004)) and not reached():
         pass
     if not ended and not job.ended(delay):
         job.kill()
@@ -112,15 +113,10 @@ def kill_stage(folder: Path, stage: str, reached: Callable[[], bool], delay: flo
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
-    """A repository with this working tree as its one commit, and photos beside it; nothing has run."""
+    """A repository with the stages and their code as its one commit, and photos beside it; nothing has run."""
     base = tmp_path_factory.mktemp("kills")
     folder, photos = base / "start", base / "photos"
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True)
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (REPOSITORY / name).is_file() and name != "dvc.lock":
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((REPOSITORY / name).read_bytes())
+    copy_tree(folder, "src", "stages", ".dvc", ".gitignore")
     write_photos(photos, PHOTOS - 2, width=320, height=240)
     Image.open(photos / "photo-000.png").convert("L").save(photos / "gray.png")
     (photos / "copy.png").write_bytes((photos / "photo-001.png").read_bytes())
@@ -171,7 +167,6 @@ def kill_at_share(folder: Path, stage: str, seconds: float) -> bool:
     return kill_stage(folder, stage, lambda: True, seconds)
 
 
-@pytest.mark.scale
 def test_stages_killed_at_random_moments_end_in_the_bytes_of_an_undisturbed_run(
     undisturbed: Undisturbed, disturbed: Path
 ) -> None:
@@ -209,7 +204,6 @@ TOO_SMALL = {
 }
 
 
-@pytest.mark.scale
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_disk_that_takes_no_more_leaves_nothing_half_written_and_the_next_run_is_whole(
     undisturbed: Undisturbed, start: Path, stage: str

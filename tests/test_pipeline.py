@@ -13,7 +13,7 @@ import mlflow
 import pytest
 import yaml
 from alone import alone, written
-from conftest import REPOSITORY, changed_params, write_photos
+from conftest import changed_params, copy_tree, write_photos
 from killing import kill_training
 from PIL import Image
 from warm import cold_path, unmeasured, warm_path
@@ -21,7 +21,7 @@ from warm import cold_path, unmeasured, warm_path
 from chromascape.params import flatten, load_params
 from chromascape.photos.damage import FIXED
 
-pytestmark = pytest.mark.scale
+pytestmark = [pytest.mark.scale, pytest.mark.no_cover]  # what runs here but waits
 STAGES = ["sample", "validate", "preprocess", "train", "evaluate", "register"]
 SMALL = {
     "data.split": {"train": 0.6, "val": 0.2, "test": 0.2, "seed": 0},
@@ -67,11 +67,10 @@ def start(
     """Start a command of the environment in the clone, in a process group of its own.
 
     `warm`: with all imports done, as what it starts has them too, in further groups. `given`: variables, in place of
-    this process's without those that measure coverage.
+    this process's. Nothing is measured for coverage.
     """
     outside = ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "PYTHONPATH")
-    given = unmeasured() if given is None else given
-    environment = {name: value for name, value in given.items() if name not in outside}
+    environment = {name: value for name, value in unmeasured(given).items() if name not in outside}
     # A warm process has one thread, so a cold one whose bytes are compared with its must have one too.
     environment |= {"PATH": warm_path() if warm else cold_path(), "OMP_NUM_THREADS": "1"}
     for role in ("AUTHOR", "COMMITTER"):
@@ -117,14 +116,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     base = tmp_path_factory.mktemp("pipeline")
     folder, photos = base / "clone", base / "photos"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY, capture_output=True, check=True,
-    )  # fmt: skip
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (REPOSITORY / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((REPOSITORY / name).read_bytes())
+    copy_tree(folder)
     write_photos(photos, 24)
     write_photos(photos / "deeper" / "still", 2, first_seed=100)
     Image.open(photos / "photo-000.png").convert("L").save(photos / "gray.png")
@@ -269,7 +261,7 @@ def assert_resumed(said: str, at: int, total: int) -> None:
 @needs_proc
 def test_a_training_that_dvc_runs_goes_on_after_a_kill(clone: Path) -> None:
     before, total, train = hashes(clone), steps_in_all(clone), ("dvc", "repro", "-f", "-s", "train")
-    first = start(clone, *train, warm=False)
+    first = start(clone, *train)
     at = kill_training(clone, 0.7, total)
     first.communicate(timeout=120)
     assert_resumed(run(clone, *train), at, total)
@@ -301,7 +293,7 @@ def whole_run(clone: Path, param: str, value: str) -> mlflow.entities.Run:
 def test_a_temporary_experiment_that_is_killed_goes_on_in_another_copy_and_its_run_survives(clone: Path) -> None:
     """With a param that changes no result, so that the bytes can be compared."""
     command = ("dvc", "exp", "run", "--temp", "-n", "apart", "-S", "train.checkpoint_seconds=0.06")
-    first, total = start(clone, *command, warm=False), steps_in_all(clone)
+    first, total = start(clone, *command), steps_in_all(clone)
     at = kill_training(clone, 0.6, total)
     first.communicate(timeout=120)
     assert_resumed(run(clone, *command), at, total)
@@ -319,7 +311,7 @@ def test_a_queued_experiment_that_is_killed_goes_on_and_runs_of_the_queue_surviv
     queue, same = ("dvc", "exp", "run", "--queue", "-n"), ("-S", "train.checkpoint_seconds=0.07")
     total = steps_in_all(clone)
     run(clone, *queue, "first", *same)
-    first = start(clone, "dvc", "queue", "start", "-j", "1", warm=False)
+    first = start(clone, "dvc", "queue", "start", "-j", "1")
     at = kill_training(clone, 0.7, total)
     first.communicate(timeout=120)
     run(clone, *queue, "second", *same)

@@ -1,6 +1,5 @@
 """The search: its list, what it tells Optuna, its table. Trainings are stood in for by a process that prints epochs."""
 
-import importlib.util
 import os
 import platform
 import signal
@@ -12,7 +11,7 @@ from typing import Any
 import optuna
 import pytest
 import yaml
-from conftest import REPOSITORY, changed_params
+from conftest import REPOSITORY, changed_params, load_file
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
@@ -33,11 +32,7 @@ def search() -> Any:
     """The script as a module; it imports its neighbours, as Python puts a script's folder on the path."""
     sys.path.insert(0, str(LIST.parent))
     try:
-        spec = importlib.util.spec_from_file_location("experiments_search", LIST.with_suffix(".py"))
-        assert spec and spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+        return load_file(LIST.with_suffix(".py"))
     finally:
         sys.path.remove(str(LIST.parent))
 

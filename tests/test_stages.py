@@ -15,7 +15,7 @@ from typing import Any
 import mlflow
 import pytest
 import yaml
-from conftest import REPOSITORY, changed_params, write_photos
+from conftest import REPOSITORY, changed_params, lay_code, write_photos
 from dvc.repo import Repo
 from warm import cold_path, run_python, warm_path
 
@@ -27,8 +27,7 @@ def project(tmp_path: Path) -> Path:
     """A folder with the stage scripts and params.yaml, whose data.dir holds a few photos."""
     folder = tmp_path / "project"
     folder.mkdir()
-    for name in ("stages", "src"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    lay_code(folder)
     write_photos(folder / "photos", 6)
     write_params(folder, {})
     return folder

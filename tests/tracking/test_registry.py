@@ -15,7 +15,7 @@ from typing import Any
 import mlflow
 import pytest
 import yaml
-from conftest import REPOSITORY, changed_params, make_photo
+from conftest import REPOSITORY, changed_params, lay_code, make_photo
 from PIL import Image
 from registered import OUTSIDE, TRAINING, evaluated_run, write_model, write_outputs
 from warm import run_python, warm_path
@@ -201,8 +201,7 @@ def test_what_mlflow_refuses_is_one_line(store: Path) -> None:
 @pytest.fixture
 def project(store: Path) -> Path:
     """A working copy after its stage `evaluate`: scripts, params, figures and a model whose run is in the store."""
-    for name in ("stages", "src"):
-        shutil.copytree(REPOSITORY / name, store / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    lay_code(store)
     write_outputs()
     values = changed_params({"track.experiment": "tests", "register.min_scenes": 4})
     (store / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")

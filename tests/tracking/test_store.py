@@ -8,8 +8,8 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import pytest
-from conftest import REPOSITORY, write_photos
-from test_stages import write_params
+from conftest import lay_code, made_once, write_photos
+from test_stages import run_stage, write_params
 from warm import unmeasured, warm_path
 
 SMALL = {
@@ -20,29 +20,38 @@ SMALL = {
     "train.batch_size": 4,
     "evaluate.rows": 1,
 }
-STAGES = ("validate", "preprocess", "train", "evaluate")
 
 
-def small_project(folder: Path) -> Path:
-    """The stage scripts and their code, with a few small photos."""
-    for name in ("stages", "src"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+def make_project(folder: Path) -> None:
+    """The stage scripts and their code, with a few small photos, which are in shards."""
+    folder.mkdir()
+    lay_code(folder)
     write_photos(folder / "photos", 12)
     write_params(folder, SMALL)
-    return folder
+    for name in ("validate", "preprocess"):
+        assert run_stage(folder, name).returncode == 0
+    (folder / "mlflow.db").unlink(missing_ok=True)
+
+
+def small_project(factory: pytest.TempPathFactory, folder: Path) -> Path:
+    """A copy of the project that `make_project` makes."""
+    return Path(shutil.copytree(made_once(factory, "project", make_project), folder, symlinks=True))
 
 
 @pytest.mark.scale
-def test_four_pipelines_at_once_on_a_fresh_store_are_four_complete_runs(tmp_path: Path) -> None:
+@pytest.mark.no_cover
+def test_four_pipelines_at_once_on_a_fresh_store_are_four_complete_runs(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Of four that set up one store together, three crashed."""
     store = f"sqlite:///{tmp_path}/mlflow.db"
-    projects = [small_project(tmp_path / f"clone-{number}") for number in range(4)]
+    projects = [small_project(tmp_path_factory, tmp_path / f"clone-{number}") for number in range(4)]
     environment = unmeasured() | {"MLFLOW_TRACKING_URI": store, "OMP_NUM_THREADS": "1", "PATH": warm_path()}
     script = "import subprocess, sys\n"
     script += "for name in sys.argv[1:]: subprocess.run(['python', f'stages/{name}.py'], check=True)"
     processes = [
         subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", script, *STAGES], cwd=project, env=environment, text=True,
+            [sys.executable, "-I", "-S", "-c", script, "train", "evaluate"], cwd=project, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
         for project in projects
