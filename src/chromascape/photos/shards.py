@@ -22,7 +22,8 @@ from chromascape.photos import reading, source
 from chromascape.resume import WORK, KeptFiles, photos_fingerprint, tell
 
 SPLITS = ("train", "val", "test")
-# The cheapest filter that keeps the contrast of fine detail: in landscapes of 640 pixels 44.6 dB from LANCZOS,
+# In landscapes of 640 pixels 44.6 dB from LANCZOS, which takes twice as long: BILINEAR has 42.3 and BOX 39.7 in about
+# the same time, BICUBIC 49.5 in 1.5 times as long. A photo that is larger by far is first averaged.
 FILTER, REDUCING_GAP = Image.Resampling.HAMMING, 2.0
 BOX_COLUMNS = ["left", "top", "right", "bottom", "width", "height"]
 
