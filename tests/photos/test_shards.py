@@ -195,7 +195,7 @@ def test_no_array_of_a_photo_s_own_size_is_made(large: Path, name: str, most: in
 
 
 def test_the_filter_neither_blurs_nor_aliases_much() -> None:
-    """Against LANCZOS, on rings down to four pixels wide: BILINEAR keeps 88 % of the contrast, BOX is 8.2 levels off."""
+    """Against LANCZOS, on rings down to four pixels: BILINEAR keeps 88 % of the contrast, BOX is 8.2 levels off."""
     down, across = np.mgrid[:600, :600] - 300.0
     levels = 127.5 + 100 * np.cos(np.pi * (down**2 + across**2) / 3000)
     picture = Image.fromarray(np.repeat(levels.astype(np.uint8)[..., None], 3, axis=2))
