@@ -1,7 +1,7 @@
 """Whether `validate` and `preprocess` cost the same for each photo, however many there are.
 
     python benchmarks/many_files.py 10000 30000 100000                  # about ten minutes of CPU
-    python benchmarks/many_files.py --parts set 10000 30000 100000      # about two: no photos are written or read
+    python benchmarks/many_files.py --parts set 10000 30000 100000      # about two: no photos are decoded
 
 Prints CPU milliseconds per photo, of this process and its workers, for each part: a row should be flat. The photos are
 small and unlike each other, so that the work on all photos together shows: names, journal, near copies, scenes, rules,
@@ -23,10 +23,9 @@ import pandas as pd
 from PIL import Image
 
 from chromascape.params import Params
-from chromascape.photos import inspection, likeness, validation
+from chromascape.photos import inspection, likeness, shards, validation
 from chromascape.photos.gallery import render_gallery
 from chromascape.photos.manifest import read_manifest, summarize, write_manifest
-from chromascape.photos.shards import write_shards
 
 SIDE = 48  # pixels of the photos
 FEW = 64  # photos whose facts are repeated where none are read
@@ -105,7 +104,16 @@ def measure(count: int, read: bool, jobs: int, profile: bool) -> dict[str, float
             make_folder(photos, count)
             facts = meter.run("validate: read", lambda: inspection.inspect_folder(photos, VALIDATE, jobs, kept))
         else:
-            facts = drawn_facts(count)
+            drawn = drawn_facts(count)
+            rows = drawn.astype(object).where(drawn.notna(), None).to_dict("records")
+            facts_of = dict(zip(drawn["path"], rows, strict=True))
+            for path in facts_of:
+                (photos / path).parent.mkdir(exist_ok=True)
+                (photos / path).touch()
+            with patch.object(inspection, "inspect", lambda _, path, *__: facts_of[path]):
+                facts = meter.run(
+                    "validate: names, journal", lambda: inspection.inspect_folder(photos, VALIDATE, 1, kept)
+                )
 
         def judge() -> pd.DataFrame:
             with patch.object(inspection, "inspect_folder", lambda *_: facts):
@@ -122,12 +130,16 @@ def measure(count: int, read: bool, jobs: int, profile: bool) -> dict[str, float
             return read_manifest(Path(place) / "manifest.csv")
 
         table = meter.run("validate: manifest", tables)
+        lab = Path(place) / "lab"
         if read:
             meter.run("validate: page", lambda: render_gallery(manifest, photos, VALIDATE, None, jobs))
-            meter.run("preprocess", lambda: write_shards(Path(place) / "lab", photos, table, 32, "crop", 48, jobs))
+            meter.run("preprocess", lambda: shards.write_shards(lab, photos, table, 32, "crop", 48, jobs))
         else:
             used = manifest[["likeness", "split"]]
             meter.run("validate: page", lambda: likeness.most_alike(used["likeness"], used["split"], 12))
+            blank = np.zeros((3, 32, 32), np.uint8)
+            with patch.object(shards, "_convert", lambda *_: blank):
+                meter.run("preprocess: shards", lambda: shards.write_shards(lab, photos, table, 32, "crop", 48, 1))
     return meter.found
 
 
