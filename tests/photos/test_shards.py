@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from chromascape.color import lab
+from chromascape.color.quantised import rgb_to_quantised
 from chromascape.errors import ChromascapeError
 from chromascape.params import Params
 from chromascape.photos import inspection, reading, source
@@ -35,7 +36,7 @@ SPLITS = ["train"] * 5 + ["val"] * 2 + ["test"] * 1
 
 def quantised(rgb: np.ndarray) -> np.ndarray:
     """Planar quantised Lab of an RGB picture."""
-    return lab.rgb_to_quantised(rgb)
+    return rgb_to_quantised(rgb)
 
 
 def colors_of(photo: np.ndarray) -> np.ndarray:

@@ -36,14 +36,12 @@ STEPS = 16_384  # of linear light in the table of levels: a fifth of a level whe
 # Half an 8-bit level outside sRGB, which rounding hides: 0.00015 of linear light at black, 0.0045 at white.
 _LOWEST, _HIGHEST = -1e-4, 1 + 2e-3
 _TOE = np.float32(6 / 29)  # CIE's f is a cube root above, and the cube's tangent below
-_FIELD, _STEPS_MASK = 21, (1 << 21) - 1  # bits of each of X, Y and Z in `_tables`
-_FRACTION = 6  # bits below a level of a and b in `_tables`: 500 in int16
 _LIGHTNESSES, _DIRECTIONS = 256, 256  # rows of the table of reaches, and its columns in each quarter of the circle
 
 
 def rgb_to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """uint8 sRGB (..., 3) to Lab float32 (..., 3)."""
-    x, y, z = np.moveaxis(_cube_root(_LINEAR[rgb] @ _FROM_LINEAR.T), -1, 0)
+    x, y, z = np.moveaxis(cube_root(_LINEAR[rgb] @ _FROM_LINEAR.T), -1, 0)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
@@ -71,7 +69,7 @@ def lightness(values: NDArray[Any]) -> NDArray[np.float32]:
         steps = sum(_steps_of_level()[channel].take(values[..., channel]) for channel in range(3))
         return _lightness_of_step().take(steps)
     linear = linear_light(values) if values.dtype.kind == "f" else _linear_levels(values.dtype.itemsize)[values]
-    return 116 * _cube_root(linear if values.ndim == 2 else linear @ _FROM_LINEAR[1]) - 16
+    return 116 * cube_root(linear if values.ndim == 2 else linear @ _FROM_LINEAR[1]) - 16
 
 
 def film_lightness(lab: Float, response: Float) -> NDArray[np.float32]:
@@ -80,7 +78,7 @@ def film_lightness(lab: Float, response: Float) -> NDArray[np.float32]:
     Args:
         response: (3,), the film's sensitivity to linear R, G and B of sRGB, with a sum of 1: gray stays as it is.
     """
-    return 116 * _cube_root(np.clip(_lab_to_linear(lab) @ response.astype(np.float32), 0, 1)) - 16
+    return 116 * cube_root(np.clip(_lab_to_linear(lab) @ response.astype(np.float32), 0, 1)) - 16
 
 
 def luma_of_levels(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -153,29 +151,6 @@ def quantise(lab: Float) -> NDArray[np.uint8]:
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
-def rgb_to_quantised(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """uint8 sRGB (H, W, 3) to the cache's planes, uint8 (3, H, W).
-
-    `quantise` of `rgb_to_lab` by tables, in an eighth of the time: within a level of it, and equal for 97 % even of
-    dark colors.
-    """
-    steps_of, lightness, x500, y500, y200, z200 = _tables()
-    xyz = steps_of[0].take(rgb[..., 0])
-    xyz += steps_of[1].take(rgb[..., 1])
-    xyz += steps_of[2].take(rgb[..., 2])
-    y = xyz >> _FIELD & _STEPS_MASK
-    planes = np.empty((3, *rgb.shape[:2]), np.uint8)
-    lightness.take(y, out=planes[0], mode="clip")  # `out` is written at once only where indices are clipped
-    a = x500.take(xyz >> 2 * _FIELD)
-    a -= y500.take(y)
-    np.right_shift(a, _FRACTION, out=planes[1], casting="unsafe")
-    xyz &= _STEPS_MASK
-    b = y200.take(y)
-    b -= z200.take(xyz)
-    np.right_shift(b, _FRACTION, out=planes[2], casting="unsafe")
-    return planes
-
-
 def dequantise(quantised: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The cache's uint8 (..., 3) to Lab float32 (..., 3)."""
     lab = quantised.astype(np.float32)
@@ -204,7 +179,7 @@ def join(lightness: Float, ab: Float) -> NDArray[np.float32]:
     return np.concatenate([lightness[..., None], ab], axis=-1).astype(np.float32)
 
 
-def _cube_root(xyz: Float) -> NDArray[np.float32]:
+def cube_root(xyz: Float) -> NDArray[np.float32]:
     """CIE's f of X, Y or Z relative to white: the cube root, linear near black."""
     return np.where(xyz > 0.008856, np.cbrt(xyz), xyz * np.float32(7.787) + np.float32(16 / 116))
 
@@ -212,24 +187,7 @@ def _cube_root(xyz: Float) -> NDArray[np.float32]:
 @cache
 def _lightness_of_level(size: int) -> NDArray[np.float32]:
     """L* of each level of gray, as integers of `size` bytes."""
-    return 116 * _cube_root(_linear_levels(size)) - 16
-
-
-@cache
-def _tables() -> tuple[NDArray[Any], ...]:
-    """The tables of `rgb_to_quantised`.
-
-    Returns:
-        Steps of 1/65535 of X, Y and Z that each level of R, G and B adds, (3, 256), in the fields of one integer; and
-        for each step: quantised L*; 500 f of X; 500 f of Y, without the 128 that makes a quantised a, and half a level
-        for rounding; 200 f of Y with both; 200 f of Z. All but the first two in parts of 1 / 2**_FRACTION.
-    """
-    steps = np.rint(_FROM_LINEAR[:, :, None] * _LINEAR * 65535).astype(np.intp)
-    f = _cube_root(np.arange(65535 + 3, dtype=np.float32) / 65535)  # as the three channels' steps are rounded
-    lightness = np.clip(np.rint((116 * f - 16) * (LEVELS / 100)), 0, LEVELS).astype(np.uint8)
-    neutral = (NEUTRAL << _FRACTION) + (1 << _FRACTION - 1)
-    f500, f200 = (np.rint(factor * f * (1 << _FRACTION)).astype(np.int16) for factor in (500, 200))
-    return steps[0] << 2 * _FIELD | steps[1] << _FIELD | steps[2], lightness, f500, f500 - neutral, f200 + neutral, f200
+    return 116 * cube_root(_linear_levels(size)) - 16
 
 
 @cache
@@ -241,7 +199,7 @@ def _steps_of_level() -> NDArray[np.intp]:
 @cache
 def _lightness_of_step() -> NDArray[np.float32]:
     """L* of each step of Y, and of one more, as the three channels' steps are rounded."""
-    return np.minimum(116 * _cube_root(np.arange(65538, dtype=np.float32) / 65535) - 16, 100)
+    return np.minimum(116 * cube_root(np.arange(65538, dtype=np.float32) / 65535) - 16, 100)
 
 
 @cache

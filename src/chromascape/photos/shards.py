@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from chromascape.color import lab
+from chromascape.color.quantised import rgb_to_quantised
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_folder, sha256_of_file, write_json
 from chromascape.parallel import ProgressBar, in_parallel
@@ -58,7 +58,7 @@ def photo_to_lab(
     left, top = (picture.width - shorter) / 2, (picture.height - shorter) / 2
     square = (left, top, left + shorter, top + shorter) if fit == "crop" else None
     small = picture.resize((side, side), FILTER, box=square, reducing_gap=REDUCING_GAP)
-    return lab.rgb_to_quantised(np.asarray(small))
+    return rgb_to_quantised(np.asarray(small))
 
 
 def write_shards(
