@@ -10,7 +10,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from chromascape.color import lab, measures
-from chromascape.color.measures import PSNR_CAP_DB, colorfulness, psnr_db
+from chromascape.color.measures import PSNR_CAP_DB, STRIP, colorfulness, psnr_db
 from chromascape.color.metrics import METRICS, Picture, ciede2000, loss_mse_l1, ssim
 
 
@@ -115,6 +115,14 @@ def test_colorfulness_of_two_colors_computed_by_hand(
 ) -> None:
     picture = np.concatenate([flat(*left), flat(*right)], axis=1)
     assert colorfulness(picture) == pytest.approx(expected, rel=1e-5)
+
+
+def test_colorfulness_of_a_picture_of_many_strips_is_that_of_the_whole() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (2 * STRIP + 5, 70, 3), np.uint8)
+    red, green, blue = picture.astype(float).transpose(2, 0, 1)
+    rg, yb = red - green, (red + green) / 2 - blue
+    expected = np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean())
+    assert colorfulness(picture) == pytest.approx(expected, rel=1e-12)
 
 
 def test_colorfulness_of_gray_is_0_and_of_a_photo_is_not() -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from chromascape.photos import likeness
 from chromascape.photos.likeness import LEAST, describe, most_alike, running_names, running_note
 
 
@@ -49,6 +50,22 @@ def test_the_order_of_the_photos_changes_no_bit(described: pd.Series) -> None:
     found = most_alike(described.iloc[order], SPLITS.iloc[order], 12)
     there = {(*sorted((int(order[one]), int(order[other]))), likeness) for one, other, likeness in found}
     assert there == set(most_alike(described, SPLITS, 12))
+
+
+def test_of_very_many_held_out_photos_some_are_compared_whatever_their_order(
+    described: pd.Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = {pair[:2] for pair in most_alike(described, SPLITS, 12)}
+    found = set()
+    for most in range(1, 4):
+        monkeypatch.setattr(likeness, "MOST", most)
+        pairs = {pair[:2] for pair in most_alike(described, SPLITS, 12)}
+        order = np.arange(len(described))[::-1]
+        turned = most_alike(described.iloc[order], SPLITS.iloc[order], 12)
+        assert {tuple(sorted(order[list(pair[:2])].tolist())) for pair in turned} == pairs
+        assert pairs <= every and len(pairs) <= most
+        found |= pairs
+    assert found
 
 
 def test_fog_is_not_like_all_other_fog() -> None:

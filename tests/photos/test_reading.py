@@ -568,6 +568,22 @@ def test_an_srgb_profile_changes_nothing(photo: np.ndarray) -> None:
     np.testing.assert_array_equal(np.asarray(reading.to_rgb(image)), photo)
 
 
+def test_a_plain_photo_is_not_copied_and_keeps_nothing_that_would_be_written_with_it(photo: np.ndarray) -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = reading.open_photo(encode(Image.fromarray(photo), "JPEG", icc_profile=srgb, comment=b"private"))
+    rgb = reading.to_rgb(image)
+    assert rgb is image
+    assert b"private" not in encode(rgb, "JPEG") and b"ICC_PROFILE" not in encode(rgb, "JPEG")
+    assert not rgb.info
+
+
+def test_a_plain_photo_on_its_side_is_turned_without_what_its_file_says(photo: np.ndarray) -> None:
+    image = reading.open_photo(encode(Image.fromarray(photo), "PNG", exif=exif_with(6), dpi=(72, 72)))
+    rgb = reading.to_rgb(image)
+    np.testing.assert_array_equal(np.asarray(rgb), np.rot90(photo, -1))
+    assert not rgb.info
+
+
 @pytest.mark.parametrize("profile", [b"garbage", b"\0" * 200])
 def test_a_broken_profile_is_as_none(profile: bytes, photo: np.ndarray) -> None:
     image = reading.open_photo(encode(photo, "PNG", icc_profile=profile))
@@ -638,6 +654,19 @@ def test_a_few_bright_pixels_do_not_hide_a_bar() -> None:
     picture[:10] = picture[90:] = 0
     picture[4, :2] = 255
     assert reading.find_letterbox(picture) == (0, 11, 300, 89)
+
+
+def test_a_photo_without_bars_is_measured_at_its_edges_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+    original = reading._lit
+
+    def counted(lines: np.ndarray, dark: int) -> np.ndarray:
+        measured.append(len(lines))
+        return original(lines, dark)
+
+    monkeypatch.setattr(reading, "_lit", counted)
+    assert reading.find_letterbox(np.full((500, 700, 3), 90, np.uint8)) == (0, 0, 700, 500)
+    assert measured == [2, 2]
 
 
 def test_bars_survive_jpeg() -> None:

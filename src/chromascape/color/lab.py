@@ -41,7 +41,7 @@ _LIGHTNESSES, _DIRECTIONS = 256, 256  # rows of the table of reaches, and its co
 
 def rgb_to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """uint8 sRGB (..., 3) to Lab float32 (..., 3)."""
-    x, y, z = np.moveaxis(_cube_root(_LINEAR[rgb] @ _FROM_LINEAR.T), -1, 0)
+    x, y, z = np.moveaxis(cube_root(_LINEAR[rgb] @ _FROM_LINEAR.T), -1, 0)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
@@ -69,7 +69,7 @@ def lightness(values: NDArray[Any]) -> NDArray[np.float32]:
         steps = sum(_steps_of_level()[channel].take(values[..., channel]) for channel in range(3))
         return _lightness_of_step().take(steps)
     linear = linear_light(values) if values.dtype.kind == "f" else _linear_levels(values.dtype.itemsize)[values]
-    return 116 * _cube_root(linear if values.ndim == 2 else linear @ _FROM_LINEAR[1]) - 16
+    return 116 * cube_root(linear if values.ndim == 2 else linear @ _FROM_LINEAR[1]) - 16
 
 
 def film_lightness(lab: Float, response: Float) -> NDArray[np.float32]:
@@ -78,7 +78,7 @@ def film_lightness(lab: Float, response: Float) -> NDArray[np.float32]:
     Args:
         response: (3,), the film's sensitivity to linear R, G and B of sRGB, with a sum of 1: gray stays as it is.
     """
-    return 116 * _cube_root(np.clip(_lab_to_linear(lab) @ response.astype(np.float32), 0, 1)) - 16
+    return 116 * cube_root(np.clip(_lab_to_linear(lab) @ response.astype(np.float32), 0, 1)) - 16
 
 
 def luma_of_levels(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -179,7 +179,7 @@ def join(lightness: Float, ab: Float) -> NDArray[np.float32]:
     return np.concatenate([lightness[..., None], ab], axis=-1).astype(np.float32)
 
 
-def _cube_root(xyz: Float) -> NDArray[np.float32]:
+def cube_root(xyz: Float) -> NDArray[np.float32]:
     """CIE's f of X, Y or Z relative to white: the cube root, linear near black."""
     return np.where(xyz > 0.008856, np.cbrt(xyz), xyz * np.float32(7.787) + np.float32(16 / 116))
 
@@ -187,7 +187,7 @@ def _cube_root(xyz: Float) -> NDArray[np.float32]:
 @cache
 def _lightness_of_level(size: int) -> NDArray[np.float32]:
     """L* of each level of gray, as integers of `size` bytes."""
-    return 116 * _cube_root(_linear_levels(size)) - 16
+    return 116 * cube_root(_linear_levels(size)) - 16
 
 
 @cache
@@ -199,7 +199,7 @@ def _steps_of_level() -> NDArray[np.intp]:
 @cache
 def _lightness_of_step() -> NDArray[np.float32]:
     """L* of each step of Y, and of one more, as the three channels' steps are rounded."""
-    return np.minimum(116 * _cube_root(np.arange(65538, dtype=np.float32) / 65535) - 16, 100)
+    return np.minimum(116 * cube_root(np.arange(65538, dtype=np.float32) / 65535) - 16, 100)
 
 
 @cache

@@ -3,6 +3,7 @@
 Apart from `color/metrics.py`, so that one metric more reruns the evaluation alone.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,9 @@ UInt8Image = NDArray[np.uint8]
 # Equal pictures have infinite PSNR, which no mean survives. Large pictures that differ in a single level would lie
 # above it (one level in one channel of 256 x 256 pixels: 101.07 dB), so it is the most that any pair gets.
 PSNR_CAP_DB = 100.0
+STRIP = (
+    64  # rows at a time in sums over a picture: whole numbers, which are exact in any order, in the processor's cache
+)
 
 
 def psnr_db(truth: UInt8Image, picture: UInt8Image) -> float:
@@ -29,10 +33,14 @@ def colorfulness(rgb: UInt8Image) -> float:
 
     It is 0 for gray, about 15 for a slightly, 45 for an averagely and 80 for a highly colorful picture.
     """
-    red, green, blue = (rgb[..., channel].astype(np.float32) for channel in range(3))
-    rg = red - green
-    yb = (red + green) / 2 - blue
-    return float(np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean()))
+    sums, count = np.zeros(4, np.int64), rgb.shape[0] * rgb.shape[1]
+    for start in range(0, len(rgb), STRIP):
+        red, green, blue = (rgb[start : start + STRIP, :, channel].astype(np.int16) for channel in range(3))
+        both = red - green, red + green - 2 * blue  # rg, and twice yb
+        squares = [np.multiply(values, values, dtype=np.int32) for values in both]
+        sums += [values.sum(dtype=np.int64) for values in (*both, *squares)]
+    rg, yb, rg2, yb2 = (sums / count * (1, 1 / 2, 1, 1 / 4)).tolist()
+    return math.sqrt(max(rg2 - rg**2 + yb2 - yb**2, 0)) + 0.3 * math.hypot(rg, yb)
 
 
 def mean_ci95(

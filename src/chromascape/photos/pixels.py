@@ -50,6 +50,11 @@ class Photo:
             self.height, self.width = picture.shape[:2]
             self.alpha, self.dtype = False, np.dtype(np.float32 if picture.dtype.kind == "f" else picture.dtype)
 
+    @property
+    def plain(self) -> bool:
+        """Whether the Pillow image is 8-bit RGB in sRGB as it is."""
+        return self.image is not None and self.image.mode == "RGB" and not self.alpha and self._transform is None
+
     def rows(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
         """Gray (h, W) or sRGB (h, W, 3) of these rows, and their alpha (h, W) where there is transparency.
 

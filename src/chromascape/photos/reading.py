@@ -242,11 +242,15 @@ def to_rgb(image: Image.Image, shorter_side: int | None = None) -> Image.Image:
     """An opened photo of any mode as upright, 8-bit sRGB; transparent parts are composed on white.
 
     Args:
+        image: it is used up: its own pixels are returned where they need no conversion, and then its `info` is empty.
         shorter_side: pixels; if given, a JPEG may come out smaller, but not below this (see `decode`).
     Raises:
         PhotoError: the file is cut short or damaged, or its mode can't be converted.
     """
     photo = Photo(upright(image, shorter_side))
+    if photo.plain and photo.image:
+        photo.image.info = {}  # a profile or comment that Pillow would write with the picture
+        return photo.image
     rows = slice(0, photo.height)
     return on_white(assemble(photo, [(rows, *photo.rows(rows))]))
 
@@ -262,20 +266,25 @@ def find_letterbox(rgb: np.ndarray, dark: int = 20, least: float = 0.02) -> tupl
         left, top, right, bottom in pixels; (0, 0, W, H) if there are no bars or everything is dark.
     """
     height, width = rgb.shape[:2]
-    brightest = rgb.max(axis=2)
-    top, bottom = _span(np.percentile(brightest, 99, axis=1) > dark, least)
-    left, right = _span(np.percentile(brightest, 99, axis=0) > dark, least)
+    top, bottom = _span(rgb, dark, least)
+    left, right = _span(rgb.transpose(1, 0, 2), dark, least)
     if bottom - top < 2 or right - left < 2:
         return 0, 0, width, height
     return left, top, right, bottom
 
 
-def _span(lit: np.ndarray, least: float) -> tuple[int, int]:
-    """First and one past the last True; the whole length unless both ends are at least `least` of it away."""
-    where = np.flatnonzero(lit)
+def _span(lines: np.ndarray, dark: int, least: float) -> tuple[int, int]:
+    """First and one past the last of the lines (N, length, 3) that is in no bar; the whole length without bars."""
+    if _lit(lines[[0, -1]], dark).any():  # as in most photos
+        return 0, len(lines)
+    where = np.flatnonzero(_lit(lines, dark))
     if where.size == 0:
         return 0, 0
     first, last = int(where[0]), int(where[-1]) + 1
-    if min(first, len(lit) - last) < least * len(lit):
-        return 0, len(lit)
+    if min(first, len(lines) - last) < least * len(lines):
+        return 0, len(lines)
     return first + 1, last - 1  # without the line where JPEG mixed black into the picture
+
+
+def _lit(lines: np.ndarray, dark: int) -> np.ndarray:
+    return np.percentile(lines.max(axis=2), 99, axis=1) > dark

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from chromascape.color import lab
+from chromascape.color.quantised import rgb_to_quantised
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_folder, sha256_of_file, write_json
 from chromascape.parallel import ProgressBar, in_parallel
@@ -22,6 +22,9 @@ from chromascape.photos import reading, source
 from chromascape.resume import WORK, KeptFiles, photos_fingerprint, tell
 
 SPLITS = ("train", "val", "test")
+# In landscapes of 640 pixels 44.6 dB from LANCZOS, which takes twice as long: BILINEAR has 42.3 and BOX 39.7 in about
+# the same time, BICUBIC 49.5 in 1.5 times as long. A photo that is larger by far is first averaged.
+FILTER, REDUCING_GAP = Image.Resampling.HAMMING, 2.0
 BOX_COLUMNS = ["left", "top", "right", "bottom", "width", "height"]
 
 
@@ -49,12 +52,13 @@ def photo_to_lab(
     rgb = reading.to_rgb(reading.open_photo(data), shorter_side=-(-side * min(whole) // inside))
     across, down = rgb.width / whole[0], rgb.height / whole[1]
     # Cropped before resizing and rounded inwards, so that the filter never mixes in black bars.
-    picture = rgb.crop((math.ceil(box[0] * across), math.ceil(box[1] * down), int(box[2] * across), int(box[3] * down)))
+    inner = (math.ceil(box[0] * across), math.ceil(box[1] * down), int(box[2] * across), int(box[3] * down))
+    picture = rgb if inner == (0, 0, *rgb.size) else rgb.crop(inner)
     shorter = min(picture.size)
     left, top = (picture.width - shorter) / 2, (picture.height - shorter) / 2
     square = (left, top, left + shorter, top + shorter) if fit == "crop" else None
-    small = picture.resize((side, side), Image.Resampling.LANCZOS, box=square)
-    return np.ascontiguousarray(lab.quantise(lab.rgb_to_lab(np.asarray(small))).transpose(2, 0, 1))
+    small = picture.resize((side, side), FILTER, box=square, reducing_gap=REDUCING_GAP)
+    return rgb_to_quantised(np.asarray(small))
 
 
 def write_shards(
