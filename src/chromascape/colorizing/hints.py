@@ -29,7 +29,7 @@ Marks = tuple[NDArray[np.bool_], NDArray[np.float32]]  # cells with a hint (h, w
 
 SIDE = 48  # cells of the grid's shorter side
 LONGEST = 4 * SIDE  # cells of its longer side, at most
-SIGMA = 4.0  # units of L*: the difference at which neighbours hardly share a change
+SIGMA = 3.0  # units of L*: the difference at which neighbours hardly share a change
 EPSILON = 1e-3  # how strongly colors stay as the model has them
 LAMBDA = 1e3  # how strongly hints hold
 MOST = 1000  # hints of a photo
@@ -107,9 +107,16 @@ def change(lightness: Float, ab: Float, hints: Hints) -> NDArray[np.float32]:
         ChromascapeError: more hints than MOST, or more points than MOST_POINTS.
     """
     height, width = grid(*lightness.shape)
-    known, wanted = painted(hints, height, width) if isinstance(hints, Painted) else marks(hints, height, width)
+    found = painted(hints, height, width) if isinstance(hints, Painted) else marks(hints, height, width)
+    return towards(lightness, ab, found)
+
+
+def towards(lightness: Float, ab: Float, found: Marks) -> NDArray[np.float32]:
+    """The change (h, w, 2) that cells of the grid with these marks ask for; `lightness` and `ab` as of `change`."""
+    known, wanted = found
     if not known.any():
         return np.zeros_like(ab, dtype=np.float32)
+    height, width = known.shape
     asked = np.where(known[..., None], wanted - resize(ab, height, width), 0)
     return resize(spread(resize(lightness, height, width), known, asked), *lightness.shape)
 
