@@ -19,7 +19,7 @@ from chromascape.photos.pixels import Photo
 
 EVERY = 2  # cells of the grid of hints along a side of the cells that are compared
 NEAREST = 5  # cells of the other photo whose mean color is taken
-SURE = 0.3  # the share of cells that take colors
+SURE = 0.6  # the share of cells that take colors
 ALIKE = 0.19  # the mean distance of a cell to its nearest ones above which photos show something else
 FINER = 8  # the other photo is looked at at so many times its cells
 GRAY = 2.0  # mean chroma below which a photo has no colors to take
