@@ -25,6 +25,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, name in enumerate(("old.jpg", "other.tif", "scans/a.jpg", "scans/b.jpg", "scans/deep/c.png")):
         Path(name).parent.mkdir(exist_ok=True)
         Image.fromarray(make_photo(number, 80, 60)).convert("L").save(name)
+    Image.fromarray(make_photo(0, 80, 60)).save("other.jpg")  # the scene of old.jpg
     Path("mymodel").symlink_to(SHIPPED)
     (json,) = blocks("json")
     Path("hints").mkdir()
@@ -37,19 +38,22 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_command_runs_and_makes_what_it_says() -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 13
+    assert len(lines) == 14
     for line in lines:
         program, *arguments = shlex.split(line, comments=True)
         assert program == "chromascape" and main([*arguments, "--overwrite"]) == 0, line
     made = {path.as_posix() for path in [*Path("colorized").rglob("*.*"), *Path("out").rglob("*.*"), Path("new.png")]}
     assert made == {
-        "colorized/old.jpg", "new.png", "out/old.jpg", "out/a.jpg", "out/b.jpg", "out/other.tif",
+        "colorized/old.jpg", "new.png", "out/old.jpg", "out/other.tif",
         "out/some/a.jpg", "out/some/b.jpg",
         "out/tree/a.jpg", "out/tree/b.jpg", "out/tree/deep/c.png", "out/vivid/old.jpg", "out/calm/old.jpg",
-        "out/pairs/old.jpg", "out/quick/a.jpg", "out/quick/b.jpg", "out/mine/old.jpg",
+        "out/hinted/a.jpg", "out/hinted/b.jpg", "out/pairs/old.jpg", "out/quick/a.jpg", "out/quick/b.jpg",
+        "out/mine/old.jpg",
     }  # fmt: skip
     assert Image.open("out/pairs/old.jpg").size == (160, 60)
-    assert ImageChops.difference(Image.open("mine.png"), Image.open("colorized/old.jpg")).getbbox(), "hints show"
+    for file in ("mine.png", "colorized-hints/old.jpg", "out/hinted/a.jpg", "new.jpg"):
+        plain = Image.open("out/tree/a.jpg" if file.endswith("a.jpg") else "colorized/old.jpg")
+        assert ImageChops.difference(Image.open(file), plain).getbbox(), f"hints show in {file}"
 
 
 def test_its_python_runs() -> None:

@@ -89,6 +89,8 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     named += "colors (docs/using.md), or a folder of such files with the photos' names"
     add("--hints", type=Path, metavar="FILE", help=named)
+    alike = "a color photo of the same place or season, whose colors are taken where both look alike"
+    add("--like", type=Path, metavar="PHOTO", help=alike)
     add("--compare", action="store_true", help="write gray and color side by side")
     add("--recursive", action="store_true", help="include subfolders, keeping their structure")
     add("--overwrite", action="store_true", help="replace existing outputs instead of skipping them")
@@ -148,24 +150,25 @@ def _colorize(options: argparse.Namespace) -> int:
     style: Rendering = "vivid" if options.vivid else options.style
     output = _folder(style, options) if options.output is None else options.output
     plan = make_plan(options.inputs, output, options.recursive)
-    todo = [pair for pair in plan.pairs if options.overwrite or not pair[1].exists()]
-    skipped = len(plan.pairs) - len(todo)
     if options.hints and not options.hints.exists():
         raise ChromascapeError(f"{options.hints}: no such file")
     if options.hints and not options.hints.is_dir() and len(plan.pairs) > 1:
         raise ChromascapeError(f"{options.hints}: hints of one photo: for several name a folder of such files")
-    from chromascape.colorizing.batch import Options, colorize_files
+    from chromascape.colorizing.batch import Options, colorize_files, is_done, read_reference
     from chromascape.colorizing.colorizer import SHIPPED, Colorizer
     from chromascape.judging.summary import note_on_model
     from chromascape.parallel import with_progress
 
+    like = read_reference(options.like) if options.like else None
+    how = Options(style, options.saturation, options.compare, options.hints, like)
     model = _model(options.model)
     colorizer = Colorizer.load(model, options.device)
     _say([f"error: {line}" for line in plan.errors] + [f"note: {line}" for line in plan.notes])
     worse = note_on_model(model)
     _say([f"note: {model}: {worse}"] * bool(worse))
+    todo = [pair for pair in plan.pairs if options.overwrite or not is_done(*pair, how)]
+    skipped = len(plan.pairs) - len(todo)
     done, failed = 0, len(plan.errors)
-    how = Options(style, options.saturation, options.compare, options.hints)
     outcomes = colorize_files(colorizer, todo, how, options.jobs)
     for outcome in with_progress(outcomes, len(todo), "colorize"):
         _say([f"error: {outcome.source}: {outcome.error}"] * bool(outcome.error))
@@ -183,7 +186,8 @@ def _colorize(options: argparse.Namespace) -> int:
 def _folder(style: str, options: argparse.Namespace) -> str:
     """The folder for pictures where none is named: another for another style, so that none is skipped as done."""
     parts = [style] * (style != "faithful") + [f"{options.saturation:g}"] * (options.saturation != 1)
-    return "-".join(["colorized", *parts, *["compare"] * options.compare])
+    parts += [name for name in ("hints", "like", "compare") if getattr(options, name)]
+    return "-".join(["colorized", *parts])
 
 
 def _say(lines: list[str]) -> None:

@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,17 +15,20 @@ import memory
 import numpy as np
 import pytest
 import torch
-from conftest import make_photo, png
+from conftest import REPOSITORY, make_photo, png
 from PIL import ExifTags, Image
 from torch import nn
 from warm import unmeasured, warm_path
 
+from chromascape.cli import main
 from chromascape.color import lab
 from chromascape.color.measures import colorfulness
 from chromascape.colorizing.batch import Options, colorize_file, colorize_files
 from chromascape.colorizing.colorizer import Colorizer
+from chromascape.colorizing.hints import Hint, Painted
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork, save
+from chromascape.errors import ChromascapeError
 from chromascape.photos import reading
 from chromascape.photos.source import PhotoError
 
@@ -144,6 +148,39 @@ def test_jobs_change_nothing_and_a_bad_photo_stops_nothing(tmp_path: Path, color
         assert [outcome.error for outcome in outcomes] == ["", "", "the file is empty", "", "", ""]
     for number in (0, 1, 3, 4, 5):
         assert (tmp_path / f"out1/{number}.png").read_bytes() == (tmp_path / f"out3/{number}.png").read_bytes()
+
+
+def test_several_photos_have_hints_of_their_own(colorizer: Colorizer) -> None:
+    photos = [np.asarray(Image.fromarray(make_photo(seed, 40 + seed, 30)).convert("L")) for seed in (1, 2, 3)]
+    red, painted = [Hint(0.5, 0.5, "red", (), 0.2)], Painted(Image.new("RGBA", (43, 30), "#3050c0"))
+    found = colorizer.colorize_batch(photos, "vivid", hints=[red, None, painted])
+    for photo, picture, own in zip(photos, found, (red, (), painted), strict=True):
+        np.testing.assert_array_equal(picture, colorizer.colorize(photo, "vivid", hints=own))
+    assert (found[0] != colorizer.colorize(photos[0], "vivid")).any()
+    for wrong in ([red], [], red[0], "abcd"):
+        with pytest.raises(ChromascapeError, match=r"^hints: expected one entry for each of 3 photos, None for one w"):
+            colorizer.colorize_batch(photos, hints=wrong)
+
+
+def test_colors_of_another_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    wood, storm = (REPOSITORY / f"data/landscapes/{name}.jpg" for name in ("aitzgorri", "storm"))
+    for file, name in ((wood, "a.png"), (storm, "b.png")):
+        Image.open(file).convert("L").resize((160, 100)).save(name)
+    shutil.copy(wood, "other.jpg")
+    assert main(["colorize", "a.png", "b.png", "--like", "other.jpg", "--model", "shipped"]) == 1
+    captured = capsys.readouterr()
+    assert (
+        captured.err == "error: b.png: other.jpg: does not look alike, its colors would be wrong: name another photo\n"
+    )
+    assert captured.out.startswith("1 colorized into colorized-like with")
+    expected = Colorizer.load().colorize(Image.open("a.png"), like=Image.open("other.jpg"))
+    np.testing.assert_array_equal(np.asarray(Image.open("colorized-like/a.png")), np.asarray(expected))
+    Path("no.jpg").write_bytes(b"nothing")
+    for like, problem in (("a.png", "has no colors to take: name a color photo"), ("no.jpg", "in none of the formats"),
+                          ("missing.jpg", "No such file")):  # fmt: skip
+        assert main(["colorize", "a.png", "-o", "out", "--like", like, "--model", "shipped"]) == 1
+        assert capsys.readouterr().err.startswith(f"error: {like}: {problem}")
 
 
 @pytest.mark.parametrize(

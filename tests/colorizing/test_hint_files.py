@@ -1,6 +1,7 @@
 """Files with hints: what they may hold, and what each wrong one is told."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,70 @@ def test_the_command_line_takes_hints(
         "note: new.png: no hints for it in hints",
     ]
     assert captured.out.startswith("1 colorized into more")
+
+
+def test_numbers_that_json_does_not_know_are_no_places() -> None:
+    for data in (b'{"chromascape_hints": 1, "hints": [{"x": NaN, "y": 0.2, "color": "red"}]}',
+                 b'{"chromascape_hints": 1, "hints": [{"x": 0.1, "y": 1e999, "color": "red"}]}',
+                 text(GOOD | {"radius": float("nan")})):  # fmt: skip
+        with pytest.raises(ChromascapeError, match=r"^a: hint 1: .*(outside the photo|not a share)"):
+            from_json(data, "a")
+
+
+def test_a_text_of_10_mb_is_not_parsed() -> None:
+    with pytest.raises(ChromascapeError, match=r"^a: 10 MB, more than hints have \(at most 5 MB\)$"):
+        from_json(b"[" * 10_000_000, "a")
+
+
+def test_every_wrong_file_of_a_folder_run_is_one_line_and_the_rest_continue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("scans", "hints"):
+        Path(folder).mkdir()
+    wrong = {
+        "a.json": text(GOOD | {"x": 3}), "b.json": text(GOOD | {"color": "redish"}), "c.json": text(*[GOOD] * 10_000),
+        "d.json": b" " * 10_000_000, "e.json": text(chromascape_hints=9), "f.png": b"nothing", "g.png": None,
+        "h.png": None, "i.json": text(GOOD),
+    }  # fmt: skip
+    for file, data in wrong.items():
+        Image.fromarray(make_photo(1, 80, 60)).convert("L").save(f"scans/{Path(file).stem}.png")
+        if data is not None:
+            Path("hints", file).write_bytes(data)
+    Image.new("RGB", (80, 60)).save("hints/g.png")
+    Image.new("RGBA", (40, 30)).save("hints/h.png")
+    assert main(["colorize", "scans", "-o", "out", "--hints", "hints", "--model", "shipped", "--jobs", "2"]) == 1
+    captured = capsys.readouterr()
+    said = [line.removeprefix("error: scans/") for line in captured.err.splitlines()]
+    assert [line.partition(": hints/")[2][:40] for line in said] == [
+        "a.json: hint 1: (3, 0.2) is outside the ", "b.json: hint 1: 'redish' is no color: wr",
+        "c.json: 'hints' must be a list of at mos", "d.json: 10 MB, more than hints have (at ",
+        "e.json: hints of version 9, but this ver", "f.png: not a picture: hints are a .json ",
+        "g.png: has no transparency: paint on a l", "h.png: 40 × 30 pixels, but the photo has",
+    ]  # fmt: skip
+    assert captured.out.startswith("1 colorized into out") and [file.name for file in Path("out").iterdir()] == [
+        "i.png"
+    ]
+
+
+def test_hints_that_changed_make_the_picture_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(make_photo(1, 80, 60)).convert("L").save("old.png")
+    Path("old.json").write_bytes(text(GOOD | {"radius": 0.3}))
+    os.utime("old.json", (1, 1))
+
+    def run(*more: str) -> tuple[bytes, str]:
+        assert main(["colorize", "old.png", "--model", "shipped", *more]) == 0
+        folder = "colorized-hints" if "--hints" in more else "colorized"
+        return Path(folder, "old.png").read_bytes(), capsys.readouterr().out.split()[0]
+
+    plain, _ = run()
+    first, count = run("--hints", "old.json")
+    assert first != plain and count == "1", "another folder than the plain picture's"
+    assert run("--hints", "old.json") == (first, "0")
+    Path("old.json").write_bytes(text(GOOD | {"color": "#3050c0", "radius": 0.3}))
+    os.utime("old.json", (2e9, 2e9))
+    second, count = run("--hints", "old.json")
+    assert second != first and count == "1"

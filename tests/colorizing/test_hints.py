@@ -1,14 +1,18 @@
 """Colors that a user names: where they go, and where they don't."""
 
+import sys
+import time
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 from PIL import Image
 
 from chromascape.color import lab
 from chromascape.colorizing import hints
 from chromascape.colorizing.colorizer import Colorizer
+from chromascape.colorizing.fullsize import resize
 from chromascape.colorizing.hints import Hint, Painted, change, grid, marks, painted, spread
 from chromascape.errors import ChromascapeError
 
@@ -68,6 +72,12 @@ def test_a_stroke_covers_what_it_goes_through() -> None:
     assert known.diagonal().all() and known[:, 9].all() and not known[4:, :3].any() and not known[0, 2:8].any()
     wide, _ = marks([Hint(0.5, 0.5, "red", (), 0.25)], 10, 10)
     assert wide.sum() == 16, "a disc of radius 2.5 cells around a corner of cells"
+    y, x = np.mgrid[:30, :40]
+    for column, row, radius in ((-1, -1, 4.2), (39, 12, 7.0), (20, 29, 11.3), (7, 8, 1.2)):
+        expected = (x - column - 0.5) ** 2 + (y - row - 0.5) ** 2 <= radius**2
+        corners = np.zeros((31, 41), bool)
+        corners[row + 1, column + 1] = True
+        np.testing.assert_array_equal(hints._discs(corners, radius), expected)
     assert marks([Hint(1, 1, "red")], 10, 10)[0][9, 9], "the last cell holds the photo's edge"
 
 
@@ -167,3 +177,105 @@ def test_a_colorized_photo_has_the_hints_color_there() -> None:
 
 def test_a_hints_color_is_that_of_its_rgb() -> None:
     np.testing.assert_allclose(Hint(0, 0, "#c26a2e").ab, lab.rgb_to_lab(np.uint8([0xC2, 0x6A, 0x2E]))[1:])
+
+
+def scene(height: int, width: int, seed: int = 3) -> np.ndarray:
+    """L* of a hilly scene with soft textures, the same at any size."""
+    coarse = np.random.default_rng(seed).uniform(15, 90, (6, 8))
+    return resize(coarse, height, width)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_hint_s_own_place_gets_its_color_within_a_unit(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    lightness = scene(96, 128, seed) + rng.normal(0, 2, (96, 128)).astype(np.float32)
+    ab = rng.uniform(-20, 20, (2,)).astype(np.float32) + np.zeros((96, 128, 2), np.float32)
+    x, y = rng.uniform(0.05, 0.95, 2)
+    hint = Hint(x, y, f"rgb({','.join(str(level) for level in rng.integers(0, 256, 3))})")
+    colors = ab + change(lightness, ab, [hint])
+    np.testing.assert_allclose(colors[int(y * 96), int(x * 128)], hint.ab, atol=1)
+
+
+@pytest.mark.parametrize("place", [(0.12, 0.5), (0.4, 0.1), (0.42, 0.9)])
+def test_what_an_edge_cuts_off_does_not_change(place: tuple[float, float]) -> None:
+    lightness, ab = halves()
+    found = change(lightness, ab, [Hint(*place, "#d03020", (), 0.02)])
+    assert np.abs(found[:, :70]).max() > 20
+    assert np.abs(found[:, 84:]).max() < 1, "the grid's cell over the edge has 2.5 pixels"
+
+
+def test_the_order_of_many_hints_is_irrelevant() -> None:
+    rng = np.random.default_rng(0)
+    many = [Hint(*rng.random(2), color, (tuple(rng.random(2)),), 0.02) for color in ("red", "teal", "none", "#808a20")]
+    lightness, ab = scene(60, 80), np.zeros((60, 80, 2), np.float32)
+    expected = change(lightness, ab, many)
+    for _ in range(4):
+        np.testing.assert_allclose(
+            change(lightness, ab, list(rng.permutation(np.array(many, object)))), expected, atol=1e-4
+        )
+
+
+def test_a_photo_of_half_the_size_gets_the_same_picture() -> None:
+    gray = np.rint(scene(480, 640) * 2.5).astype(np.uint8)
+    half = np.asarray(Image.fromarray(gray).reduce(2))
+    named = [Hint(0.3, 0.3, "#c26a2e"), Hint(0.7, 0.6, "#4a7a9c", ((0.9, 0.7),), 0.03)]
+    large, small = (Colorizer.load().colorize(values, hints=named) for values in (gray, half))
+    reduced = np.asarray(Image.fromarray(large).reduce(2)).astype(int)
+    assert np.abs(reduced - small).mean() < 1
+
+
+def test_a_photo_of_24_megapixels_is_solved_once_and_at_the_size_of_a_small_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    solved: list[tuple[int, ...]] = []
+    blocks = hints._blocks
+
+    def counted(lightness: np.ndarray, known: np.ndarray) -> Any:
+        solved.append(lightness.shape)
+        return blocks(lightness, known)
+
+    monkeypatch.setattr(hints, "_blocks", counted)
+    monkeypatch.setattr("chromascape.color.lab.to_srgb", lambda light, ab, dtype: np.zeros((*light.shape, 3), dtype))
+    for shape in ((400, 600), (4000, 6000)):
+        Colorizer.load().colorize(np.full(shape, 128, np.uint8), hints=[Hint(0.5, 0.5, "red")])
+    assert solved == [(72, 48)] * 2
+
+
+@pytest.mark.parametrize("color", ["none", "#c26a2e"])
+def test_a_photo_of_one_color_is_colored_by_a_hint_and_holds_no_nan(color: str) -> None:
+    for level in (0, 128, 255):
+        found = Colorizer.load().colorize(np.full((40, 60), level / 255), hints=[Hint(0.5, 0.5, color, (), 0.5)])
+        assert np.isfinite(found).all()
+        assert (np.ptp(found.mean((0, 1))) > 0.1) == (level == 128 and color != "none")
+
+
+def test_the_most_that_is_allowed_takes_a_moment() -> None:
+    """A wild stroke, and large dots, all over each other: as many as a file holds take five times as long."""
+    rng = np.random.default_rng(0)
+    path = Hint(0.5, 0.5, "red", tuple(map(tuple, rng.random((20_000, 2)))), 0.5)
+    dots = [Hint(x, y, "blue", (), 0.5) for x, y in rng.random((199, 2))]
+    start = time.perf_counter()
+    known, _ = marks([path, *dots], 48, 72)
+    assert known.all() and time.perf_counter() - start < 10, "s"
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_radius_or_color_that_is_no_number_is_refused(bad: float) -> None:
+    with pytest.raises(ChromascapeError, match="hint: radius"):
+        Hint(0.5, 0.5, "red", (), bad)
+    with pytest.raises(ChromascapeError, match="outside the photo"):
+        Hint(bad, 0.5, "red")
+
+
+def test_five_random_hints_are_worth_decibels_on_landscapes_that_the_model_has_not_seen() -> None:
+    sys.path.insert(0, str(REPOSITORY / "experiments"))
+    from hints_table import gain, psnr  # type: ignore[import-not-found]
+
+    colorizer, gains = Colorizer.load(), []
+    for number, file in enumerate(sorted((REPOSITORY / "data/landscapes").glob("*.jpg"))):
+        photo = lab.rgb_to_lab(np.asarray(Image.open(file).convert("RGB").resize((128, 96))))
+        ab = colorizer.predict_ab(photo[..., 0])
+        places = [tuple(place) for place in np.random.default_rng(number).random((5, 2))]
+        gains.append(gain(photo, photo[..., 0], ab, places) - psnr(photo, ab))
+    assert len(gains) == 15
+    assert np.mean(gains) > 2.5

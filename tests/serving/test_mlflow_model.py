@@ -23,17 +23,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPOSITORY, changed_params, make_photo, png
+from mlflow.models.utils import _enforce_params_schema
 from mlflow.pyfunc import PythonModelContext
 from PIL import Image
 from registered import OUTSIDE, write_model, write_outputs
 from warm import unmeasured
 
 from chromascape.colorizing.colorizer import Colorizer, Rendering
+from chromascape.colorizing.hints import Hint
 from chromascape.params import Params
 from chromascape.serving import mlflow_model
 from chromascape.serving.mlflow_model import ColorizerModel, RefusedRequest
 from chromascape.tracking import run as tracking
-from chromascape.tracking.artifacts import model_digest
+from chromascape.tracking.artifacts import _signature, model_digest
 from chromascape.tracking.registry import Decision, open_registry
 
 DOCS = (REPOSITORY / "docs/serving.md").read_text(encoding="utf-8")
@@ -44,6 +46,13 @@ def file_of(picture: np.ndarray, kind: str = "PNG") -> bytes:
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, kind)
     return stream.getvalue()
+
+
+def named(*hints: dict[str, Any]) -> str:
+    return json.dumps({"chromascape_hints": 1, "hints": list(hints)})
+
+
+RED = {"x": 0.5, "y": 0.5, "color": "red", "radius": 0.2}
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +94,31 @@ def test_photo_files_become_pngs_of_their_size(
         ([png(8_000, 8_000, 8, 2, b"")] * 2, {}, "inputs: more than 100,000,000 pixels: send the photos in several"),
         ([b"no photo"] * 0, {}, ""),
         ([file_of(make_photo(0))] * 17, {}, "inputs: more than 16 photos: send them in several requests"),
+        ([file_of(make_photo(0))], {"hints": ["{"]}, "params.hints: entry 1: no JSON: docs/using.md says how"),
+        (
+            [file_of(make_photo(0))] * 2,
+            {"hints": ["", named(RED | {"color": "redish"})]},
+            "params.hints: entry 2: hint 1: 'redish' is no color",
+        ),
+        ([file_of(make_photo(0))], {"hints": ["", ""]}, "params.hints: 2 entries for 1 photos: send one for each"),
+        ([file_of(make_photo(0))], {"hints": ["[" * 6_000_000]}, "params.hints: entry 1: 6 MB, more than hints have"),
         ([], {"rendering": "loud"}, "params.rendering: must be 'faithful' or 'vivid', but is 'loud'"),
     ],
-    ids=["rubbish", "empty", "cut", "number", "huge", "huge together", "none", "many", "rendering"],
+    ids=[
+        "rubbish",
+        "empty",
+        "cut",
+        "number",
+        "huge",
+        "huge together",
+        "none",
+        "many",
+        "no JSON",
+        "no color",
+        "one too many",
+        "long",
+        "rendering",
+    ],
 )
 def test_what_can_not_be_colorized_is_refused_in_one_line(
     predict: Callable[..., list[bytes]], files: list[Any], params: dict[str, str], said: str
@@ -101,6 +132,24 @@ def test_what_can_not_be_colorized_is_refused_in_one_line(
     answer = json.loads(caught.value.serialize_as_json())
     assert answer["message"].startswith(said) and "\n" not in answer["message"]
     assert "stack_trace" not in answer and caught.value.get_http_status_code() == 400
+
+
+def test_each_photo_has_its_hints(folder: Path, predict: Callable[..., list[bytes]]) -> None:
+    files = [file_of(make_photo(seed)) for seed in (0, 1)]
+    checked = _enforce_params_schema({"hints": [named(RED), ""]}, _signature().params)  # as MLflow does before it calls
+    first, second = (np.asarray(Image.open(io.BytesIO(answer))) for answer in predict(files, checked))
+    colorizer = Colorizer.load(folder)
+    hinted = colorizer.colorize(make_photo(0), hints=[Hint(0.5, 0.5, "red", (), 0.2)])
+    np.testing.assert_array_equal(first, hinted)
+    np.testing.assert_array_equal(second, colorizer.colorize(make_photo(1)))
+    assert (hinted != colorizer.colorize(make_photo(0))).any()
+    assert predict(files, _enforce_params_schema({}, _signature().params)) == predict(files)
+
+
+@pytest.mark.parametrize("wrong", ["text", [7], [["text"]], None])
+def test_mlflow_itself_refuses_hints_of_another_shape(wrong: Any) -> None:
+    with pytest.raises(mlflow.exceptions.MlflowException, match=r"Invalid parameters found.*hints"):
+        _enforce_params_schema({"hints": wrong}, _signature().params)
 
 
 def test_nothing_is_decoded_before_all_photos_are_found_small_enough(
@@ -207,12 +256,13 @@ def encoded(*files: bytes, **params: Any) -> bytes:
 @pytest.mark.parametrize("rendering", ["faithful", "vivid"])
 def test_a_server_colorizes_a_photo_of_any_size(server: tuple[Path, int], folder: Path, rendering: Rendering) -> None:
     photo = make_photo(3, width=101, height=67)
-    status, body = post(server[1], encoded(file_of(photo), rendering=rendering))
+    status, body = post(server[1], encoded(file_of(photo), rendering=rendering, hints=[named(RED)]))
     assert status == 200, body
     (answer,) = json.loads(body)["predictions"]
     picture = Image.open(io.BytesIO(base64.b64decode(answer)))
     assert (picture.format, picture.size) == ("PNG", (101, 67))
-    expected = np.asarray(Colorizer.load(folder).colorize(photo, rendering)).astype(int)
+    red = [Hint(0.5, 0.5, "red", (), 0.2)]
+    expected = np.asarray(Colorizer.load(folder).colorize(photo, rendering, hints=red)).astype(int)
     assert np.abs(np.asarray(picture) - expected).max() <= 1
 
 

@@ -10,12 +10,13 @@ import numpy as np
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import Colorizer, Rendering, as_levels
 from chromascape.colorizing.hint_files import hints_of, read_hints
-from chromascape.errors import explain_os_error, explain_photo_error
+from chromascape.colorizing.like import Reference
+from chromascape.errors import ChromascapeError, explain_os_error, explain_photo_error
 from chromascape.files import atomic_write
 from chromascape.parallel import in_threads
 from chromascape.photos import reading
-from chromascape.photos.pixels import Strip
-from chromascape.photos.source import read_bytes
+from chromascape.photos.pixels import Photo, Strip
+from chromascape.photos.source import PhotoError, read_bytes
 from chromascape.photos.writing import SUFFIXES, prepare, write
 
 
@@ -23,13 +24,15 @@ from chromascape.photos.writing import SUFFIXES, prepare, write
 class Options:
     """How to colorize: see `Colorizer.colorize`. With `compare`, gray is written to the left of color.
 
-    `hints` is a file as `hint_files.read_hints` reads it, or a folder of such files with the photos' names.
+    `hints` is a file as `hint_files.read_hints` reads it, or a folder of such files with the photos' names. `like` is
+    the photo whose colors are taken, see `read_reference`.
     """
 
     rendering: Rendering = "faithful"
     saturation: float = 1.0
     compare: bool = False
     hints: Path | None = None
+    like: Reference | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,24 @@ def colorize_files(
         colorizer.network.share(jobs)
     with warnings.catch_warnings(action="ignore"):  # by decoders of odd files, which an outcome reports
         yield from in_threads(lambda pair: _outcome(colorizer, *pair, options), pairs, jobs)
+
+
+def read_reference(file: Path) -> Reference:
+    """The photo whose colors others take.
+
+    Raises:
+        ChromascapeError: it can't be read, or is gray.
+    """
+    try:
+        return Reference(Photo(reading.upright(reading.open_photo(read_bytes(file)))), str(file))
+    except PhotoError as error:
+        raise ChromascapeError(f"{file}: {error}") from None
+
+
+def is_done(source: Path, target: Path, options: Options) -> bool:
+    """Whether a photo's output exists, and its hints haven't changed since."""
+    file = hints_of(source, options.hints)
+    return target.exists() and not (file and file.exists() and file.stat().st_mtime > target.stat().st_mtime)
 
 
 def _outcome(colorizer: Colorizer, source: Path, target: Path, options: Options) -> Outcome:
@@ -76,7 +97,9 @@ def colorize_file(colorizer: Colorizer, source: Path, target: Path, options: Opt
     photo = prepare(image, SUFFIXES[target.suffix.lower()], 2 if options.compare else 1)
     file_of_hints = hints_of(source, options.hints)
     hints = read_hints(file_of_hints, (photo.pixels.width, photo.pixels.height)) if file_of_hints else ()
-    strips: Iterable[Strip] = colorizer.strips(photo.pixels, options.rendering, options.saturation, hints)
+    strips: Iterable[Strip] = colorizer.strips(
+        photo.pixels, options.rendering, options.saturation, hints, options.like
+    )  # fmt: skip
     with atomic_write(target) as temporary, temporary.open("wb") as file:
         write(photo, map(_beside_gray, strips) if options.compare else strips, file)
     missing = [f"no hints for it in {options.hints}"] * (options.hints is not None and file_of_hints is None)

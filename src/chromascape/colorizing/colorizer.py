@@ -1,6 +1,6 @@
 """Weights and a photo of any size in, a color photo out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -12,6 +12,7 @@ from chromascape.color import lab
 from chromascape.colorizing import model_files
 from chromascape.colorizing.fullsize import FullSize, resize, small_lightness
 from chromascape.colorizing.hints import Hints, change
+from chromascape.colorizing.like import Reference, colors_of
 from chromascape.colorizing.onnx_network import OnnxNetwork, graph_of
 from chromascape.colorizing.padding import predict
 from chromascape.devices import check_device
@@ -104,7 +105,12 @@ class Colorizer:
         return cls(network, config["network"], config["size"], config["renderings"], config["input"] == "luma")
 
     def colorize(
-        self, image: Picture, rendering: Rendering = "faithful", saturation: float = 1.0, hints: Hints = ()
+        self,
+        image: Picture,
+        rendering: Rendering = "faithful",
+        saturation: float = 1.0,
+        hints: Hints = (),
+        like: Picture | Reference | None = None,
     ) -> Any:
         """Color for a photo of any size.
 
@@ -116,11 +122,13 @@ class Colorizer:
             rendering: "faithful", closest to the truth on average, or "vivid", as colorful as photos are.
             saturation: a further factor on the colors' strength, 0 (gray) to 10.
             hints: colors that you name, see `hints.Hint`, for places of the upright image.
+            like: a color photo of the same place or season, whose colors are taken where both look alike.
         Returns:
             For a Pillow image, an image of the upright input's size, 8-bit RGB, or RGBA if it has transparency. For
             an array, an array (H, W, 3) of its type (floats: float32).
         Raises:
-            ChromascapeError: an array of another shape, type or range; an unknown rendering or saturation.
+            ChromascapeError: an array of another shape, type or range; an unknown rendering or saturation; hints
+                that are none; a photo to be like that is gray, or that shows something else.
             source.PhotoError: the image can't be decoded, or holds numbers out of range; a ChromascapeError too.
 
         >>> from PIL import Image
@@ -131,20 +139,45 @@ class Colorizer:
         dtype('float32')
         """
         photo = Photo(upright(image) if isinstance(image, Image.Image) else image)
-        return _assembled(photo, self.strips(photo, rendering, saturation, hints))
+        if like is not None and not isinstance(like, Reference):
+            like = Reference(Photo(upright(like) if isinstance(like, Image.Image) else like))
+        return _assembled(photo, self.strips(photo, rendering, saturation, hints, like))
 
     def colorize_batch(
-        self, images: Iterable[Picture], rendering: Rendering = "faithful", saturation: float = 1.0
+        self,
+        images: Iterable[Picture],
+        rendering: Rendering = "faithful",
+        saturation: float = 1.0,
+        hints: Sequence[Hints | None] | None = None,
     ) -> list[Any]:
         """`colorize` for several photos, which may differ in size and kind; all of them are held in memory.
+
+        Args:
+            hints: of each photo; None for a photo without.
+        Raises:
+            ChromascapeError: as of `colorize`; or there are not as many entries in `hints` as photos.
 
         >>> gray = np.zeros((30, 40), np.uint8)
         >>> [picture.shape for picture in Colorizer.load().colorize_batch([gray, gray.T])]
         [(30, 40, 3), (40, 30, 3)]
         """
-        return [self.colorize(image, rendering, saturation) for image in images]
+        images = list(images)
+        if hints is None:
+            hints = [None] * len(images)
+        if not isinstance(hints, Sequence) or len(hints) != len(images):
+            raise ChromascapeError(f"hints: expected one entry for each of {len(images)} photos, None for one without")
+        return [
+            self.colorize(image, rendering, saturation, own or ()) for image, own in zip(images, hints, strict=True)
+        ]
 
-    def strips(self, photo: Photo, rendering: Rendering, saturation: float = 1.0, hints: Hints = ()) -> Iterator[Strip]:
+    def strips(
+        self,
+        photo: Photo,
+        rendering: Rendering,
+        saturation: float = 1.0,
+        hints: Hints = (),
+        like: Reference | None = None,
+    ) -> Iterator[Strip]:
         """A photo's colors from top to bottom: rows, sRGB (h, W, 3) of the photo's dtype, and alpha (h, W) if any.
 
         The full-size picture is never held as a whole, so that a photo of 100 megapixels takes little memory.
@@ -156,6 +189,8 @@ class Colorizer:
         measure = lab.luma_of_levels if self.luma else lab.lightness
         small = small_lightness(photo, measure, *self.working_size(photo.height, photo.width))
         ab = self._small_ab(lab.scale_lightness(small)) * np.float32(self.renderings[rendering] * saturation)
+        if like is not None:
+            ab = ab + colors_of(like, small, ab)
         if hints != ():
             ab = ab + change(small, ab, hints)
         colors = FullSize(ab, small, photo.height, photo.width, self.network.cell)

@@ -41,7 +41,12 @@ def read_hints(file: Path, size: tuple[int, int]) -> Hints:
 
 
 def from_json(data: bytes, name: str) -> list[Hint]:
-    """The hints in a JSON file or text, which errors call `name`."""
+    """The hints in a JSON file or text, which errors call `name`.
+
+    Raises:
+        ChromascapeError: they are none, or too large.
+    """
+    _check_size(len(data), name)
     try:
         values = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -78,11 +83,13 @@ def _number(value: Any) -> float:
 
 
 def _bounded(file: Path) -> bytes:
-    if (size := file.stat().st_size) > MAX_BYTES:
-        raise ChromascapeError(
-            f"{file}: {size / 1e6:.0f} MB, more than hints have (at most {MAX_BYTES // 1_000_000} MB)"
-        )
+    _check_size(file.stat().st_size, str(file))
     return file.read_bytes()
+
+
+def _check_size(size: int, name: str) -> None:
+    if size > MAX_BYTES:
+        raise ChromascapeError(f"{name}: {size / 1e6:.0f} MB, more than hints have (at most {MAX_BYTES / 1e6:.0f} MB)")
 
 
 def _painted(file: Path, size: tuple[int, int]) -> Painted:

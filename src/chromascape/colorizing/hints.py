@@ -14,7 +14,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +28,14 @@ Marks = tuple[NDArray[np.bool_], NDArray[np.float32]]  # cells with a hint (h, w
 
 SIDE = 48  # cells of the grid's shorter side
 LONGEST = 4 * SIDE  # cells of its longer side, at most
-SIGMA = 4.0  # units of L*: the difference at which neighbours hardly share a change
+SIGMA = 3.0  # units of L*: the difference at which neighbours hardly share a change
 EPSILON = 1e-3  # how strongly colors stay as the model has them
 LAMBDA = 1e3  # how strongly hints hold
 MOST = 1000  # hints of a photo
 MOST_POINTS = 100_000  # of all strokes of a photo
 NO_COLOR = "none"  # the color of a hint that asks for gray
 FINER = 4  # a painted layer is looked at at so many times the grid's sides
+PIECES = 1000  # of a stroke, which are gone along together
 COVERED = 0.05  # the share of a cell that paint must cover to count
 
 
@@ -107,9 +107,16 @@ def change(lightness: Float, ab: Float, hints: Hints) -> NDArray[np.float32]:
         ChromascapeError: more hints than MOST, or more points than MOST_POINTS.
     """
     height, width = grid(*lightness.shape)
-    known, wanted = painted(hints, height, width) if isinstance(hints, Painted) else marks(hints, height, width)
+    found = painted(hints, height, width) if isinstance(hints, Painted) else marks(hints, height, width)
+    return towards(lightness, ab, found)
+
+
+def towards(lightness: Float, ab: Float, found: Marks) -> NDArray[np.float32]:
+    """The change (h, w, 2) that cells of the grid with these marks ask for; `lightness` and `ab` as of `change`."""
+    known, wanted = found
     if not known.any():
         return np.zeros_like(ab, dtype=np.float32)
+    height, width = known.shape
     asked = np.where(known[..., None], wanted - resize(ab, height, width), 0)
     return resize(spread(resize(lightness, height, width), known, asked), *lightness.shape)
 
@@ -158,20 +165,42 @@ def _cells(hint: Hint, height: int, width: int) -> NDArray[np.bool_]:
 
     The four are what the colors at the point are interpolated from.
     """
-    covered = np.zeros((height, width), bool)
     points = np.array(hint.points) * (width, height)  # in cells
-    pieces = [points[:1]]
-    for start, end in pairwise(points):
-        steps = math.ceil(2 * max(np.abs(end - start)))
-        pieces.append(start + (end - start) * (np.arange(1, steps + 1) / max(steps, 1))[:, None])
-    along = np.unique(np.floor(np.concatenate(pieces) - 0.5).astype(int), axis=0)
-    for right, down in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        covered[np.clip(along[:, 1] + down, 0, height - 1), np.clip(along[:, 0] + right, 0, width - 1)] = True
+    moves = np.diff(points, axis=0)
+    steps = np.ceil(2 * np.abs(moves).max(axis=1)).astype(int)
+    corners = np.zeros((height + 1, width + 1), bool)
+    _mark(corners, points[:1])
+    for first in range(0, len(moves), PIECES):
+        some = slice(first, first + PIECES)
+        piece = np.repeat(np.arange(len(steps))[some], steps[some])
+        nth = np.arange(1, len(piece) + 1) - np.repeat(steps[some].cumsum() - steps[some], steps[some])
+        _mark(corners, points[piece] + moves[piece] * (nth / steps[piece])[:, None])
+    covered = corners[:-1, :-1] | corners[:-1, 1:] | corners[1:, :-1] | corners[1:, 1:]
     radius = hint.radius * min(height, width)
-    if radius > 1:
-        y, x = np.mgrid[:height, :width]
-        for column, row in along:
-            covered |= (x - column - 0.5) ** 2 + (y - row - 0.5) ** 2 <= radius**2
+    return covered | _discs(corners, radius) if radius > 1 else covered
+
+
+def _mark(corners: NDArray[np.bool_], points: NDArray[np.float64]) -> None:
+    """Mark the corners of cells (h + 1, w + 1) that are nearest to points (N, 2)."""
+    at = np.floor(points + 0.5).astype(int)
+    corners[at[:, 1], at[:, 0]] = True
+
+
+def _discs(corners: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
+    """The cells (h, w) whose middle is within a radius of the corners of cells (h + 1, w + 1).
+
+    They are found a row of the disc at a time, so that a stroke of 100,000 points costs what a point does.
+    """
+    height, width = corners.shape[0] - 1, corners.shape[1] - 1
+    before = np.pad(corners.cumsum(axis=1), ((0, 0), (1, 0)))  # corners to the left of each
+    column, row, covered = np.arange(width), np.arange(height), np.zeros((height, width), bool)
+    for down in range(math.ceil(0.5 - radius), math.floor(0.5 + radius) + 1):
+        reach = math.sqrt(max(radius**2 - (down - 0.5) ** 2, 0))
+        first, last = math.ceil(0.5 - reach), math.floor(0.5 + reach)
+        start, stop = (np.clip(column + shift, 0, width + 1) for shift in (1 - last, 2 - first))
+        corner = row - down + 1
+        near = (before[:, stop] > before[:, start])[np.clip(corner, 0, height)]
+        covered |= near & ((corner >= 0) & (corner <= height))[:, None]
     return covered
 
 

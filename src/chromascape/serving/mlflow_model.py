@@ -17,7 +17,9 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from PIL import Image
 
 from chromascape.colorizing.colorizer import Colorizer, Rendering
-from chromascape.errors import choices
+from chromascape.colorizing.hint_files import from_json
+from chromascape.colorizing.hints import Hint
+from chromascape.errors import ChromascapeError, choices
 from chromascape.photos import reading
 from chromascape.photos.source import Limits, PhotoError
 
@@ -57,24 +59,41 @@ class ColorizerModel(PythonModel):
 
         Args:
             model_input: a photo file per row, in the first column: its bytes, or these in base64, as in JSON.
-            params: `rendering`: faithful (the default) or vivid.
+            params: `rendering`: faithful (the default) or vivid. `hints`: colors that a user names, a JSON text for
+                each photo as in a file of `hint_files`, empty for a photo without.
         Returns:
             A PNG for each photo, of its size.
         Raises:
-            RefusedRequest: a file is not a photo, the photos are too many or too large, or the rendering is unknown.
+            RefusedRequest: a file is not a photo, the photos are too many or too large, the rendering is unknown, or
+                hints are none, or more or fewer than photos.
         """
         rendering = (params or {}).get("rendering", "faithful")
         if rendering not in get_args(Rendering):
             raise RefusedRequest(f"params.rendering: must be {choices(get_args(Rendering))}, but is {rendering!r}")
-        return [self._png(image, number, rendering) for number, image in enumerate(_open(model_input.iloc[:, 0]), 1)]
+        images = _open(model_input.iloc[:, 0])
+        hints = _hints((params or {}).get("hints", ()), len(images))
+        pairs = zip(images, hints, strict=True)
+        return [self._png(image, number, rendering, own) for number, (image, own) in enumerate(pairs, 1)]
 
-    def _png(self, image: Image.Image, number: int, rendering: Rendering) -> bytes:
+    def _png(self, image: Image.Image, number: int, rendering: Rendering, hints: list[Hint]) -> bytes:
         stream = io.BytesIO()
         try:
-            self.colorizer.colorize(image, rendering).save(stream, "PNG")
-        except PhotoError as error:
+            self.colorizer.colorize(image, rendering, hints=hints).save(stream, "PNG")
+        except ChromascapeError as error:
             raise RefusedRequest(f"photo {number}: {error}") from None
         return stream.getvalue()
+
+
+def _hints(texts: Iterable[str], photos: int) -> list[list[Hint]]:
+    """The hints of each photo of a request."""
+    texts = list(texts) or [""] * photos
+    if len(texts) != photos:
+        raise RefusedRequest(f"params.hints: {len(texts)} entries for {photos} photos: send one for each, or none")
+    try:
+        named = enumerate(texts, 1)
+        return [from_json(text.encode(), f"params.hints: entry {number}") if text else [] for number, text in named]
+    except ChromascapeError as error:
+        raise RefusedRequest(str(error)) from None
 
 
 def _open(files: Iterable[object]) -> list[Image.Image]:

@@ -111,12 +111,16 @@ def log_model(client: Any, run: Any, folder: Path, name: str, description: str) 
 
 
 def _signature() -> Any:
-    """Files in, files out, of any number and size, and which rendering: MLflow infers no params from type hints."""
+    """Files in, files out, of any number and size, and params: MLflow infers none from type hints."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
     files = Schema([ColSpec(DataType.binary)])
-    return ModelSignature(files, files, ParamSchema([ParamSpec("rendering", DataType.string, "faithful")]))
+    params = [
+        ParamSpec("rendering", DataType.string, "faithful"),
+        ParamSpec("hints", DataType.string, [], shape=(-1,)),
+    ]
+    return ModelSignature(files, files, ParamSchema(params))
 
 
 @contextmanager
