@@ -7,7 +7,7 @@ from PIL import Image
 
 from chromascape.color import lab
 from chromascape.colorizing import fullsize
-from chromascape.colorizing.fullsize import FullSize, interpolation, resize, slopes, small_lightness, strips
+from chromascape.colorizing.fullsize import FullSize, Light, interpolation, resize, slopes, strips
 from chromascape.photos.pixels import Photo
 
 
@@ -89,12 +89,12 @@ def test_interpolation_is_that_of_resizing(short: int, long: int) -> None:
     np.testing.assert_allclose(found, resize(values, 1, long)[0], atol=1e-5)
 
 
-def test_products_of_a_tile_are_too_small_for_threads() -> None:
+@pytest.mark.parametrize("enlarged", [1.01, 2, 15])
+def test_products_of_a_tile_are_too_small_for_threads(enlarged: float) -> None:
     """OpenBLAS divides a product between threads from 2**18 multiplications on, and they wait for each other."""
-    few = 24  # places of the network that a tile of 256 columns needs where a photo is enlarged by eleven
-    assert fullsize.PRODUCT_ROWS * few * fullsize.TILE_PIXELS // fullsize.TILE_ROWS < 2**18
+    down, _ = interpolation(200, round(200 * enlarged), 0, fullsize.TILE_ROWS)
+    assert down.size * fullsize.TILE_PIXELS // fullsize.TILE_ROWS < 2**18
     assert 3 * 3 * fullsize.TILE_PIXELS < 2**18
-    assert fullsize.TILE_ROWS % fullsize.PRODUCT_ROWS == 0
 
 
 @pytest.mark.parametrize("size", [(40, 30), (96, 200), (3, 96), (1, 1)])
@@ -115,8 +115,8 @@ def test_the_slope_is_that_of_least_squares_where_lightness_varies() -> None:
 def test_the_small_lightness_is_the_photos(monkeypatch: pytest.MonkeyPatch, height: int, width: int) -> None:
     """Blocks, also cut ones, and strips move nothing."""
     rgb = make_photo(2, width, height)
-    monkeypatch.setattr(fullsize, "STRIP_PIXELS", 7 * width)
-    small = small_lightness(Photo(rgb), lab.lightness, 48, 64)
+    monkeypatch.setattr(fullsize, "READ_PIXELS", 7 * width)
+    small = Light(Photo(rgb)).small(48, 64)
     expected = resize(lab.rgb_to_lab(rgb)[..., 0], 48, 64)
     assert np.abs(small - expected).max() < (0.8 if height > 150 else 0.01)
     assert np.abs(small - expected).mean() < 0.1
@@ -125,7 +125,7 @@ def test_the_small_lightness_is_the_photos(monkeypatch: pytest.MonkeyPatch, heig
 def test_transparent_parts_are_seen_on_white() -> None:
     picture = Image.new("RGBA", (40, 40), (10, 20, 30, 0))
     picture.paste((10, 20, 30, 255), (0, 0, 20, 40))
-    small = small_lightness(Photo(picture), lab.lightness, 40, 40)
+    small = Light(Photo(picture)).small(40, 40)
     assert small[:, 25:].min() > 99.9 and small[:, :15].max() < 10
 
 

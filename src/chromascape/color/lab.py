@@ -66,10 +66,23 @@ def lightness(values: NDArray[Any]) -> NDArray[np.float32]:
     if values.ndim == 2 and values.dtype in (np.uint8, np.uint16):
         return _lightness_of_level(values.dtype.itemsize).take(values)
     if values.dtype == np.uint8:
-        steps = sum(_steps_of_level()[channel].take(values[..., channel]) for channel in range(3))
-        return _lightness_of_step().take(steps)
+        return lightness_of_steps(steps(values))
     linear = linear_light(values) if values.dtype.kind == "f" else _linear_levels(values.dtype.itemsize)[values]
     return 116 * _cube_root(linear if values.ndim == 2 else linear @ _FROM_LINEAR[1]) - 16
+
+
+def steps(rgb: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Luminance Y of uint8 sRGB (H, W, 3) in steps of 1/65535, (H, W)."""
+    red, green, blue = _steps_of_level()
+    total = red.take(rgb[..., 0])
+    total += green.take(rgb[..., 1])
+    total += blue.take(rgb[..., 2])
+    return total
+
+
+def lightness_of_steps(steps: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """L* in 0..100 of luminance as `steps` measures it."""
+    return _lightness_of_step().take(steps)
 
 
 def film_lightness(lab: Float, response: Float) -> NDArray[np.float32]:
@@ -111,10 +124,10 @@ def to_srgb(lightness: Float, ab: Float, dtype: np.dtype[Any]) -> NDArray[Any]:
     if linear.min() < _LOWEST or linear.max() > _HIGHEST:
         outside = np.flatnonzero((linear.min(axis=0) < _LOWEST) | (linear.max(axis=0) > _HIGHEST))
         linear[:, outside] = _TO_LINEAR @ _cube(_fitted(cone[:, outside]))
-    levels = _encoded(linear, dtype).reshape(3, *lightness.shape)
+    levels = _encoded(linear, dtype)
     picture = np.empty((*lightness.shape, 3), levels.dtype)
     for channel in range(3):  # three times as fast as one copy of all
-        picture[..., channel] = levels[channel]
+        picture[..., channel] = levels[channel].reshape(lightness.shape)
     return picture
 
 
@@ -191,15 +204,15 @@ def _lightness_of_level(size: int) -> NDArray[np.float32]:
 
 
 @cache
-def _steps_of_level() -> NDArray[np.intp]:
-    """Steps of 1/65535 of Y that each 8-bit level of R, G and B adds, (3, 256)."""
-    return np.rint(_FROM_LINEAR[1][:, None] * _LINEAR * 65535).astype(np.intp)
+def _steps_of_level() -> NDArray[np.uint16]:
+    """Steps of 1/65535 of Y that each 8-bit level of R, G and B adds, (3, 256); of white they are 65535."""
+    return np.rint(_FROM_LINEAR[1][:, None] * _LINEAR * 65535).astype(np.uint16)
 
 
 @cache
 def _lightness_of_step() -> NDArray[np.float32]:
-    """L* of each step of Y, and of one more, as the three channels' steps are rounded."""
-    return np.minimum(116 * _cube_root(np.arange(65538, dtype=np.float32) / 65535) - 16, 100)
+    """L* of each step of Y."""
+    return 116 * _cube_root(np.arange(65536, dtype=np.float32) / 65535) - 16
 
 
 @cache
@@ -218,7 +231,7 @@ def _encoded(linear: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Linear light, clipped to 0..1, as sRGB of this type; `linear` is overwritten."""
     if dtype == np.uint8:
         linear *= STEPS
-        return _level_of_step().take(linear.astype(np.intp), mode="clip")
+        return _level_of_step().take(linear.astype(np.int32), mode="clip")
     levels = _encode(np.clip(linear, 0, 1, out=linear))
     return np.rint(levels * 65535).astype(np.uint16) if dtype == np.uint16 else levels
 
@@ -236,12 +249,10 @@ def _cube(cone: NDArray[np.float32]) -> NDArray[np.float32]:
         cubes *= cone
         return cubes
     above = np.maximum(cone, _TOE)
-    cubes = above * above
-    cubes *= above
-    below = np.minimum(cone - _TOE, 0)
+    below = cone - above
     below *= 3 * _TOE * _TOE
-    cubes += below
-    return cubes
+    below += above * above * above
+    return below
 
 
 def _fitted(cone: NDArray[np.float32]) -> NDArray[np.float32]:
