@@ -16,7 +16,6 @@ from test_pixels import linear_profile
 from test_profiles import encoded, renamed
 from test_tiff import directory
 
-from chromascape.color import lab
 from chromascape.colorizing.fullsize import Light
 from chromascape.photos import inspection, reading
 from chromascape.photos.pixels import Photo, assemble
