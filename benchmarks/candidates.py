@@ -1,4 +1,4 @@
-"""What else could lay colors on a photo at full size: other libraries, in place of `lab.to_srgb` in tiles of NumPy.
+"""What else could lay colors on a photo at full size: other libraries, in place of `srgb.to_srgb` in tiles of NumPy.
 
     python benchmarks/candidates.py      # of a gray photo with 12 megapixels; OpenCV where it is installed
 
@@ -22,6 +22,7 @@ from speed import LANDSCAPES, in_turn, machine, seconds
 
 from chromascape import Colorizer
 from chromascape.color import lab
+from chromascape.color.srgb import to_srgb
 from chromascape.colorizing.fullsize import FullSize, Light, interpolation
 from chromascape.parallel import cpu_threads, in_threads
 from chromascape.photos.pixels import Photo
@@ -34,8 +35,8 @@ GRAPH = """<ir_version: 10, opset_import: ["" : 18]>
 colors (uint8[h, w] levels, float[h, few] down, float[4, few, w] planes, float[256] lightness, float[3, 3] mixing)
 => (uint8[n, 3] srgb)
 <float y_share = {0.00862069}, float y_more = {0.13793103}, float x_share = {0.002}, float z_share = {-0.005},
- float toe = {0.20689656}, float below_slope = {0.12841855}, float zero = {0}, float one = {1}, float power = {0.41666667},
- float gain = {269.025}, float less = {14.025}, int64[2] flat = {-1, 1}>
+ float toe = {0.20689656}, float below_slope = {0.12841855}, float zero = {0}, float one = {1},
+ float power = {0.41666667}, float gain = {269.025}, float less = {14.025}, int64[2] flat = {-1, 1}>
 {
   index = Cast <to = 6> (levels)
   light = Gather <axis = 0> (lightness, index)
@@ -80,7 +81,7 @@ def by_tiles(levels: Levels, full: FullSize) -> Levels:
     def tile(rows: slice) -> None:
         for columns in full.columns(rows):
             light = lab.lightness(levels[rows, columns])
-            picture[rows, columns] = lab.to_srgb(light, full.ab(rows, columns, light), picture.dtype)
+            picture[rows, columns] = to_srgb(light, full.ab(rows, columns, light), picture.dtype)
 
     list(in_threads(tile, full.rows(), cpu_threads()))
     return picture
@@ -88,7 +89,7 @@ def by_tiles(levels: Levels, full: FullSize) -> Levels:
 
 def by_onnx_runtime(levels: Levels, full: FullSize) -> Levels:
     """The same tiles by a graph; its levels below 10, where sRGB is linear, are wrong."""
-    run, table, mixing = _session().run, lab.lightness(LEVELS)[0], np.ascontiguousarray(lab._TO_LINEAR.T)
+    run, table, mixing = _session().run, lab.lightness(LEVELS)[0], np.ascontiguousarray(lab.TO_LINEAR.T)
     parts = []
     for rows in full.rows():
         down, above = interpolation(full.planes.shape[1], full.height, rows.start, rows.stop)

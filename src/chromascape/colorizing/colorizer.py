@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chromascape.color import lab
+from chromascape.color.srgb import to_srgb
 from chromascape.colorizing import model_files
 from chromascape.colorizing.fullsize import FullSize, Light, resize
 from chromascape.colorizing.hints import Hints, change
@@ -165,7 +166,7 @@ class Colorizer:
             picture = np.empty((*values.shape[:2], 3), photo.dtype)
             for columns in colors.columns(rows):
                 lightness = light.measure(values[:, columns])
-                picture[:, columns] = lab.to_srgb(lightness, colors.ab(rows, columns, lightness), photo.dtype)
+                picture[:, columns] = to_srgb(lightness, colors.ab(rows, columns, lightness), photo.dtype)
             return rows, picture, alpha
 
         yield from in_threads(strip, colors.rows(), cpu_threads())
