@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from warm import unmeasured, warm_path
 
 from chromascape.color import lab
 from chromascape.color.measures import colorfulness
-from chromascape.colorizing.batch import Options, colorize_file, colorize_files
+from chromascape.colorizing import batch
+from chromascape.colorizing.batch import AHEAD_PIXELS, Options, Room, colorize_file, colorize_files
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork, save
@@ -244,3 +246,64 @@ def test_50_megapixels_take_less_than_1_gb(tmp_path: Path) -> None:
         peak / (1e6 if sys.platform != "darwin" else 1e9) < 0.9
     )  # GB: each pixel counts, and 100 megapixels take less than 2
     assert reading.open_photo((tmp_path / "out/large.jpg").read_bytes()).size == (8_400, 6_000)
+
+
+def test_a_photo_is_decoded_once_and_encoded_once(
+    tmp_path: Path, colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    for name in ("_getdecoder", "_getencoder"):
+        made = getattr(Image, name)
+        monkeypatch.setattr(
+            Image, name, lambda mode, codec, *rest, made=made: (calls.append(codec), made(mode, codec, *rest))[1]
+        )
+    Image.fromarray(make_photo(1, 300, 200)).save(tmp_path / "a.jpg", exif=camera_exif())
+    calls.clear()
+    colorize_file(colorizer, tmp_path / "a.jpg", tmp_path / "b.jpg")
+    assert calls.count("jpeg") == 2, "one decoder, one encoder"
+
+
+def test_small_photos_have_room_beside_each_other_and_large_ones_wait() -> None:
+    def beside(jobs: int, pixels: int) -> bool:
+        """Whether one more than `jobs` photos of so many pixels are in memory at a time."""
+        room, inside, leave = Room(jobs), threading.Semaphore(0), threading.Event()
+
+        def photo() -> None:
+            with room.taken(pixels):
+                inside.release()
+                leave.wait()
+
+        threads = [threading.Thread(target=photo) for _ in range(jobs + 1)]
+        for thread in threads:
+            thread.start()
+        for _ in range(jobs):
+            assert inside.acquire(timeout=30)
+        more = inside.acquire(timeout=30 if (jobs + 1) * pixels <= AHEAD_PIXELS else 0.05)
+        leave.set()
+        for thread in threads:
+            thread.join()
+        assert room.photos == room.pixels == 0
+        return more
+
+    assert beside(1, AHEAD_PIXELS // 2) and beside(2, AHEAD_PIXELS // 3)
+    assert not beside(1, AHEAD_PIXELS // 2 + 1) and not beside(2, 178_000_000)
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_one_job_colorizes_one_photo_at_a_time_on_any_number_of_cores(
+    tmp_path: Path, colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    monkeypatch.setattr(batch, "cores", lambda: cores)
+    at_work, most, strips = 0, 0, colorizer.strips
+
+    def counted(*given: Any) -> Any:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        yield from strips(*given)
+        at_work -= 1
+
+    monkeypatch.setattr(colorizer, "strips", counted)
+    pairs = [(gray(tmp_path / f"{number}.png"), tmp_path / f"{number}.jpg") for number in range(5)]
+    assert not any(outcome.error for outcome in colorize_files(colorizer, pairs, Options(), 1))
+    assert most == 1 and len({target.read_bytes() for _, target in pairs}) == 1

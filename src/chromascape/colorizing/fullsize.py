@@ -25,19 +25,18 @@ from chromascape.photos.pixels import Photo
 
 Float = NDArray[np.floating]
 
-STRIP_PIXELS = 500_000  # pixels per strip, which bounds the memory
 # Colors are computed in tiles whose planes stay in the processor's cache, and whose products of matrices are too small
 # for BLAS to split between threads, which would wait for each other.
 TILE_ROWS, TILE_PIXELS = 8, 24_576
 # Added to the variance of L* in the 3 × 3 cells: variation below about 5 says nothing about color.
 NOISE = 25.0
-READ_PIXELS = 50_000  # that are measured at a time
+READ_PIXELS = 50_000  # whose L* is measured at a time
 REDUCING_GAP = 3  # L* is averaged in whole blocks down to this multiple of the wanted size, then resampled
 
 
-def strips(height: int, width: int, multiple: int = 1, pixels: int = STRIP_PIXELS) -> Iterator[slice]:
-    """Slices of a photo's rows, of about `pixels` each; all but the last have a multiple of `multiple` rows."""
-    rows = max(1, pixels // width // multiple) * multiple
+def strips(height: int, width: int, multiple: int = 1) -> Iterator[slice]:
+    """Slices of a photo's rows, of about READ_PIXELS each; all but the last have a multiple of `multiple` rows."""
+    rows = max(1, READ_PIXELS // width // multiple) * multiple
     yield from (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
@@ -83,7 +82,7 @@ class Light:
                 values = _on_white(values, alpha)
             return np.asarray(Image.fromarray(self.measure(values)).reduce(block))
 
-        parts = strips(self.height, self.width, block, READ_PIXELS)
+        parts = strips(self.height, self.width, block)
         reduced = Image.fromarray(np.concatenate(list(in_threads(part, parts, cpu_threads()))))
         if self._kept is not None and self.photo.read_once and self.photo.image is not None:
             self.photo.image.close()
