@@ -227,10 +227,12 @@ def test_pictures_are_those_of_the_formulas_within_a_level() -> None:
     """Luminance in steps, colors along it, and tables of levels, against `fit_to_srgb`."""
     rgb = make_photo(4, 1201, 803)
     picture = colorize(rgb).astype(int)
-    side = Colorizer(Colors(), "waves", 64)
-    small = Light(Photo(rgb)).small(*side.working_size(803, 1201))
-    full = FullSize(side.predict_ab(small), small, 803, 1201, 4)
+    colorizer = Colorizer(Colors(), "waves", 64)
+    small = Light(Photo(rgb)).small(*colorizer.working_size(803, 1201))
+    full = FullSize(colorizer.predict_ab(small), small, 803, 1201, 4)
     light = lab.rgb_to_lab(rgb)[..., 0]
-    exact = lab.lab_to_rgb(lab.fit_to_srgb(lab.join(light, colors_of(full, light)))).astype(int)
+    colors = lab.join(light, colors_of(full, light))
+    exact = lab.lab_to_rgb(lab.fit_to_srgb(colors)).astype(int)
     apart = np.abs(picture - exact).max(axis=-1)
-    assert np.percentile(apart, 99.9) <= 1 and apart.max() <= 2
+    outside = (lab.fit_to_srgb(colors) != colors).any(axis=-1)
+    assert apart[~outside].max() <= 1 and np.percentile(apart, 99) <= 1

@@ -4,7 +4,7 @@ Enlarged by interpolation alone, colors run over edges: the network gives one co
 of the photo wide. But within a few cells color mostly follows lightness, so the difference between a pixel's L* and the
 grid's L* gives the difference in color:
 
-    ab = enlarged(ab − slope · L* of the grid) + enlarged(slope) · L*
+    ab = enlarged(ab) + enlarged(slope) · (L* − enlarged(L* of the grid))
 
 `slope` is the least-squares slope of ab over L* in the 3 × 3 cells around, as in the guided filter (He, Sun and Tang
 2010), computed on the small grid and enlarged, as in its fast form (He and Sun 2015, arXiv:1505.00996). The network's
@@ -102,7 +102,7 @@ class FullSize:
     """Colors at working size, enlarged tile by tile.
 
     Attributes:
-        planes: (4, h, W): ab where L* is 0, and the slopes of ab over L*; (2, H, W), ab alone, if nothing is enlarged.
+        planes: (5, h, W): ab, the slopes of ab over L*, and the grid's L*; (2, H, W), ab alone, if nothing is enlarged.
     """
 
     def __init__(self, ab: Float, lightness: Float, height: int, width: int, cell: int):
@@ -120,8 +120,8 @@ class FullSize:
         grid = (max(1, round(h / cell)), max(1, round(w / cell)))
         coarse = resize(lightness, *grid)
         slope = resize(slopes(coarse, resize(ab, *grid)), h, w)
-        planes = np.concatenate([ab - slope * resize(coarse, h, w)[..., None], slope], axis=-1)
-        self.planes = np.stack([resize(planes[..., place], h, width) for place in range(4)])
+        planes = (*np.moveaxis(ab, -1, 0), *np.moveaxis(slope, -1, 0), resize(coarse, h, w))
+        self.planes = np.stack([resize(plane, h, width) for plane in planes])
 
     def rows(self) -> Iterator[slice]:
         """The photo's rows, as many at a time as a tile has."""
@@ -138,9 +138,10 @@ class FullSize:
         if len(self.planes) == 2:
             return self.planes[:, rows, columns]
         down, above = interpolation(self.planes.shape[1], self.height, rows.start, rows.stop)
-        colors = np.matmul(down, self.planes[:, above, columns])  # (4, h, w)
-        colors[2:] *= lightness
-        colors[:2] += colors[2:]
+        colors = np.matmul(down, self.planes[:, above, columns])  # (5, h, w)
+        detail = np.subtract(lightness, colors[4], out=colors[4])
+        colors[2:4] *= detail
+        colors[:2] += colors[2:4]
         return colors[:2]
 
 

@@ -79,16 +79,15 @@ export function smallLightness(read, width, height, w, h) {
   return resize(reduced, across, down, w, h, width / block, height / block);
 }
 
-// The planes for colorsOfRow, as wide as the photo and as high as the working size: ab where L* is 0, and the slopes of
-// ab over L*; ab alone where nothing is enlarged. ab: two planes at working size; L: L* at working size.
+// The planes for colorsOfRow, as wide as the photo and as high as the working size: ab, the slopes of ab over L*, and the
+// grid's L*; ab alone where nothing is enlarged. ab: two planes at working size; L: L* at working size.
 export function prepare(ab, L, w, h, width, height, cell) {
   if (height <= h || width <= w) return { planes: ab.map((plane) => resize(plane, w, h, width, height)), width };
   const gw = Math.max(1, round(w / cell)), gh = Math.max(1, round(h / cell));
   const coarse = resize(L, w, h, gw, gh);
-  const slopes = ab.map((plane) => resize(slope(coarse, resize(plane, w, h, gw, gh), gw, gh), gw, gh, w, h));
-  const light = resize(coarse, gw, gh, w, h);
-  const bases = ab.map((plane, at) => plane.map((value, i) => value - slopes[at][i] * light[i]));
-  return { planes: [...bases, ...slopes].map((plane) => resizeColumns(plane, w, h, width)), width, h, height };
+  const slopes = ab.map((plane) => slope(coarse, resize(plane, w, h, gw, gh), gw, gh));
+  const planes = [...ab, ...[...slopes, coarse].map((plane) => resize(plane, gw, gh, w, h))];
+  return { planes: planes.map((plane) => resizeColumns(plane, w, h, width)), width, h, height };
 }
 
 // Writes a* and b* of row y of the photo, whose L* is given.
@@ -100,11 +99,11 @@ export function colorsOfRow({ planes, width, h, height }, y, L, a, b) {
   const at = Math.min(Math.max(((y + 0.5) * h) / height - 0.5, 0), h - 1);
   const above = Math.trunc(at), share = at - above;
   const upper = above * width, lower = Math.min(above + 1, h - 1) * width;
-  const [baseA, baseB, slopeA, slopeB] = planes;
+  const [planeA, planeB, slopeA, slopeB, coarse] = planes;
   for (let x = 0; x < width; x++) {
-    const i = upper + x, j = lower + x, light = L[x];
-    a[x] = baseA[i] + (baseA[j] - baseA[i]) * share + (slopeA[i] + (slopeA[j] - slopeA[i]) * share) * light;
-    b[x] = baseB[i] + (baseB[j] - baseB[i]) * share + (slopeB[i] + (slopeB[j] - slopeB[i]) * share) * light;
+    const i = upper + x, j = lower + x, detail = L[x] - coarse[i] - (coarse[j] - coarse[i]) * share;
+    a[x] = planeA[i] + (planeA[j] - planeA[i]) * share + (slopeA[i] + (slopeA[j] - slopeA[i]) * share) * detail;
+    b[x] = planeB[i] + (planeB[j] - planeB[i]) * share + (slopeB[i] + (slopeB[j] - slopeB[i]) * share) * detail;
   }
 }
 
