@@ -13,7 +13,7 @@ PIP := --quiet --disable-pip-version-check -c constraints.txt
 # The programs of an environment name the folder that it was made in: in a project that was moved or copied it is new.
 MOVED := $(shell test ! -s .venv/place || test "$$(cat .venv/place)" = "$$(pwd -P)" || echo moved)
 
-.PHONY: moved run test lint docs fuzz audit upgrade release ui compare screenshots clean
+.PHONY: moved run test lint docs bench fuzz audit upgrade release ui compare screenshots clean
 .DELETE_ON_ERROR:
 
 run: .venv/run.stamp  ## environment, then the whole pipeline, then a short table
@@ -31,6 +31,9 @@ lint: .venv/test.stamp  ## style and types
 
 docs: .venv/test.stamp  ## the documentation as a site, site/index.html; a warning is an error
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs site
+
+bench: .venv/test.stamp  ## how fast it is, as ratios to the machine and to other ways: make bench OUTPUT=docs/performance.md
+	$(BIN)/python benchmarks/speed.py $(if $(OUTPUT),-o "$(OUTPUT)")
 
 fuzz: .venv/test.stamp  ## 10,000 hostile files through what the stages do with photos
 	$(BIN)/python tests/fuzz.py

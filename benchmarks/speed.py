@@ -2,7 +2,7 @@
 
     make bench                                       # every row, in less than ten minutes
     python benchmarks/speed.py --only data,cold      # some of them
-    python benchmarks/speed.py -o table.md
+    python benchmarks/speed.py -o docs/performance.md  # the table into the document, between its marks; or a new file
 
 Both sides of a ratio are measured in turn, in the same run, so that both meet the same load of the machine; a figure is
 the median of its rounds. `wanted` is what the project aims at: rows that miss it are explained in docs/performance.md.
@@ -11,6 +11,8 @@ photos do.
 """
 
 import argparse
+import http.server
+import importlib.util
 import io
 import os
 import platform
@@ -20,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -33,19 +36,35 @@ from PIL import Image
 REPOSITORY = Path(__file__).resolve().parents[1]
 LANDSCAPES = sorted((REPOSITORY / "data/landscapes").glob("*.jpg"))
 ROUNDS = 5
+BEGIN, END = "<!-- what make bench printed -->", "<!-- its end -->"
+OTHERS = {"cv2": "OpenCV, which is not installed: pip install opencv-python-headless"}  # that some rows compare with
+MISSING: list[str] = []  # what could not be measured here, and why
 
 
 class Row(NamedTuple):
-    """A line of the table: two medians, and the ratio that is wanted of them."""
+    """A line of the table: two medians, and what is wanted of their ratio.
+
+    `faster`: the ratio is the other side over ours, and is wanted to be at least `limit`; else ours over the other
+    side, at most `limit`.
+    """
 
     what: str
     reference: str  # what the other side is
-    other: float  # of it
+    other: float  # of it, in `unit`
     ours: float
-    unit: str
-    ratio: float
-    wanted: str
-    reached: bool
+    unit: str  # "ms" or "MB"
+    limit: float
+    faster: bool = False
+
+    @property
+    def ratio(self) -> float:
+        """The ratio that `limit` is for."""
+        return self.other / self.ours if self.faster else self.ours / self.other
+
+    @property
+    def reached(self) -> bool:
+        """Whether it is as wanted."""
+        return self.ratio >= self.limit if self.faster else self.ratio <= self.limit
 
 
 def in_turn(*functions: Callable[[], float], rounds: int = ROUNDS) -> list[float]:
@@ -67,12 +86,12 @@ def seconds(function: Callable[[], object]) -> Callable[[], float]:
 
 def at_most(what: str, reference: str, other: float, ours: float, limit: float) -> Row:
     """A row whose ours may be at most `limit` times the other side's, both in seconds."""
-    return Row(what, reference, other, ours, "s", ours / other, f"≤ {limit:g}", ours <= limit * other)
+    return Row(what, reference, 1000 * other, 1000 * ours, "ms", limit)
 
 
 def at_least(what: str, reference: str, other: float, ours: float, limit: float) -> Row:
     """A row in which the other side takes at least `limit` times as long as ours, both in seconds."""
-    return Row(what, reference, other, ours, "s", other / ours, f"≥ {limit:g}", other >= limit * ours)
+    return Row(what, reference, 1000 * other, 1000 * ours, "ms", limit, faster=True)
 
 
 def photo(number: int, width: int, height: int) -> bytes:
@@ -85,7 +104,7 @@ def photo(number: int, width: int, height: int) -> bytes:
 
 
 def full_size(folder: Path) -> list[Row]:
-    """A 12-megapixel photo, from file to file."""
+    """A 12-megapixel photo, from file to file, and the memory that a process takes for it."""
     from chromascape import Colorizer
     from chromascape.colorizing.batch import Options, colorize_files
     from chromascape.photos.writing import FORMATS
@@ -111,7 +130,17 @@ def full_size(folder: Path) -> list[Row]:
     return [
         at_most("12-megapixel JPEG, one after the other", reference, pillow / each, one / each, 2),
         at_most("12-megapixel JPEG, `--jobs 2`", reference, pillow / each, two / each, 2),
+        Row("12-megapixel JPEG, memory of the command", "0.33 GB", 330, peak_mb(sources[:1], folder), "MB", 1),
     ]
+
+
+def peak_mb(sources: list[Path], folder: Path) -> float:
+    """MB that the command takes at most for these photos."""
+    command = ["-m", "chromascape.cli", "colorize", *map(str, sources), "-o", f"{folder / 'colors'}/", "--overwrite"]
+    code = "import resource, subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]], check=True, stdout=2)"
+    code += "; print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    done = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
+    return int(done.stdout) * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def assignments_lab(data: bytes, side: int = 256) -> np.ndarray:
@@ -151,9 +180,7 @@ def data_path(_: Path) -> list[Row]:
         other, own = in_turn(seconds(theirs), seconds(ours))
         what = f"{width} × {height} JPEG → Lab of 256 × 256, in process"
         rows.append(at_least(what, "the assignment's way", other / len(files), own / len(files), limit))
-        try:
-            import cv2  # noqa: F401
-        except ModuleNotFoundError:
+        if not installed("cv2"):
             continue
 
         def by_opencv(files: list[bytes] = files) -> None:
@@ -246,7 +273,80 @@ def training(_: Path) -> list[Row]:
     return rows
 
 
-TABLE = {"full-size": full_size, "data": data_path, "stage": stage, "cold": cold, "training": training}
+def page(folder: Path) -> list[Row]:
+    """A 12-megapixel photo in the page that needs no server, in Chromium."""
+    from chromascape import Colorizer
+    from chromascape.errors import ChromascapeError
+    from chromascape.serving.web_export import export_page
+
+    try:
+        export_page(Colorizer.load(), folder / "page")
+    except ChromascapeError as error:
+        MISSING.append(f"the page in Chromium: {error}")
+        return []
+    (folder / "page/photo.jpg").write_bytes(photo(0, 4000, 3000))
+    by_browser, by_page = in_chromium(folder / "page")
+    what, reference = "12-megapixel JPEG in the page, in Chromium", "Chromium: decode and encode"
+    return [at_most(what, reference, by_browser / 1000, by_page / 1000, 4)]
+
+
+TIMED = """async (rounds) => {
+  const engine = await import("./engine.js");
+  await engine.ready;
+  const bytes = await (await fetch("photo.jpg")).blob();
+  const plain = async (file) => {
+    const photo = await createImageBitmap(file);
+    const canvas = new OffscreenCanvas(photo.width, photo.height);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(photo, 0, 0);
+    context.putImageData(context.getImageData(0, 0, canvas.width, canvas.height), 0, 0);
+    await canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 });
+  };
+  const ours = (file) => engine.colorize(file, { style: "faithful", saturation: 1 }, { said() {} });
+  const times = [];
+  for (let round = 0; round <= rounds; round++) {
+    const found = [];
+    for (const way of [plain, ours]) {
+      const file = new File([bytes], "photo.jpg", { type: "image/jpeg" }), begun = performance.now();
+      await way(file);
+      found.push(performance.now() - begun);
+    }
+    times.push(found);
+  }
+  return times.slice(1);
+}"""  # milliseconds of each round, Chromium's and ours, without the first
+
+
+def in_chromium(exported: Path) -> list[float]:
+    """Medians of the milliseconds that Chromium takes to decode and encode photo.jpg, and the exported page for it."""
+    from playwright.sync_api import sync_playwright
+
+    spec = importlib.util.spec_from_file_location("screenshots", REPOSITORY / "docs/screenshots.py")
+    assert spec and spec.loader
+    screenshots = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(screenshots)
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=exported)
+    handler.log_message = lambda *_: None  # type: ignore[attr-defined]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as playwright:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser = screenshots.launch(playwright)
+        shown = browser.new_page()
+        shown.goto(f"http://127.0.0.1:{server.server_port}")
+        times = shown.evaluate(TIMED, ROUNDS)
+        browser.close()
+        server.shutdown()
+    return [statistics.median(values) for values in zip(*times, strict=True)]
+
+
+def installed(module: str) -> bool:
+    """Whether there is a module to compare with; if not, the end of the table says so."""
+    found = importlib.util.find_spec(module) is not None
+    if not found:
+        MISSING.append(OTHERS[module])
+    return found
+
+
+TABLE = {"full-size": full_size, "data": data_path, "stage": stage, "cold": cold, "training": training, "page": page}
 
 
 def machine() -> str:
@@ -265,12 +365,12 @@ def _lines(path: Path) -> list[str]:
 
 def as_markdown(rows: list[Row]) -> str:
     """The table."""
-    lines = ["| what | against | it, ms | ours, ms | ratio | wanted |", "|---|---|---:|---:|---:|---|"]
+    lines = ["| what | against | it | ours | ratio | wanted |", "|---|---|---:|---:|---:|---|"]
     for row in rows:
-        mark = "" if row.reached else " **missed**"
-        numbers = f"{1000 * row.other:.1f} | {1000 * row.ours:.1f} | {row.ratio:.2f}"
-        lines.append(f"| {row.what} | {row.reference} | {numbers} | {row.wanted}{mark} |")
-    return "\n".join(lines)
+        wanted = f"{'≥' if row.faster else '≤'} {row.limit:g}{'' if row.reached else ' **missed**'}"
+        numbers = f"{row.other:.1f} {row.unit} | {row.ours:.1f} {row.unit} | {row.ratio:.2f}"
+        lines.append(f"| {row.what} | {row.reference} | {numbers} | {wanted} |")
+    return "\n".join([*lines, *(f"\nNot measured: {line}" for line in dict.fromkeys(MISSING))])
 
 
 def main() -> None:
@@ -285,10 +385,18 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             print(f"{name} ...", file=sys.stderr, flush=True)
             rows += TABLE[name](Path(folder))
-    text = f"{machine()}, medians of rounds in turn\n\n{as_markdown(rows)}"
-    print(text)
+    text = f"{machine()}, medians of rounds in turn\n\n{as_markdown(rows)}\n"
+    print(text, end="")
     if options.output:
-        options.output.write_text(text + "\n", encoding="utf-8")
+        options.output.write_text(inserted(options.output, text), encoding="utf-8")
+
+
+def inserted(file: Path, text: str) -> str:
+    """The text between the marks of a document that has them; else the text alone."""
+    whole = file.read_text("utf-8") if file.exists() else ""
+    if BEGIN not in whole or END not in whole:
+        return text
+    return f"{whole[: whole.index(BEGIN)]}{BEGIN}\n\n{text}\n{whole[whole.index(END) :]}"
 
 
 if __name__ == "__main__":

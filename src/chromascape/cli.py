@@ -156,7 +156,6 @@ def _colorize(options: argparse.Namespace) -> int:
         raise ChromascapeError(f"{options.hints}: hints of one photo: for several name a folder of such files")
     from chromascape.colorizing.batch import Options, colorize_files, is_done, read_reference
     from chromascape.colorizing.colorizer import SHIPPED, Colorizer
-    from chromascape.judging.summary import note_on_model
     from chromascape.parallel import with_progress
 
     like = read_reference(options.like) if options.like else None
@@ -164,8 +163,11 @@ def _colorize(options: argparse.Namespace) -> int:
     model = _model(options.model)
     colorizer = Colorizer.load(model, options.device)
     _say([f"error: {line}" for line in plan.errors] + [f"note: {line}" for line in plan.notes])
-    worse = note_on_model(model)
-    _say([f"note: {model}: {worse}"] * bool(worse))
+    if model != SHIPPED:
+        from chromascape.judging.summary import note_on_model
+
+        worse = note_on_model(model)
+        _say([f"note: {model}: {worse}"] * bool(worse))
     todo = [pair for pair in plan.pairs if options.overwrite or not is_done(*pair, how)]
     skipped = len(plan.pairs) - len(todo)
     done, failed = 0, len(plan.errors)
@@ -192,10 +194,9 @@ def _folder(style: str, options: argparse.Namespace) -> str:
 
 def _say(lines: list[str]) -> None:
     """Print lines on stderr, above the bar of progress."""
-    from tqdm import tqdm
-
+    bar: Any = sys.modules.get("tqdm")
     for line in lines:
-        tqdm.write(line, file=sys.stderr)
+        (bar.tqdm.write if bar else print)(line, file=sys.stderr)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -237,14 +238,17 @@ def _export(options: argparse.Namespace) -> int:
 
 def _model(named: str | None) -> Path:
     """The folder of the model to use: the named one, else the trained one, else the shipped one."""
-    from chromascape.colorizing.colorizer import SHIPPED
+    from chromascape.colorizing.colorizer import IN_MLFLOW, SHIPPED
     from chromascape.files import clean_leftovers
-    from chromascape.tracking.resolve import resolve_model
 
     clean_leftovers(TRAINED.parent)  # a training that was killed while it replaced the model had moved it aside
     if named == "shipped":
         return SHIPPED
-    return resolve_model(named) if named else TRAINED if TRAINED.exists() else SHIPPED
+    if named and named.startswith(IN_MLFLOW):
+        from chromascape.tracking.resolve import resolve_model
+
+        return resolve_model(named)
+    return Path(named) if named else TRAINED if TRAINED.exists() else SHIPPED
 
 
 def _check(options: argparse.Namespace) -> int:

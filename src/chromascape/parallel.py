@@ -14,8 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from tqdm import tqdm
-
 from chromascape.errors import ChromascapeError
 
 Given = TypeVar("Given")
@@ -131,8 +129,10 @@ class ProgressBar:
         """Start the progress of `title`, of `total` photos, `done` of which are finished."""
         self._total, self._title, self._done, self._note = total, title, done, ""
         self._printed = time.monotonic()
-        self._bar = None
-        if sys.stderr.isatty():
+        self._bar: Any = None
+        if sys.stderr.isatty() and total > 1:
+            from tqdm import tqdm  # here, as it takes as long as a photo
+
             self._bar = tqdm(total=total, initial=done, desc=title, unit="photo", delay=DELAY)
 
     def __enter__(self) -> Self:

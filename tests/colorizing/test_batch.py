@@ -281,3 +281,18 @@ def test_50_megapixels_take_less_than_1_gb(tmp_path: Path) -> None:
         peak / (1e6 if sys.platform != "darwin" else 1e9) < 0.9
     )  # GB: each pixel counts, and 100 megapixels take less than 2
     assert reading.open_photo((tmp_path / "out/large.jpg").read_bytes()).size == (8_400, 6_000)
+
+
+def test_a_photo_is_decoded_once_and_encoded_once(
+    tmp_path: Path, colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    for name in ("_getdecoder", "_getencoder"):
+        made = getattr(Image, name)
+        monkeypatch.setattr(
+            Image, name, lambda mode, codec, *rest, made=made: (calls.append(codec), made(mode, codec, *rest))[1]
+        )
+    Image.fromarray(make_photo(1, 300, 200)).save(tmp_path / "a.jpg", exif=camera_exif())
+    calls.clear()
+    colorize_file(colorizer, tmp_path / "a.jpg", tmp_path / "b.jpg")
+    assert calls.count("jpeg") == 2, "one decoder, one encoder"

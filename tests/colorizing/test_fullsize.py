@@ -1,13 +1,18 @@
 """Colors at full size: between the cells of the network's grid they follow the photo's own lightness."""
 
+import tracemalloc
+from typing import Any
+
 import numpy as np
 import pytest
 from conftest import make_photo
 from PIL import Image
 
 from chromascape.color import lab
+from chromascape.colorizing import colorizer as colorizing
 from chromascape.colorizing import fullsize
-from chromascape.colorizing.fullsize import FullSize, interpolation, resize, slopes, small_lightness, strips
+from chromascape.colorizing.colorizer import Colorizer
+from chromascape.colorizing.fullsize import FullSize, Light, interpolation, resize, slopes, strips
 from chromascape.photos.pixels import Photo
 
 
@@ -89,12 +94,12 @@ def test_interpolation_is_that_of_resizing(short: int, long: int) -> None:
     np.testing.assert_allclose(found, resize(values, 1, long)[0], atol=1e-5)
 
 
-def test_products_of_a_tile_are_too_small_for_threads() -> None:
+@pytest.mark.parametrize("enlarged", [1.01, 2, 15])
+def test_products_of_a_tile_are_too_small_for_threads(enlarged: float) -> None:
     """OpenBLAS divides a product between threads from 2**18 multiplications on, and they wait for each other."""
-    few = 24  # places of the network that a tile of 256 columns needs where a photo is enlarged by eleven
-    assert fullsize.PRODUCT_ROWS * few * fullsize.TILE_PIXELS // fullsize.TILE_ROWS < 2**18
+    down, _ = interpolation(200, round(200 * enlarged), 0, fullsize.TILE_ROWS)
+    assert down.size * fullsize.TILE_PIXELS // fullsize.TILE_ROWS < 2**18
     assert 3 * 3 * fullsize.TILE_PIXELS < 2**18
-    assert fullsize.TILE_ROWS % fullsize.PRODUCT_ROWS == 0
 
 
 @pytest.mark.parametrize("size", [(40, 30), (96, 200), (3, 96), (1, 1)])
@@ -115,8 +120,8 @@ def test_the_slope_is_that_of_least_squares_where_lightness_varies() -> None:
 def test_the_small_lightness_is_the_photos(monkeypatch: pytest.MonkeyPatch, height: int, width: int) -> None:
     """Blocks, also cut ones, and strips move nothing."""
     rgb = make_photo(2, width, height)
-    monkeypatch.setattr(fullsize, "STRIP_PIXELS", 7 * width)
-    small = small_lightness(Photo(rgb), lab.lightness, 48, 64)
+    monkeypatch.setattr(fullsize, "READ_PIXELS", 7 * width)
+    small = Light(Photo(rgb)).small(48, 64)
     expected = resize(lab.rgb_to_lab(rgb)[..., 0], 48, 64)
     assert np.abs(small - expected).max() < (0.8 if height > 150 else 0.01)
     assert np.abs(small - expected).mean() < 0.1
@@ -125,7 +130,7 @@ def test_the_small_lightness_is_the_photos(monkeypatch: pytest.MonkeyPatch, heig
 def test_transparent_parts_are_seen_on_white() -> None:
     picture = Image.new("RGBA", (40, 40), (10, 20, 30, 0))
     picture.paste((10, 20, 30, 255), (0, 0, 20, 40))
-    small = small_lightness(Photo(picture), lab.lightness, 40, 40)
+    small = Light(Photo(picture)).small(40, 40)
     assert small[:, 25:].min() > 99.9 and small[:, :15].max() < 10
 
 
@@ -136,4 +141,98 @@ def test_strips_cover_each_row_once(height: int, width: int, multiple: int) -> N
     found = list(strips(height, width, multiple))
     assert [row for rows in found for row in range(rows.start, rows.stop)] == list(range(height))
     assert all((rows.stop - rows.start) % multiple == 0 for rows in found[:-1])
-    assert all((rows.stop - rows.start - multiple) * width <= fullsize.STRIP_PIXELS for rows in found)
+    assert all((rows.stop - rows.start - multiple) * width <= fullsize.READ_PIXELS for rows in found)
+
+
+class Colors:
+    """A network that predicts colors of two waves, and computes nothing else."""
+
+    predicts, cell, multiple = "ab", 4, 1
+
+    def __call__(self, lightness: np.ndarray) -> np.ndarray:
+        wave = np.sin(np.arange(lightness.shape[3], dtype=np.float32) / 9)
+        return np.broadcast_to(0.5 + 0.15 * wave, (1, 2, *lightness.shape[2:])).astype(np.float32)
+
+    def share(self, jobs: int) -> None: ...
+
+
+def colorize(photo: Any, side: int = 64) -> Any:
+    return Colorizer(Colors(), "waves", side).colorize(photo)
+
+
+def passes(monkeypatch: pytest.MonkeyPatch, photo: np.ndarray) -> tuple[float, float]:
+    """How often each pixel of a photo is read, and how often L* is taken of a color."""
+    read, measured = [], []
+    rows, steps = Photo.rows, lab.steps
+    monkeypatch.setattr(Photo, "rows", lambda self, part: (read.append(part.stop - part.start), rows(self, part))[1])
+    monkeypatch.setattr(lab, "steps", lambda rgb: (measured.append(rgb.shape[0]), steps(rgb))[1])
+    colorize(Image.fromarray(photo))
+    return (sum(read) - 1) / len(photo), sum(measured) / len(photo)  # a row is read to see whether there is color
+
+
+def test_of_color_each_pixel_is_read_once_and_of_gray_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = make_photo(1, 640, 480)
+    assert passes(monkeypatch, photo) == (1, 1)
+    monkeypatch.undo()
+    assert passes(monkeypatch, photo[..., 0]) == (2, 0)
+
+
+@pytest.mark.parametrize(("color", "most"), [(True, 3.5), (False, 1.5)])
+def test_bytes_a_pixel_beside_the_picture(color: bool, most: float) -> None:
+    """Luminance of color has two; a plane of floats at full size would have four."""
+    photo = make_photo(1, 500, 375).repeat(8, axis=0).repeat(8, axis=1)
+    picture = Photo(photo if color else photo[..., 0].copy())
+    colors = Colorizer(Colors(), "waves", 64)
+    for _ in colors.strips(picture, "faithful"):  # tables are made once
+        pass
+    tracemalloc.start()
+    for _ in colors.strips(picture, "faithful"):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak / (picture.height * picture.width) < most
+
+
+@pytest.mark.parametrize("size", [(1, 500), (500, 1), (1, 1), (3, 2), (40, 30), (1, 70_000), (70_000, 1), (3, 30_000)])
+@pytest.mark.parametrize("color", [True, False])
+def test_strips_of_a_row_and_photos_below_the_grid_keep_their_lightness(size: tuple[int, int], color: bool) -> None:
+    levels = np.linspace(0, 255, size[0] * size[1]).astype(np.uint8).reshape(size)
+    photo = np.stack([levels] * 3, axis=-1) if color else levels
+    picture = colorize(photo)
+    assert picture.shape == (*size, 3)
+    assert np.abs(lab.lightness(picture) - lab.lightness(levels)).max() < 1
+
+
+def test_one_core_and_two_give_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo, pictures = make_photo(3, 900, 601), []
+    for cores in (1, 2, 5):
+        monkeypatch.setattr(fullsize, "cpu_threads", lambda cores=cores: cores)
+        monkeypatch.setattr(colorizing, "cpu_threads", lambda cores=cores: cores)
+        pictures.append(colorize(photo))
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+    np.testing.assert_array_equal(pictures[0], pictures[2])
+
+
+def test_a_photo_of_178_megapixels_is_cut_into_tiles_that_fit() -> None:
+    for height, width in ((13_341, 13_342), (1, 178_000_000), (178_000_000, 1), (2_718, 65_500)):
+        full = FullSize.__new__(FullSize)
+        full.height, full.width = height, width
+        first = next(full.rows())
+        assert (first.stop - first.start) * (next(full.columns(first)).stop) <= fullsize.TILE_PIXELS
+        assert sum(part.stop - part.start for part in full.columns(first)) == width
+        assert next(strips(height, width, 9)).stop <= max(9, fullsize.READ_PIXELS // width)
+
+
+def test_pictures_are_those_of_the_formulas_within_a_level() -> None:
+    """Luminance in steps, colors along it, and tables of levels, against `fit_to_srgb`."""
+    rgb = make_photo(4, 1201, 803)
+    picture = colorize(rgb).astype(int)
+    colorizer = Colorizer(Colors(), "waves", 64)
+    small = Light(Photo(rgb)).small(*colorizer.working_size(803, 1201))
+    full = FullSize(colorizer.predict_ab(small), small, 803, 1201, 4)
+    light = lab.rgb_to_lab(rgb)[..., 0]
+    colors = lab.join(light, colors_of(full, light))
+    exact = lab.lab_to_rgb(lab.fit_to_srgb(colors)).astype(int)
+    apart = np.abs(picture - exact).max(axis=-1)
+    outside = (lab.fit_to_srgb(colors) != colors).any(axis=-1)
+    assert apart[~outside].max() <= 1 and np.percentile(apart, 99) <= 1

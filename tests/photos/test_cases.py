@@ -16,8 +16,7 @@ from test_pixels import linear_profile
 from test_profiles import encoded, renamed
 from test_tiff import directory
 
-from chromascape.color import lab
-from chromascape.colorizing.fullsize import small_lightness
+from chromascape.colorizing.fullsize import Light
 from chromascape.photos import inspection, reading
 from chromascape.photos.pixels import Photo, assemble
 from chromascape.photos.source import Limits, PhotoError, read_bytes
@@ -155,7 +154,7 @@ def test_transparent_gray_of_16_bits_is_composed_on_white() -> None:
     values = np.full((8, 8), 20_000, np.uint16)
     values[:, 4:] = 5
     photo = Photo(reading.upright(reading.open_photo(gray_png(values, 16, 5))))
-    small = small_lightness(photo, lab.lightness, 8, 8)
+    small = Light(photo).small(8, 8)
     assert small[:, 4:].min() > 99 and small[:, :4].max() < 50
     picture = assemble(photo, [(slice(0, 8), *photo.rows(slice(0, 8)))])
     assert picture.mode == "RGBA" and picture.getpixel((6, 6))[3] == 0

@@ -95,6 +95,7 @@ def colorize_file(colorizer: Colorizer, source: Path, target: Path, options: Opt
     """
     image = reading.open_photo(read_bytes(source))
     photo = prepare(image, SUFFIXES[target.suffix.lower()], 2 if options.compare else 1)
+    photo.pixels.read_once = True
     file_of_hints = hints_of(source, options.hints)
     hints = read_hints(file_of_hints, (photo.pixels.width, photo.pixels.height)) if file_of_hints else ()
     strips: Iterable[Strip] = colorizer.strips(

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chromascape.color import lab
+from chromascape.color.srgb import to_srgb
 from chromascape.colorizing import model_files
-from chromascape.colorizing.fullsize import FullSize, resize, small_lightness
+from chromascape.colorizing.fullsize import FullSize, Light, resize
 from chromascape.colorizing.hints import Hints, change
 from chromascape.colorizing.like import Reference, colors_of
 from chromascape.colorizing.onnx_network import OnnxNetwork, graph_of
@@ -186,8 +187,8 @@ class Colorizer:
             raise ChromascapeError(f"rendering: {rendering!r} is none of {', '.join(sorted(self.renderings))}")
         if not 0 <= saturation <= 10:
             raise ChromascapeError(f"saturation: must be from 0 to 10 (it is {saturation})")
-        measure = lab.luma_of_levels if self.luma else lab.lightness
-        small = small_lightness(photo, measure, *self.working_size(photo.height, photo.width))
+        light = Light(photo, self.luma)
+        small = light.small(*self.working_size(photo.height, photo.width))
         ab = self._small_ab(lab.scale_lightness(small)) * np.float32(self.renderings[rendering] * saturation)
         if like is not None:
             ab = ab + colors_of(like, small, ab)
@@ -196,11 +197,11 @@ class Colorizer:
         colors = FullSize(ab, small, photo.height, photo.width, self.network.cell)
 
         def strip(rows: slice) -> Strip:
-            values, alpha = photo.rows(rows)
+            values, alpha = light.rows(rows)
             picture = np.empty((*values.shape[:2], 3), photo.dtype)
             for columns in colors.columns(rows):
-                lightness = measure(values[:, columns])
-                picture[:, columns] = lab.to_srgb(lightness, colors.ab(rows, columns, lightness), photo.dtype)
+                lightness = light.measure(values[:, columns])
+                picture[:, columns] = to_srgb(lightness, colors.ab(rows, columns, lightness), photo.dtype)
             return rows, picture, alpha
 
         yield from in_threads(strip, colors.rows(), cpu_threads())

@@ -4,7 +4,7 @@ Enlarged by interpolation alone, colors run over edges: the network gives one co
 of the photo wide. But within a few cells color mostly follows lightness, so the difference between a pixel's L* and the
 grid's L* gives the difference in color:
 
-    ab = enlarged(ab − slope · L* of the grid) + enlarged(slope) · L*
+    ab = enlarged(ab) + enlarged(slope) · (L* − enlarged(L* of the grid))
 
 `slope` is the least-squares slope of ab over L* in the 3 × 3 cells around, as in the guided filter (He, Sun and Tang
 2010), computed on the small grid and enlarged, as in its fast form (He and Sun 2015, arXiv:1505.00996). The network's
@@ -13,30 +13,30 @@ with interpolation alone.
 """
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from chromascape.color import lab
+from chromascape.parallel import cpu_threads, in_threads
 from chromascape.photos.pixels import Photo
 
 Float = NDArray[np.floating]
 
-STRIP_PIXELS = 500_000  # pixels per strip, which bounds the memory
 # Colors are computed in tiles whose planes stay in the processor's cache, and whose products of matrices are too small
 # for BLAS to split between threads, which would wait for each other.
-TILE_ROWS, TILE_PIXELS = 96, 24_576
-PRODUCT_ROWS = 32  # TILE_ROWS is a multiple
+TILE_ROWS, TILE_PIXELS = 8, 24_576
 # Added to the variance of L* in the 3 × 3 cells: variation below about 5 says nothing about color.
 NOISE = 25.0
+READ_PIXELS = 50_000  # whose L* is measured at a time
 REDUCING_GAP = 3  # L* is averaged in whole blocks down to this multiple of the wanted size, then resampled
 
 
 def strips(height: int, width: int, multiple: int = 1) -> Iterator[slice]:
-    """Slices of a photo's rows, of about STRIP_PIXELS each; all but the last have a multiple of `multiple` rows."""
-    rows = max(1, STRIP_PIXELS // width // multiple) * multiple
+    """Slices of a photo's rows, of about READ_PIXELS each; all but the last have a multiple of `multiple` rows."""
+    rows = max(1, READ_PIXELS // width // multiple) * multiple
     yield from (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
@@ -54,33 +54,55 @@ def resize(values: Float, height: int, width: int) -> NDArray[np.float32]:
     return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
 
 
-def small_lightness(
-    photo: Photo, measure: Callable[[NDArray[Any]], NDArray[np.float32]], height: int, width: int
-) -> NDArray[np.float32]:
-    """L* of a photo at the size (height, width), 0..100; transparent parts are composed on white.
+class Light:
+    """A photo's L*, which is measured twice: for the network, and for the colors that follow it.
 
-    Args:
-        measure: L* of gray (H, W) or sRGB (H, W, 3): `lab.lightness` or `lab.luma_of_levels`.
+    Of 8-bit color, its luminance is kept between, in 2 bytes a pixel.
     """
-    block = max(1, int(min(photo.height / height, photo.width / width) / REDUCING_GAP))
-    parts = []
-    for rows in strips(photo.height, photo.width, block):
-        values, alpha = photo.rows(rows)
-        if alpha is not None:
-            values = _on_white(values, alpha)
-        parts.append(np.asarray(Image.fromarray(measure(values)).reduce(block)))
-    reduced = Image.fromarray(np.concatenate(parts))
-    box = (0, 0, photo.width / block, photo.height / block)  # the last blocks may be narrower
-    if reduced.size == (width, height):
-        return np.asarray(reduced)
-    return np.asarray(reduced.resize((width, height), Image.Resampling.BILINEAR, box))
+
+    def __init__(self, photo: Photo, luma: bool = False):
+        """Take a photo; with `luma`, luma takes the place of L*."""
+        self.photo, self.height, self.width = photo, photo.height, photo.width
+        self.measure: Callable[[NDArray[Any]], NDArray[np.float32]] = lab.luma_of_levels if luma else lab.lightness
+        self._kept: NDArray[np.uint16] | None = None
+        values, alpha = photo.rows(slice(0, 1))
+        if values.ndim == 3 and values.dtype == np.uint8 and alpha is None and not luma:
+            self._kept = np.empty((photo.height, photo.width), np.uint16)
+            self.measure = lab.lightness_of_steps
+
+    def small(self, height: int, width: int) -> NDArray[np.float32]:
+        """L* at the size (height, width), 0..100; transparent parts are composed on white."""
+        block = max(1, int(min(self.height / height, self.width / width) / REDUCING_GAP))
+
+        def part(rows: slice) -> NDArray[np.float32]:
+            values, alpha = self.photo.rows(rows)
+            if self._kept is not None:
+                values = self._kept[rows] = lab.steps(values)
+            if alpha is not None:
+                values = _on_white(values, alpha)
+            return np.asarray(Image.fromarray(self.measure(values)).reduce(block))
+
+        parts = strips(self.height, self.width, block)
+        reduced = Image.fromarray(np.concatenate(list(in_threads(part, parts, cpu_threads()))))
+        if self._kept is not None and self.photo.read_once and self.photo.image is not None:
+            self.photo.image.close()
+        if self._kept is not None and self.photo.read_once and self.photo.image is not None:
+            self.photo.image.close()
+        box = (0, 0, self.width / block, self.height / block)  # the last blocks may be narrower
+        if reduced.size == (width, height):
+            return np.asarray(reduced)
+        return np.asarray(reduced.resize((width, height), Image.Resampling.BILINEAR, box))
+
+    def rows(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+        """What `measure` takes of these rows, after `small`, and their alpha where there is transparency."""
+        return self.photo.rows(rows) if self._kept is None else (self._kept[rows], None)
 
 
 class FullSize:
     """Colors at working size, enlarged tile by tile.
 
     Attributes:
-        planes: (4, h, w): ab where L* is 0, and the slopes of ab over L*; (2, H, W), ab alone, if nothing is enlarged.
+        planes: (5, h, W): ab, the slopes of ab over L*, and the grid's L*; (2, H, W), ab alone, if nothing is enlarged.
     """
 
     def __init__(self, ab: Float, lightness: Float, height: int, width: int, cell: int):
@@ -91,7 +113,6 @@ class FullSize:
             cell: side of a cell of the network's colors in pixels of the working size.
         """
         self.height, self.width = height, width
-        self._interpolation = lru_cache(256)(interpolation)  # tiles of a row share theirs, and those of a column
         h, w = lightness.shape
         if height <= h or width <= w:  # nothing is enlarged
             self.planes = np.ascontiguousarray(resize(ab, height, width).transpose(2, 0, 1))
@@ -99,16 +120,16 @@ class FullSize:
         grid = (max(1, round(h / cell)), max(1, round(w / cell)))
         coarse = resize(lightness, *grid)
         slope = resize(slopes(coarse, resize(ab, *grid)), h, w)
-        planes = np.concatenate([ab - slope * resize(coarse, h, w)[..., None], slope], axis=-1)
-        self.planes = np.ascontiguousarray(planes.transpose(2, 0, 1), np.float32)
+        planes = (*np.moveaxis(ab, -1, 0), *np.moveaxis(slope, -1, 0), resize(coarse, h, w))
+        self.planes = np.stack([resize(plane, h, width) for plane in planes])
 
     def rows(self) -> Iterator[slice]:
-        """The photo's rows, as many at a time as a tile has, or as `STRIP_PIXELS` allow."""
-        tall = max(1, min(TILE_ROWS, STRIP_PIXELS // self.width))
+        """The photo's rows, as many at a time as a tile has."""
+        tall = max(1, min(TILE_ROWS, TILE_PIXELS // self.width))
         yield from (slice(top, min(top + tall, self.height)) for top in range(0, self.height, tall))
 
     def columns(self, rows: slice) -> Iterator[slice]:
-        """The photo's columns, as many at a time as a tile of these rows has."""
+        """The photo's columns, as many at a time as a tile of these rows has: mostly all."""
         wide = max(1, TILE_PIXELS // (rows.stop - rows.start))
         yield from (slice(left, min(left + wide, self.width)) for left in range(0, self.width, wide))
 
@@ -116,15 +137,11 @@ class FullSize:
         """a* and b* (2, h, w) of a tile with this L* (h, w)."""
         if len(self.planes) == 2:
             return self.planes[:, rows, columns]
-        down, above = self._interpolation(self.planes.shape[1], self.height, rows.start, rows.stop)
-        across, left = self._interpolation(self.planes.shape[2], self.width, columns.start, columns.stop)
-        lines = np.matmul(down, self.planes[:, above, left])  # (4, h, few)
-        shape = len(self.planes), len(down), len(across)
-        if len(down) % PRODUCT_ROWS == 0:
-            lines = lines.reshape(-1, PRODUCT_ROWS, lines.shape[2])
-        colors = np.matmul(lines, across.T).reshape(shape)
-        colors[2:] *= lightness
-        colors[:2] += colors[2:]
+        down, above = interpolation(self.planes.shape[1], self.height, rows.start, rows.stop)
+        colors = np.matmul(down, self.planes[:, above, columns])  # (5, h, w)
+        detail = np.subtract(lightness, colors[4], out=colors[4])
+        colors[2:4] *= detail
+        colors[:2] += colors[2:4]
         return colors[:2]
 
 

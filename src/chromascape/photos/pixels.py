@@ -26,7 +26,10 @@ class Photo:
         dtype: of `rows`: uint8; uint16 for 16-bit gray; float32 for floats.
         alpha: whether there is transparency.
         image: the Pillow image; None for an array.
+        read_once: whether nobody else needs the image, so that its pixels may be freed once they are read.
     """
+
+    read_once = False
 
     def __init__(self, picture: Image.Image | NDArray[Any]):
         """Take a decoded, upright Pillow image (see `reading.upright`), or check an array.

@@ -1,5 +1,5 @@
 // Colorizes a photo with the model, as colorizing/colorizer.py does.
-import { lightness, luma, writeColor } from "./colors.js";
+import { lightness, luma, writeColors } from "./colors.js";
 import { colorsOfRow, prepare, round, smallLightness } from "./fullsize.js";
 import * as ort from "./ort.js";
 import { readPhoto } from "./reading.js";
@@ -76,14 +76,16 @@ async function paint({ data, width, height }, number, session, config, factor) {
   let scale = config.size / Math.min(width, height);
   scale = Math.min(scale, (4 * config.size) / Math.max(width, height));
   const w = Math.max(1, round(width * scale)), h = Math.max(1, round(height * scale));
-  const small = smallLightness((y) => measure(row(y), true), width, height, w, h);
+  const small = smallLightness((y, out) => measure(row(y), out, true), width, height, w, h);
   const ab = await remembered(number, () => predict(session, config, small, w, h));
   const scaled = ab.map((plane) => plane.map((value) => value * factor));
   const prepared = prepare(scaled, small, w, h, width, height, config.cell);
+  const [L, a, b] = [0, 1, 2].map(() => new Float32Array(width));
   for (let y = 0; y < height; y++) {
-    const pixels = row(y), L = measure(pixels);
-    const [a, b] = colorsOfRow(prepared, y, L);
-    for (let x = 0; x < width; x++) writeColor(pixels, 4 * x, L[x], clamp(a[x]), clamp(b[x]));
+    const pixels = row(y);
+    measure(pixels, L);
+    colorsOfRow(prepared, y, L, a, b);
+    writeColors(pixels, L, a, b);
   }
 }
 

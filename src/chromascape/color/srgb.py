@@ -1,0 +1,114 @@
+"""Lab to the sRGB of a large picture, by tables: what `lab.fit_to_srgb` and `lab.lab_to_levels` give, in one pass."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromascape.color import lab
+from chromascape.color.lab import Float
+
+STEPS = 16_384  # of linear light in the table of levels: a fifth of a level where the encoding is steepest
+_TOE = np.float32(6 / 29)  # CIE's f is a cube root above, and the cube's tangent below
+_LIGHTNESSES, _DIRECTIONS = 256, 256  # rows of the table of reaches, and its columns in each quarter of the circle
+
+
+def to_srgb(lightness: Float, ab: Float, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """A picture's sRGB, with the chroma of colors outside sRGB reduced until they fit, keeping L* and hue.
+
+    Within a level of 8 bits of `lab.fit_to_srgb` and `lab.lab_to_levels`, but for one color in a thousand outside
+    sRGB, near its sharpest edges.
+
+    Args:
+        lightness: L* in 0..100, (H, W).
+        ab: a* and b*, (2, H, W).
+        dtype: uint8, uint16 or float32, in 0..1.
+    Returns:
+        (H, W, 3) of that type.
+    """
+    cone = np.empty((3, lightness.size), np.float32)  # f of X, Y and Z
+    for place, color, share in ((0, ab[0], 1 / 500), (2, ab[1], -1 / 200)):
+        np.multiply(color.reshape(-1), np.float32(share), out=cone[place])
+    np.multiply(lightness.reshape(-1), np.float32(1 / 116), out=cone[1])
+    cone[1] += np.float32(16 / 116)
+    cone[0] += cone[1]
+    cone[2] += cone[1]
+    linear = lab.TO_LINEAR @ _cube(cone)
+    if linear.min() < lab.LOWEST or linear.max() > lab.HIGHEST:
+        outside = np.flatnonzero((linear.min(axis=0) < lab.LOWEST) | (linear.max(axis=0) > lab.HIGHEST))
+        linear[:, outside] = lab.TO_LINEAR @ _cube(_fitted(cone[:, outside]))
+    levels = _encoded(linear, dtype)
+    picture = np.empty((*lightness.shape, 3), levels.dtype)
+    for channel in range(3):  # three times as fast as one copy of all
+        picture[..., channel] = levels[channel].reshape(lightness.shape)
+    return picture
+
+
+def _encoded(linear: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Linear light, clipped to 0..1, as sRGB of this type; `linear` is overwritten."""
+    if dtype == np.uint8:
+        linear *= STEPS
+        return _level_of_step().take(linear.astype(np.int32), mode="clip")
+    levels = lab.encode(np.clip(linear, 0, 1, out=linear))
+    return np.rint(levels * 65535).astype(np.uint16) if dtype == np.uint16 else levels
+
+
+@cache
+def _level_of_step() -> NDArray[np.uint8]:
+    """The 8-bit level at the middle of each step of linear light."""
+    return np.rint(lab.encode((np.arange(STEPS) + 0.5) / STEPS) * 255).astype(np.uint8)
+
+
+def _cube(cone: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The inverse of CIE's f: X, Y or Z relative to white."""
+    if cone.min() >= _TOE:
+        cubes = cone * cone
+        cubes *= cone
+        return cubes
+    above = np.maximum(cone, _TOE)
+    below = cone - above
+    below *= 3 * _TOE * _TOE
+    below += above * above * above
+    return below
+
+
+def _fitted(cone: NDArray[np.float32]) -> NDArray[np.float32]:
+    """f of X, Y and Z (3, N) moved towards gray until the color fits into sRGB."""
+    gray = cone[1]
+    a, b = (cone[0] - gray) * 500, (gray - cone[2]) * 200
+    length = np.abs(a) + np.abs(b) + np.float32(1e-6)
+    column = (a / length + 1) * np.float32(_DIRECTIONS / 2)
+    first = np.minimum(column.astype(np.intp), _DIRECTIONS - 1)
+    column -= first
+    row = np.clip((gray * 116 - 16) * np.float32((_LIGHTNESSES - 1) / 100), 0, _LIGHTNESSES - 1)
+    upper = np.minimum(row.astype(np.intp), _LIGHTNESSES - 2)
+    row -= upper
+    table = _reaches()
+    width = table.shape[1]
+    first += (b < 0) * (_DIRECTIONS + 1) + upper * width
+    flat = table.reshape(-1)
+    ends = [low + column * (flat.take(at + 1) - low) for at in (first, first + width) for low in (flat.take(at),)]
+    factor = np.minimum((ends[0] + row * (ends[1] - ends[0])) / length, 1)
+    return gray + factor * (cone - gray)
+
+
+@cache
+def _reaches() -> NDArray[np.float32]:
+    """The largest |a*| + |b*| that fits into sRGB, by bisection, for each L* and direction.
+
+    Returns:
+        (rows, columns): L* from 0 to 100; a/(|a| + |b|) from -1 to 1, first with b of at least 0, then with b below.
+    """
+    a = np.linspace(-1, 1, _DIRECTIONS + 1, dtype=np.float32)
+    x, z = np.concatenate([a, a]) / 500, np.concatenate([np.abs(a) - 1, 1 - np.abs(a)]) / 200
+    gray = (np.linspace(0, 100, _LIGHTNESSES, dtype=np.float32)[:, None] + 16) / np.float32(116)
+    reach, step = np.zeros((_LIGHTNESSES, len(x)), np.float32), np.float32(256)
+    for _ in range(13):
+        step /= 2
+        further = reach + step
+        cone = np.stack([gray + further * x, np.broadcast_to(gray, further.shape), gray + further * z])
+        linear = lab.TO_LINEAR @ _cube(cone.reshape(3, -1))
+        fits = (linear.min(axis=0) >= lab.LOWEST) & (linear.max(axis=0) <= lab.HIGHEST)
+        reach += step * fits.reshape(reach.shape)
+    return reach
