@@ -84,13 +84,9 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     add("--vivid", action="store_true", help="the same as --style vivid")
     factor = "factor on the colors, 0 to 10 (%(default)s)"
     add("--saturation", type=_number(float, 0, 10), default=1.0, metavar="S", help=factor)
-    named = (
-        "colors that you name: a PNG of the photo's size with paint on a transparent layer, a JSON file of places and "
-    )
-    named += "colors (docs/using.md), or a folder of such files with the photos' names"
+    named = "colors you name: a JSON file, a PNG with paint on a transparent layer, or a folder of them: docs/using.md"
     add("--hints", type=Path, metavar="FILE", help=named)
-    alike = "a color photo of the same place or season, whose colors are taken where both look alike"
-    add("--like", type=Path, metavar="PHOTO", help=alike)
+    add("--like", type=Path, metavar="PHOTO", help="a color photo of the same place or season: take its colors")
     add("--compare", action="store_true", help="write gray and color side by side")
     add("--recursive", action="store_true", help="include subfolders, keeping their structure")
     add("--overwrite", action="store_true", help="replace existing outputs instead of skipping them")

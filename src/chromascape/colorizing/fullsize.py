@@ -86,8 +86,6 @@ class Light:
         reduced = Image.fromarray(np.concatenate(list(in_threads(part, parts, cpu_threads()))))
         if self._kept is not None and self.photo.read_once and self.photo.image is not None:
             self.photo.image.close()
-        if self._kept is not None and self.photo.read_once and self.photo.image is not None:
-            self.photo.image.close()
         box = (0, 0, self.width / block, self.height / block)  # the last blocks may be narrower
         if reduced.size == (width, height):
             return np.asarray(reduced)
