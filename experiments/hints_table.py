@@ -38,12 +38,18 @@ def main() -> None:
     hints.SIGMA, hints.EPSILON = options.sigma, options.epsilon
     colorizer, photos = Colorizer.load(options.model), Shards(options.lab, ("val",))
     rows = np.sort(np.random.default_rng(5).permutation(len(photos))[: options.photos])
-    gains = [measure(colorizer, lab.dequantise(photos.photo(int(row)))) for row in rows]
-    mean = np.mean(gains, axis=0)
+    found = [
+        (measure(colorizer, photo), reach(colorizer, photo)) for photo in map(lab.dequantise, map(photos.photo, rows))
+    ]
+    mean = np.mean([gains for gains, _ in found], axis=0)
     print(f"{len(rows)} photos; gray {mean[0, 0]:.2f} dB, without hints {mean[0, 1]:.2f} dB\n")
     print(f"| hints | {' | '.join(map(str, COUNTS))} |\n|---|{'---|' * len(COUNTS)}")
     for name, line in zip(("at random places, dB", "where colors are most wrong, dB"), mean[1:], strict=True):
         print(f"| {name} | {' | '.join(f'{gain:+.2f}' for gain in line)} |")
+    above, below = np.mean([changes for _, changes in found], axis=0)
+    print(
+        f"\na red hint near the lower edge changes ab by {below:.1f} in the lower half, {above:.1f} in the upper quarter"
+    )
 
 
 def measure(colorizer: Colorizer, photo: Float) -> list[list[float]]:
@@ -60,6 +66,15 @@ def measure(colorizer: Colorizer, photo: Float) -> list[list[float]]:
         if count in COUNTS:
             clicked.append(gain(photo, lightness, ab, worst) - before)
     return [[psnr(photo, np.zeros_like(ab)), before, 0, 0], found, clicked]
+
+
+def reach(colorizer: Colorizer, photo: Float) -> tuple[float, float]:
+    """How much a strong color near the lower edge changes the upper quarter and the lower half: mean |a*| + |b*|."""
+    lightness = photo[..., 0]
+    hint = hints.Hint(0.5, 0.8, "#d04020")
+    change = np.abs(hints.change(lightness, colorizer.predict_ab(lightness), [hint])).sum(axis=-1)
+    height = len(change)
+    return float(change[: height // 4].mean()), float(change[height // 2 :].mean())
 
 
 def at(photo: Float, places: list[tuple[float, float]]) -> list[hints.Hint]:
