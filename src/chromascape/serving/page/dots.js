@@ -1,0 +1,36 @@
+// The hints of a photo as dots and lines over it. They follow its zoom by the variables that compare.js sets.
+import { fill } from "./palette.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function makeDots(box) {
+  const lines = box.querySelector(".lines"), dots = box.querySelector(".dots");
+
+  function draw(hints, selected) {
+    while (dots.children.length > hints.length) dots.lastElementChild.remove();
+    while (dots.children.length < hints.length) dots.append(Object.assign(document.createElement("span"), { className: "dot" }));
+    hints.forEach((hint, index) => {
+      const dot = dots.children[index];
+      dot.dataset.index = index;
+      dot.style.setProperty("--at-x", hint.x);
+      dot.style.setProperty("--at-y", hint.y);
+      dot.classList.toggle("selected", index === selected);
+      fill(dot, hint.color);
+    });
+    lines.replaceChildren(...hints.filter(({ path }) => path.length).flatMap((hint) => [line(hint, "edge"), line(hint, "core")]));
+  }
+
+  // The index of the hint whose dot was met, or -1.
+  function met(element) {
+    return Number(element.closest(".dot")?.dataset.index ?? -1);
+  }
+  return { draw, met };
+}
+
+function line({ x, y, color, path }, name) {
+  const made = document.createElementNS(SVG, "polyline");
+  made.setAttribute("points", [[x, y], ...path].join(" "));
+  made.setAttribute("class", name);
+  fill(made, color);
+  return made;
+}
