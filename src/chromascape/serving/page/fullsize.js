@@ -55,17 +55,22 @@ function resizeRows(values, width, height, newHeight, extent = height) {
   return out;
 }
 
-// L* of the photo at the working size. rows(y): L* of row y, transparent parts composed on white.
-export function smallLightness(rows, width, height, w, h) {
+// L* of the photo at the working size. read(y, out): writes L* of row y, transparent parts composed on white.
+export function smallLightness(read, width, height, w, h) {
   const block = Math.max(1, Math.trunc(Math.min(height / h, width / w) / REDUCING_GAP));
   const across = Math.ceil(width / block), down = Math.ceil(height / block);
-  const reduced = new Float32Array(across * down);
+  const reduced = new Float32Array(across * down), row = new Float32Array(width), sum = new Float64Array(across);
   for (let j = 0; j < down; j++) {
-    const sum = new Float64Array(across);
+    sum.fill(0);
     const end = Math.min((j + 1) * block, height);
     for (let y = j * block; y < end; y++) {
-      const row = rows(y);
-      for (let x = 0; x < width; x++) sum[Math.trunc(x / block)] += row[x];
+      read(y, row);
+      for (let i = 0, x = 0; i < across; i++) {
+        const last = Math.min((i + 1) * block, width);
+        let part = 0;
+        for (; x < last; x++) part += row[x];
+        sum[i] += part;
+      }
     }
     for (let i = 0; i < across; i++) {
       reduced[j * across + i] = sum[i] / ((end - j * block) * (Math.min((i + 1) * block, width) - i * block));
@@ -74,39 +79,33 @@ export function smallLightness(rows, width, height, w, h) {
   return resize(reduced, across, down, w, h, width / block, height / block);
 }
 
-// The planes for colorsOfRow. ab: two planes at working size; L: L* at working size.
+// The planes for colorsOfRow, as wide as the photo and as high as the working size: ab where L* is 0, and the slopes of
+// ab over L*; ab alone where nothing is enlarged. ab: two planes at working size; L: L* at working size.
 export function prepare(ab, L, w, h, width, height, cell) {
-  if (height <= h || width <= w) return { plain: ab.map((plane) => resize(plane, w, h, width, height)), width };
+  if (height <= h || width <= w) return { planes: ab.map((plane) => resize(plane, w, h, width, height)), width };
   const gw = Math.max(1, round(w / cell)), gh = Math.max(1, round(h / cell));
   const coarse = resize(L, w, h, gw, gh);
-  const slopes = ab.map((plane) => slope(coarse, resize(plane, w, h, gw, gh), gw, gh));
-  const planes = [...ab, ...[...slopes, coarse].map((plane) => resize(plane, gw, gh, w, h))];
-  return { planes, w, h, width, height, across: weights(w, width) };
+  const slopes = ab.map((plane) => resize(slope(coarse, resize(plane, w, h, gw, gh), gw, gh), gw, gh, w, h));
+  const light = resize(coarse, gw, gh, w, h);
+  const bases = ab.map((plane, at) => plane.map((value, i) => value - slopes[at][i] * light[i]));
+  return { planes: [...bases, ...slopes].map((plane) => resizeColumns(plane, w, h, width)), width, h, height };
 }
 
-// a* and b* of row y of the photo, whose L* is given: two arrays.
-export function colorsOfRow(prepared, y, L) {
-  if (prepared.plain) return prepared.plain.map((plane) => plane.subarray(y * prepared.width, (y + 1) * prepared.width));
-  const [a, b, slopeA, slopeB, coarse] = prepared.planes.map((plane) => enlargedRow(plane, y, prepared));
-  for (let x = 0; x < L.length; x++) {
-    const detail = L[x] - coarse[x];
-    a[x] += slopeA[x] * detail;
-    b[x] += slopeB[x] * detail;
+// Writes a* and b* of row y of the photo, whose L* is given.
+export function colorsOfRow({ planes, width, h, height }, y, L, a, b) {
+  if (planes.length === 2) {
+    [a, b].forEach((out, at) => out.set(planes[at].subarray(y * width, (y + 1) * width)));
+    return;
   }
-  return [a, b];
-}
-
-function enlargedRow(plane, y, { w, h, width, height, across }) {
   const at = Math.min(Math.max(((y + 0.5) * h) / height - 0.5, 0), h - 1);
-  const above = Math.trunc(at), below = Math.min(above + 1, h - 1), share = at - above;
-  const line = new Float32Array(w);
-  for (let x = 0; x < w; x++) line[x] = plane[above * w + x] * (1 - share) + plane[below * w + x] * share;
-  const out = new Float32Array(width);
+  const above = Math.trunc(at), share = at - above;
+  const upper = above * width, lower = Math.min(above + 1, h - 1) * width;
+  const [baseA, baseB, slopeA, slopeB] = planes;
   for (let x = 0; x < width; x++) {
-    const { first, weights: parts } = across[x];
-    for (let k = 0; k < parts.length; k++) out[x] += line[first + k] * parts[k];
+    const i = upper + x, j = lower + x, light = L[x];
+    a[x] = baseA[i] + (baseA[j] - baseA[i]) * share + (slopeA[i] + (slopeA[j] - slopeA[i]) * share) * light;
+    b[x] = baseB[i] + (baseB[j] - baseB[i]) * share + (slopeB[i] + (slopeB[j] - slopeB[i]) * share) * light;
   }
-  return out;
 }
 
 // Least-squares slope of a plane over L* in the 3 × 3 cells around, near 0 where L* is flat.

@@ -21,6 +21,7 @@ export function makeEditor({ find, compare, look, name, colors, toggled }) {
   const tool = makeTool({ at: dots.met, hints: () => history.now, made, show, done: (hints, index) => add(hints, index), dropped: refresh, clicked });
   let selected = -1, color = null; // of the next hint; null: as the photo is there
   let editing = false, ready = false;
+  let seen = null; // the look that was drawn last
 
   const acts = {
     undo: () => step(history.undo), redo: () => step(history.redo), add: addInTheMiddle, remove: () => remove(selected),
@@ -49,11 +50,12 @@ export function makeEditor({ find, compare, look, name, colors, toggled }) {
 
   async function open() {
     toggled(true);
-    [editing, ready] = [true, false];
+    [editing, ready, seen] = [true, false, null];
     button.ariaExpanded = "true";
     panel.hidden = false;
     find(".compare").classList.add("hinting-now");
     compare.use(tool);
+    find("figure").scrollIntoView({ block: "nearest" });
     document.addEventListener("keydown", onKey);
     say("Getting the photo's colors …");
     refresh();
@@ -91,7 +93,9 @@ export function makeEditor({ find, compare, look, name, colors, toggled }) {
 
   // The picture, after a change of hints or of the rest of the look.
   function redraw() {
-    if (editing && ready) live.draw({ ...look });
+    if (!editing || !ready || (seen && Object.keys(look).every((part) => look[part] === seen[part]))) return;
+    seen = { ...look };
+    live.draw(seen);
   }
 
   // What is shown of hints, which may be on the way to others.

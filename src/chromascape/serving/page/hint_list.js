@@ -29,8 +29,8 @@ function percent(share) {
 }
 
 export function told(hints, selected, picking) {
-  if (picking) return "Click the photo where it has the color that you want.";
-  if (selected >= 0) return `Color of hint ${selected + 1}:`;
-  if (hints.length) return "Color of the next hint:";
-  return "Click the photo where its color is wrong, or draw along it; then choose the color.";
+  if (picking) return "Click where the photo has the color";
+  if (selected >= 0) return `Color of hint ${selected + 1}`;
+  if (hints.length) return "Color of the next hint";
+  return "Click or draw where a color is wrong";
 }

@@ -1,5 +1,5 @@
 // Draws a photo at the screen's size in the model's colors with hints, away from the page, which stays responsive.
-import { lightness, luma, writeColor } from "./colors.js";
+import { lightness, luma, writeColors } from "./colors.js";
 import { colorsOfRow, prepare } from "./fullsize.js";
 import { hinted } from "./hints.js";
 
@@ -10,7 +10,9 @@ self.addEventListener("message", ({ data }) => {
   try {
     if (data.photo) {
       const measure = data.photo.colors.input === "luma" ? luma : lightness;
-      photo = { ...data.photo, L: measure(data.photo.rgba) };
+      const L = new Float32Array(data.photo.width * data.photo.height);
+      measure(data.photo.rgba, L);
+      photo = { ...data.photo, L };
     } else {
       const rgba = drawn(photo, data.look);
       self.postMessage({ session, rgba, width: photo.width, height: photo.height }, [rgba.buffer]);
@@ -26,14 +28,11 @@ function drawn({ rgba, width, height, L, colors }, { style, saturation, hints })
   const scaled = ab.map((plane) => plane.map((value) => value * factor));
   const prepared = prepare(hinted(small, scaled, w, h, hints), small, w, h, width, height, cell);
   const out = rgba.slice();
+  const [a, b] = [0, 1].map(() => new Float32Array(width));
   for (let y = 0; y < height; y++) {
-    const start = y * width, row = L.subarray(start, start + width);
-    const [a, b] = colorsOfRow(prepared, y, row);
-    for (let x = 0; x < width; x++) writeColor(out, 4 * (start + x), row[x], clamp(a[x]), clamp(b[x]));
+    const row = L.subarray(y * width, (y + 1) * width);
+    colorsOfRow(prepared, y, row, a, b);
+    writeColors(out.subarray(4 * y * width, 4 * (y + 1) * width), row, a, b);
   }
   return out;
-}
-
-function clamp(value) {
-  return Math.min(Math.max(value, -128), 127);
 }

@@ -1,5 +1,5 @@
 // Colorizes a photo with the model, as colorizing/colorizer.py does.
-import { lightness, luma, writeColor } from "./colors.js";
+import { lightness, luma, writeColors } from "./colors.js";
 import { colorsOfRow, prepare, round, smallLightness } from "./fullsize.js";
 import { hinted } from "./hints.js";
 import * as ort from "./ort.js";
@@ -87,7 +87,7 @@ async function atWorkingSize({ data, width: photoWidth, height: photoHeight }, n
   let scale = config.size / Math.min(photoWidth, photoHeight);
   scale = Math.min(scale, (4 * config.size) / Math.max(photoWidth, photoHeight));
   const width = Math.max(1, round(photoWidth * scale)), height = Math.max(1, round(photoHeight * scale));
-  const L = smallLightness((y) => measure(row(y), true), photoWidth, photoHeight, width, height);
+  const L = smallLightness((y, out) => measure(row(y), out, true), photoWidth, photoHeight, width, height);
   const ab = await remembered(number, () => predict(session, config, L, width, height));
   return { L, ab, width, height };
 }
@@ -100,10 +100,12 @@ async function paint(image, number, session, config, factor, hints) {
   const { L: small, ab, width: w, height: h } = await atWorkingSize(image, number, session, config);
   const scaled = ab.map((plane) => plane.map((value) => value * factor));
   const prepared = prepare(hinted(small, scaled, w, h, hints), small, w, h, width, height, config.cell);
+  const [L, a, b] = [0, 1, 2].map(() => new Float32Array(width));
   for (let y = 0; y < height; y++) {
-    const pixels = row(y), L = measure(pixels);
-    const [a, b] = colorsOfRow(prepared, y, L);
-    for (let x = 0; x < width; x++) writeColor(pixels, 4 * x, L[x], clamp(a[x]), clamp(b[x]));
+    const pixels = row(y);
+    measure(pixels, L);
+    colorsOfRow(prepared, y, L, a, b);
+    writeColors(pixels, L, a, b);
   }
 }
 
