@@ -40,7 +40,8 @@ export function makeCard({ file, folder }, look, { change, remove, edit, colors 
     find, compare, look, name: stem, colors: () => colors(card),
     toggled(begins) {
       if (begins) edit(card);
-      else if (!card.fresh()) change(card);
+      else if (card.fresh()) find(".live").hidden = true;
+      else change(card);
     },
   });
   card.endEditing = editor.close;
@@ -55,7 +56,7 @@ export function makeCard({ file, folder }, look, { change, remove, edit, colors 
   // Hints of a file; throws an Error whose message is shown to the user.
   card.readHints = async (hints) => {
     await editor.read(hints);
-    if (card.picture && !editor.editing) change(card);
+    if (!editor.editing) change(card);
   };
 
   // Whether the picture has the look that is chosen.

@@ -1,11 +1,11 @@
 // Colors that the user names for places of one photo: by pointer on the photo, by keyboard in the list of hints.
 import { makeDots } from "./dots.js";
 import { MOST, readHints, written } from "./hint_file.js";
+import { counted, listHints, told } from "./hint_list.js";
 import { makeTool, moved } from "./hint_tool.js";
 import { makeHistory } from "./history.js";
 import * as live from "./live.js";
 import { makePalette } from "./palette.js";
-import { listHints, told } from "./hint_list.js";
 
 const STEP = 0.01, WIDE_STEP = 0.05; // of a dot by an arrow key, and with Shift; shares of the photo's sides
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -24,7 +24,7 @@ export function makeEditor({ find, compare, look, name, colors, toggled }) {
   let seen = null; // the look that was drawn last
 
   const acts = {
-    undo: () => step(history.undo), redo: () => step(history.redo), add: addInTheMiddle, remove: () => remove(selected),
+    undo: () => step(history.undo), redo: () => step(history.redo), add: addInTheMiddle, remove: () => remove(selected, find("[data-hint=remove]")),
     clear: () => add([], -1, "All hints removed"), pick: () => pick(picking.ariaPressed !== "true"), save, load: () => find(".load").click(),
   };
   for (const [act, run] of Object.entries(acts)) find(`[data-hint=${act}]`).addEventListener("click", run);
@@ -140,7 +140,7 @@ export function makeEditor({ find, compare, look, name, colors, toggled }) {
     go();
     if (history.now.length !== count) selected = -1;
     refresh();
-    say(`${history.now.length} hints`);
+    say(counted(history.now));
   }
 
   function select(index, focused = true) {
@@ -171,10 +171,11 @@ export function makeEditor({ find, compare, look, name, colors, toggled }) {
     if (hint) add([...history.now, hint], history.now.length, "Hint added in the middle: arrow keys move it");
   }
 
-  function remove(index) {
-    if (index < 0) return;
+  // button: which keeps the focus while there is something to remove, or null.
+  function remove(index, button = null) {
     const hints = history.now.toSpliced(index, 1);
     add(hints, Math.min(index, hints.length - 1), `Hint ${index + 1} removed`);
+    if (hints.length) button?.focus();
   }
 
   // Of the selected hint, or of the next one.
@@ -239,7 +240,7 @@ export function makeEditor({ find, compare, look, name, colors, toggled }) {
     const hints = await readHints(file);
     history.add(hints);
     selected = -1;
-    say(`${hints.length} hints of ${file.name}`);
+    say(`${counted(hints)} of ${file.name}`);
     refresh();
   }
 

@@ -34,3 +34,7 @@ export function told(hints, selected, picking) {
   if (hints.length) return "Color of the next hint";
   return "Click or draw where a color is wrong";
 }
+
+export function counted(hints) {
+  return hints.length === 1 ? "1 hint" : `${hints.length} hints`;
+}

@@ -6,7 +6,7 @@ import * as ort from "./ort.js";
 import { readPhoto } from "./reading.js";
 
 const KEPT = 16; // photos whose colors are kept, for another style or strength
-const kept = new Map(); // by the photo's number: the network's colors
+const kept = new Map(); // by the photo's number: its L* and the network's colors, see atWorkingSize
 const loaded = load();
 loaded.then(() => self.postMessage({ loaded: true }), (error) => self.postMessage({ problem: error.message }));
 
@@ -75,21 +75,21 @@ async function preview(file) {
 // The model's colors of a photo, for the page to change them.
 async function colors(file, number) {
   const { config, session } = await loaded;
-  const { image } = await readPhoto(file);
-  const small = await atWorkingSize(image, number, session, config);
+  const small = kept.get(number) ?? (await atWorkingSize((await readPhoto(file)).image, number, session, config));
   return { ...small, cell: config.cell, input: config.input, renderings: config.renderings };
 }
 
 // L* and the network's colors at working size: { L, ab, width, height }.
-async function atWorkingSize({ data, width: photoWidth, height: photoHeight }, number, session, config) {
-  const measure = config.input === "luma" ? luma : lightness;
-  const row = (y) => data.subarray(4 * photoWidth * y, 4 * photoWidth * (y + 1));
-  let scale = config.size / Math.min(photoWidth, photoHeight);
-  scale = Math.min(scale, (4 * config.size) / Math.max(photoWidth, photoHeight));
-  const width = Math.max(1, round(photoWidth * scale)), height = Math.max(1, round(photoHeight * scale));
-  const L = smallLightness((y, out) => measure(row(y), out, true), photoWidth, photoHeight, width, height);
-  const ab = await remembered(number, () => predict(session, config, L, width, height));
-  return { L, ab, width, height };
+function atWorkingSize({ data, width: photoWidth, height: photoHeight }, number, session, config) {
+  return remembered(number, async () => {
+    const measure = config.input === "luma" ? luma : lightness;
+    const row = (y) => data.subarray(4 * photoWidth * y, 4 * photoWidth * (y + 1));
+    let scale = config.size / Math.min(photoWidth, photoHeight);
+    scale = Math.min(scale, (4 * config.size) / Math.max(photoWidth, photoHeight));
+    const width = Math.max(1, round(photoWidth * scale)), height = Math.max(1, round(photoHeight * scale));
+    const L = smallLightness((y, out) => measure(row(y), out, true), photoWidth, photoHeight, width, height);
+    return { L, ab: await predict(session, config, L, width, height), width, height };
+  });
 }
 
 // Colorizes a photo in place, row by row, so that no full-size L* or ab is held.
@@ -131,11 +131,11 @@ async function predict(session, config, L, w, h) {
 
 // The colors of a photo, computed only if it is none of the last KEPT.
 async function remembered(number, compute) {
-  const colors = kept.get(number) ?? (await compute());
+  const found = kept.get(number) ?? (await compute());
   kept.delete(number);
-  kept.set(number, colors); // the last one used comes last
+  kept.set(number, found); // the last one used comes last
   if (kept.size > KEPT) kept.delete(kept.keys().next().value);
-  return colors;
+  return found;
 }
 
 function clamp(value) {
