@@ -152,7 +152,7 @@ def test_bad_hints_are_answered_as_the_command_line_does(address: str, text: byt
 @pytest.mark.parametrize(
     ("said", "status", "why"),
     [("-1", 400, "a number of bytes"), ("much", 400, "a number of bytes"), ("٣", 400, "a number of bytes"),
-     ("9" * 30, 400, "a number of bytes"), ("10000000", 413, "10 MB, more than hints have")],
+     ("9" * 30, 400, "a number of bytes"), ("10000000", 413, "hints: larger than 5 MB")],
 )  # fmt: skip
 def test_a_length_of_hints_that_is_none_or_too_large_is_refused(address: str, said: str, status: int, why: str) -> None:
     answered, _, content = ask(address, f"/colorize?hints={quote(said)}", file())

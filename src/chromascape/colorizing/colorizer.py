@@ -1,6 +1,6 @@
 """Weights and a photo of any size in, a color photo out."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -153,9 +153,9 @@ class Colorizer:
             raise ChromascapeError(f"rendering: {rendering!r} is none of {', '.join(sorted(self.renderings))}")
         if not 0 <= saturation <= 10:
             raise ChromascapeError(f"saturation: must be from 0 to 10 (it is {saturation})")
-        measure = self._measure
-        small, ab = self.small(photo)
-        ab = ab * np.float32(self.renderings[rendering] * saturation)
+        measure = lab.luma_of_levels if self.luma else lab.lightness
+        small = small_lightness(photo, measure, *self.working_size(photo.height, photo.width))
+        ab = self._small_ab(lab.scale_lightness(small)) * np.float32(self.renderings[rendering] * saturation)
         if hints != ():
             ab = ab + change(small, ab, hints)
         colors = FullSize(ab, small, photo.height, photo.width, self.network.cell)
@@ -172,13 +172,9 @@ class Colorizer:
 
     def small(self, photo: Photo) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A photo at working size: its L* (h, w) in 0..100, and the network's own a* and b* for it, (h, w, 2)."""
-        lightness = small_lightness(photo, self._measure, *self.working_size(photo.height, photo.width))
+        measure = lab.luma_of_levels if self.luma else lab.lightness
+        lightness = small_lightness(photo, measure, *self.working_size(photo.height, photo.width))
         return lightness, self._small_ab(lab.scale_lightness(lightness))
-
-    @property
-    def _measure(self) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
-        """L* of a photo's levels, or what stands in its place."""
-        return lab.luma_of_levels if self.luma else lab.lightness
 
     def network_lab(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:
         """The network's own picture of a photo, Lab (H, W, 3) for Lab (H, W, 3), for measuring.

@@ -79,13 +79,10 @@ def _number(value: Any) -> float:
 
 def _bounded(file: Path) -> bytes:
     if (size := file.stat().st_size) > MAX_BYTES:
-        raise ChromascapeError(too_large(str(file), size))
+        raise ChromascapeError(
+            f"{file}: {size / 1e6:.0f} MB, more than hints have (at most {MAX_BYTES // 1_000_000} MB)"
+        )
     return file.read_bytes()
-
-
-def too_large(name: str, size: int) -> str:
-    """What is wrong with more than MAX_BYTES of hints."""
-    return f"{name}: {size / 1e6:.0f} MB, more than hints have (at most {MAX_BYTES // 1_000_000} MB)"
 
 
 def _painted(file: Path, size: tuple[int, int]) -> Painted:

@@ -134,7 +134,7 @@ def _length_of_hints(request: Request) -> int:
     if length < 0:
         raise HTTPException(400, f"hints: must be a number of bytes (it is {said[:20]!r})")
     if length > hint_files.MAX_BYTES:
-        raise HTTPException(413, hint_files.too_large("hints", length))
+        raise HTTPException(413, f"hints: larger than {hint_files.MAX_BYTES // 1_000_000} MB")
     return length
 
 

@@ -47,40 +47,47 @@ function marks(hints, across, down) {
 
 // The cells that a hint covers: the four around each of its points, and those within its radius.
 function cells({ x, y, path, radius }, across, down) {
-  const covered = new Uint8Array(across * down);
+  const wide = across + 1;
+  const corners = new Uint8Array(wide * (down + 1)); // of cells: those that are nearest to points
+  const mark = (x, y) => (corners[Math.floor(y + 0.5) * wide + Math.floor(x + 0.5)] = 1);
+  go([[x, y], ...path].map(([x, y]) => [x * across, y * down]), mark);
   const reach = radius * Math.min(across, down);
-  const inside = (at, side) => Math.min(Math.max(at, 0), side - 1);
-  for (const [column, row] of along([[x, y], ...path].map(([x, y]) => [x * across, y * down]))) {
-    for (const [right, under] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
-      covered[inside(row + under, down) * across + inside(column + right, across)] = 1;
+  const covered = reach > 1 ? discs(corners, reach, across, down) : new Uint8Array(across * down);
+  for (let row = 0; row < down; row++) {
+    for (let column = 0; column < across; column++) {
+      const at = row * wide + column;
+      covered[row * across + column] |= corners[at] | corners[at + 1] | corners[at + wide] | corners[at + wide + 1];
     }
-    if (reach > 1) disc(covered, column + 0.5, row + 0.5, reach, across, down);
   }
   return covered;
 }
 
-// Columns and rows of the cells through which a path goes, each once. points: in cells.
-function along(points) {
-  const found = new Map();
-  const add = (x, y) => {
-    const cell = [Math.floor(x - 0.5), Math.floor(y - 0.5)];
-    found.set(cell.join(), cell);
-  };
-  add(...points[0]);
+// Along a path in steps of half a cell or less; points: in cells.
+function go(points, mark) {
+  mark(...points[0]);
   for (let i = 1; i < points.length; i++) {
-    const [startX, startY] = points[i - 1], [endX, endY] = points[i];
-    const steps = Math.ceil(2 * Math.max(Math.abs(endX - startX), Math.abs(endY - startY)));
-    for (let step = 1; step <= steps; step++) add(startX + (endX - startX) * (step / steps), startY + (endY - startY) * (step / steps));
+    const [startX, startY] = points[i - 1], moveX = points[i][0] - startX, moveY = points[i][1] - startY;
+    const steps = Math.ceil(2 * Math.max(Math.abs(moveX), Math.abs(moveY)));
+    for (let step = 1; step <= steps; step++) mark(startX + moveX * (step / steps), startY + moveY * (step / steps));
   }
-  return found.values();
 }
 
-function disc(covered, centerX, centerY, radius, across, down) {
-  for (let y = Math.max(0, Math.ceil(centerY - radius)); y <= Math.min(down - 1, centerY + radius); y++) {
-    for (let x = Math.max(0, Math.ceil(centerX - radius)); x <= Math.min(across - 1, centerX + radius); x++) {
-      if ((x - centerX) ** 2 + (y - centerY) ** 2 <= radius ** 2) covered[y * across + x] = 1;
+// The cells whose middle is within a radius of a marked corner. They are found a row of the disc at a time, so that a long
+// stroke costs what a point does.
+function discs(corners, radius, across, down) {
+  const covered = new Uint8Array(across * down), before = new Int32Array(across + 2); // marked corners to the left of each
+  for (let row = 0; row <= down; row++) {
+    for (let column = 0; column <= across; column++) before[column + 1] = before[column] + corners[row * (across + 1) + column];
+    if (!before[across + 1]) continue;
+    for (let y = Math.max(0, Math.ceil(row - 0.5 - radius)); y < down && y + 0.5 - row <= radius; y++) {
+      const reach = Math.sqrt(Math.max(radius ** 2 - (y + 0.5 - row) ** 2, 0));
+      const first = Math.ceil(0.5 - reach), last = Math.floor(0.5 + reach);
+      for (let x = 0; last >= first && x < across; x++) {
+        if (before[Math.min(across, x + last) + 1] > before[Math.max(0, x + first)]) covered[y * across + x] = 1;
+      }
     }
   }
+  return covered;
 }
 
 // The change of each cell: two planes. asked: the change that each known cell asks for, two planes.
