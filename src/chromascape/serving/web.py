@@ -2,7 +2,7 @@
 
 The page is the one in page/ that `chromascape export --web` also writes; only its engine.js differs, which here sends
 the photo to this server. The server sends no files but those in FILES, and keeps no photo: of the last few it keeps the
-network's colors, so that another style or strength needs no second run.
+network's colors, so that another style, strength or hint needs no second run.
 """
 
 import io
