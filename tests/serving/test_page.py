@@ -398,6 +398,10 @@ def test_a_dot_is_moved_changed_and_removed_and_each_step_undone(page: Any, tmp_
     for _ in range(3):
         page.keyboard.press("Control+Shift+z")
     assert named(page) == ["Hint 1: lake blue, at 70 %, 40 %", "Hint 2: sand, at 20 %, 20 %"]
+    color(page, "Undo")
+    assert named(page) == ["Hint 1: sand, at 70 %, 40 %", "Hint 2: sand, at 20 %, 20 %"], (
+        "what was redone is undone again"
+    )
     color(page, "Clear all hints")
     assert named(page) == [] and page.get_by_role("button", name="Save hints").is_disabled()
     color(page, "Undo")
