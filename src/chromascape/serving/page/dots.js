@@ -1,8 +1,6 @@
 // The hints of a photo as dots and lines over it. They follow its zoom by the variables that compare.js sets.
 import { fill } from "./palette.js";
 
-const SVG = "http://www.w3.org/2000/svg";
-
 export function makeDots(box) {
   const lines = box.querySelector(".lines"), dots = box.querySelector(".dots");
 
@@ -17,7 +15,7 @@ export function makeDots(box) {
       dot.classList.toggle("selected", index === selected);
       fill(dot, hint.color);
     });
-    lines.replaceChildren(...hints.filter(({ path }) => path.length).flatMap((hint) => [line(hint, "edge"), line(hint, "core")]));
+    lines.replaceChildren(...hints.filter(({ path }) => path.length).flatMap((hint) => ["edge", "core"].map((name) => line(hint, name, lines.namespaceURI))));
   }
 
   // The index of the hint whose dot was met, or -1.
@@ -27,8 +25,8 @@ export function makeDots(box) {
   return { draw, met };
 }
 
-function line({ x, y, color, path }, name) {
-  const made = document.createElementNS(SVG, "polyline");
+function line({ x, y, color, path }, name, namespace) {
+  const made = document.createElementNS(namespace, "polyline");
   made.setAttribute("points", [[x, y], ...path].join(" "));
   made.setAttribute("class", name);
   fill(made, color);
