@@ -15,7 +15,8 @@ export function makeDots(box) {
       dot.classList.toggle("selected", index === selected);
       fill(dot, hint.color);
     });
-    lines.replaceChildren(...hints.filter(({ path }) => path.length).flatMap((hint) => ["edge", "core"].map((name) => line(hint, name, lines.namespaceURI))));
+    const strokes = hints.filter(({ path }) => path.length);
+    lines.replaceChildren(...strokes.flatMap((hint) => ["edge", "core"].map((name) => line(hint, name, lines.namespaceURI))));
   }
 
   // The index of the hint whose dot was met, or -1.
