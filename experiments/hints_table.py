@@ -48,7 +48,7 @@ def main() -> None:
         print(f"| {name} | {' | '.join(f'{gain:+.2f}' for gain in line)} |")
     above, below = np.mean([changes for _, changes in found], axis=0)
     print(
-        f"\na red hint near the lower edge changes ab by {below:.1f} in the lower half, {above:.1f} in the upper quarter"
+        f"\na red hint near the lower edge changes ab by {below:.1f} in the lower half, {above:.1f} in the upper fourth"
     )
 
 
@@ -69,7 +69,7 @@ def measure(colorizer: Colorizer, photo: Float) -> list[list[float]]:
 
 
 def reach(colorizer: Colorizer, photo: Float) -> tuple[float, float]:
-    """How much a strong color near the lower edge changes the upper quarter and the lower half: mean |a*| + |b*|."""
+    """How much a strong color near the lower edge changes the upper fourth and the lower half: mean |a*| + |b*|."""
     lightness = photo[..., 0]
     hint = hints.Hint(0.5, 0.8, "#d04020")
     change = np.abs(hints.change(lightness, colorizer.predict_ab(lightness), [hint])).sum(axis=-1)

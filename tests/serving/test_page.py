@@ -1,5 +1,6 @@
 """Both pages in a real Chromium: photos in, compare, change, save, errors, keyboard, a phone's width, no network."""
 
+import base64
 import functools
 import http.server
 import io
@@ -13,9 +14,12 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 from conftest import make_photo
-from PIL import Image
+from PIL import ExifTags, Image
 
+from chromascape.colorizing import hint_files
+from chromascape.colorizing.batch import Options, colorize_file
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.hints import Hint
 from chromascape.errors import ChromascapeError
 from chromascape.serving import web, web_export
 from chromascape.serving.page_files import COMMON
@@ -298,6 +302,246 @@ def test_a_large_photo_says_how_much_of_it_has_come(served: str, browser: Any, t
     finished(page)
     assert [text for text in page.evaluate("window.said") if text and text.startswith("sending, ")]
     page.close()
+
+
+def edit(page: Any) -> None:
+    """Begins to change the colors of the first photo."""
+    page.locator(".change").first.click()
+    sync_api.expect(page.locator(".live:visible")).to_have_count(1, timeout=30_000)
+
+
+def place(page: Any, x: float, y: float) -> tuple[float, float]:
+    """A place of the first photo, in shares of its sides, on the screen."""
+    box = page.locator(".compare").first.bounding_box()
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def color(page: Any, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def named(page: Any) -> list[str]:
+    """The hints as the list tells them."""
+    return [button.get_attribute("aria-label") for button in page.locator(".hint:visible").all()]
+
+
+def live(page: Any, expected: Image.Image) -> float:
+    """The largest difference of the picture on screen, once nothing draws any more."""
+    wanted = np.asarray(expected, np.int16)
+    for _ in range(100):
+        address = page.evaluate("document.querySelector('.live').toDataURL()")
+        picture = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB")
+        difference = np.abs(np.asarray(picture, np.int16) - wanted).max()
+        if difference <= 2:
+            break
+        page.wait_for_timeout(50)
+    return float(difference)
+
+
+def test_hints_give_the_same_picture_on_screen_in_the_download_on_the_command_line_and_in_python(
+    page: Any, colorizer: Colorizer, tmp_path: Path
+) -> None:
+    photo = written(tmp_path, "photo.png")
+    page.set_input_files("#files", photo)
+    finished(page)
+    edit(page)
+    page.mouse.click(*place(page, 0.3, 0.2))
+    color(page, "autumn orange")
+    page.mouse.move(*place(page, 0.5, 0.8))
+    page.mouse.down()
+    for x, y in ((0.6, 0.85), (0.9, 0.7)):
+        page.mouse.move(*place(page, x, y))
+    page.mouse.up()
+    color(page, "no color")
+    assert len(named(page)) == 2 and named(page)[0] == "Hint 1: autumn orange, at 30 %, 20 %"
+    assert named(page)[1] == "Hint 2: no color, a stroke from 50 %, 80 %"
+    saved = download(page, tmp_path, "[data-hint=save]")
+    assert saved.name == "photo-hints.json"
+    hints = hint_files.from_json(saved.read_bytes(), "saved")
+    assert (hints[0].x, hints[0].y) == pytest.approx((0.3, 0.2), abs=0.005) and hints[0].color == "#c96f2b"
+    assert len(hints[1].path) == 2
+    expected = colorizer.colorize(Image.open(photo), hints=hints)
+    assert live(page, expected) <= 2
+    assert_same(download(page, tmp_path), expected)
+    command = tmp_path / "command.png"
+    colorize_file(colorizer, photo, command, Options(hints=saved))
+    assert_same(command, expected)
+    page.locator(".strength").fill("50")
+    page.locator(".style").select_option("vivid")
+    assert live(page, colorizer.colorize(Image.open(photo), "vivid", 0.5, hints)) <= 2
+    page.locator(".change").click()
+    finished(page)
+    sync_api.expect(page.locator(".live:visible")).to_have_count(0)
+    assert_same(download(page, tmp_path), colorizer.colorize(Image.open(photo), "vivid", 0.5, hints))
+
+
+def test_a_dot_is_moved_changed_and_removed_and_each_step_undone(page: Any, tmp_path: Path) -> None:
+    page.set_input_files("#files", written(tmp_path, "photo.png"))
+    finished(page)
+    edit(page)
+    page.mouse.click(*place(page, 0.5, 0.5))
+    color(page, "sand")
+    page.mouse.move(*place(page, 0.5, 0.5))
+    page.mouse.down()
+    page.mouse.move(*place(page, 0.7, 0.4), steps=3)
+    page.mouse.up()
+    page.mouse.click(*place(page, 0.2, 0.2))  # of the last color
+    assert named(page) == ["Hint 1: sand, at 70 %, 40 %", "Hint 2: sand, at 20 %, 20 %"]
+    page.mouse.click(*place(page, 0.7, 0.4))
+    sync_api.expect(page.locator(".what:visible")).to_have_text("Color of hint 1")
+    color(page, "lake blue")
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    assert named(page) == ["Hint 1: sand, at 70 %, 40 %"]
+    color(page, "Undo")
+    assert named(page) == ["Hint 1: sand, at 50 %, 50 %"]
+    for _ in range(3):
+        page.keyboard.press("Control+Shift+z")
+    assert named(page) == ["Hint 1: lake blue, at 70 %, 40 %", "Hint 2: sand, at 20 %, 20 %"]
+    color(page, "Undo")
+    assert named(page) == ["Hint 1: sand, at 70 %, 40 %", "Hint 2: sand, at 20 %, 20 %"], (
+        "what was redone is undone again"
+    )
+    color(page, "Clear all hints")
+    assert named(page) == [] and page.get_by_role("button", name="Save hints").is_disabled()
+    color(page, "Undo")
+    assert len(named(page)) == 2
+
+
+def test_by_keyboard_alone_a_hint_is_added_moved_colored_and_removed(page: Any, tmp_path: Path) -> None:
+    page.set_input_files("#files", written(tmp_path, "photo.png"))
+    finished(page)
+    page.locator(".change").focus()
+    page.keyboard.press("Enter")
+    page.locator("[data-hint=add]").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.ariaLabel").endswith("at 50 %, 50 %"), "the new hint has the focus"
+    for key in ("ArrowLeft", "ArrowLeft", "Shift+ArrowUp"):
+        page.keyboard.press(key)
+    color_button = page.get_by_role("button", name="forest green", exact=True)
+    color_button.focus()
+    page.keyboard.press("Enter")
+    assert named(page) == ["Hint 1: forest green, at 48 %, 45 %"]
+    assert color_button.get_attribute("aria-pressed") == "true"
+    page.locator(".hint").focus()
+    page.keyboard.press("Delete")
+    assert named(page) == []
+    assert (
+        page.locator(".said").inner_text() == "Hint 1 removed"
+        and page.locator(".said").get_attribute("role") == "status"
+    )
+
+
+def test_a_finger_scrolls_the_page_but_draws_while_colors_are_changed(page: Any, tmp_path: Path) -> None:
+    page.set_input_files("#files", written(tmp_path, "photo.png"))
+    finished(page)
+    allowed = "getComputedStyle(document.querySelector('.compare')).touchAction"
+    assert page.evaluate(allowed) == "pan-y"
+    edit(page)
+    assert page.evaluate(allowed) == "none"
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *fingers: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(fingers)]
+        session.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+
+    touch("Start", place(page, 0.3, 0.3))
+    touch("End")
+    touch("Start", place(page, 0.5, 0.8))
+    for x in (0.6, 0.7):
+        touch("Move", place(page, x, 0.8))
+    touch("End")
+    assert [name.partition(", ")[2] for name in named(page)] == ["at 30 %, 30 %", "a stroke from 50 %, 80 %"]
+    touch("Start", place(page, 0.4, 0.6))
+    touch("Start", place(page, 0.4, 0.6), place(page, 0.6, 0.6))
+    touch("Move", place(page, 0.3, 0.6), place(page, 0.7, 0.6))
+    touch("End")
+    sync_api.expect(page.locator(".compare.zoomed")).to_have_count(1)
+    assert len(named(page)) == 2, "two fingers zoom"
+    page.get_by_role("button", name="Fit").click()
+
+
+def test_a_color_is_taken_from_the_photo_or_is_any_other(page: Any, colorizer: Colorizer, tmp_path: Path) -> None:
+    photo = written(tmp_path, "photo.png")
+    page.set_input_files("#files", photo)
+    finished(page)
+    edit(page)
+    page.mouse.click(*place(page, 0.5, 0.5))
+    shown = np.asarray(colorizer.colorize(Image.open(photo)), int)
+    for x, y in ((0.5, 0.5), (0.2, 0.8)):  # without a color, a hint has the one that is there
+        if x != 0.5:
+            color(page, "Pick from photo")
+            page.mouse.click(*place(page, x, y))
+        found = page.locator(".any input").input_value()
+        levels = [int(found[at : at + 2], 16) for at in (1, 3, 5)]
+        row, column = int(y * shown.shape[0]), int(x * shown.shape[1])
+        around = shown[row - 2 : row + 3, column - 2 : column + 3].mean(axis=(0, 1))
+        assert np.abs(levels - around).max() < 12
+        assert len(named(page)) == 1
+    page.locator(".any input").fill("#aa1122")
+    assert named(page)[0].startswith("Hint 1: #aa1122, ")
+
+
+BAD = {
+    "no.json": b"[1", "list.json": b"[]", "other.json": b'{"hints": []}',
+    "new.json": b'{"chromascape_hints": 2, "hints": []}', "none.json": b'{"chromascape_hints": 1}',
+    "large.json": b" " * 10_000_000,
+    **{
+        f"{name}.json": b'{"chromascape_hints": 1, "hints": [%s]}' % entry
+        for name, entry in {
+            "outside": b'{"x": 1.25, "y": 0.5, "color": "none"}', "blurple": b'{"x": 1, "y": 0.5, "color": "blurple"}',
+            "text": b'{"x": "1", "y": 0.5, "color": "red"}', "more": b'{"x": 1, "y": 0.5, "color": "red", "z": 1}',
+            "wide": b'{"x": 1, "y": 0.5, "color": "red", "radius": 0.75}',
+            "path": b'{"x": 1, "y": 0, "color": "red", "path": [1]}',
+            "many": b",".join([b'{"x": 1, "y": 0.5, "color": "red"}'] * 1001),
+        }.items()
+    },
+}  # fmt: skip
+
+
+def test_files_of_hints_are_refused_in_the_command_lines_words(page: Any, tmp_path: Path) -> None:
+    page.set_input_files("#files", written(tmp_path, "photo.png"))
+    finished(page)
+    edit(page)
+    for name, content in BAD.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ChromascapeError) as wrong:
+            hint_files.read_hints(tmp_path / name, (1, 1))
+        page.set_input_files(".load", tmp_path / name)
+        line = str(wrong.value).removeprefix(f"{tmp_path}/")
+        sync_api.expect(page.locator(".said.bad:visible")).to_have_text(line)
+    page.set_input_files("#files", tmp_path / "blurple.json")
+    sync_api.expect(page.locator("#status.bad")).to_contain_text("'blurple' is no color")
+    assert named(page) == []
+
+
+def test_hints_come_with_their_photo_by_name_and_stay_with_it(page: Any, colorizer: Colorizer, tmp_path: Path) -> None:
+    """Also of a photo that its EXIF turns, whose places are those of the upright one."""
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    photos = [written(tmp_path, "a.jpg", exif=turned, quality=95), written(tmp_path, "b.png")]
+    entries = '{"x": 0.2, "y": 0.9, "color": "tomato"}, {"x": 0.9, "y": 0.1, "color": "#0a0"}'
+    (tmp_path / "a-hints.json").write_text(f'{{"chromascape_hints": 1, "hints": [{entries}]}}')
+    page.set_input_files("#files", [*photos, tmp_path / "a-hints.json"])
+    finished(page, 2)
+    hints = [Hint(0.2, 0.9, "tomato"), Hint(0.9, 0.1, "#00aa00")]
+    with zipfile.ZipFile(download(page, tmp_path, "#save")) as archive:
+        archive.extractall(tmp_path / "all")
+    assert_same(tmp_path / "all" / "b-faithful.png", colorizer.colorize(Image.open(photos[1])))
+    expected = np.asarray(colorizer.colorize(Image.open(photos[0]), hints=hints), np.int16)
+    result = np.asarray(Image.open(tmp_path / "all" / "a-faithful.jpg"), np.int16)
+    assert result.shape == expected.shape and np.abs(result - expected).mean() < 4
+    assert np.abs(result - np.asarray(colorizer.colorize(Image.open(photos[0])), np.int16)).mean() > 6
+    page.locator("article", has_text="b.png").locator(".change").click()
+    assert named(page) == []
+    page.locator("article", has_text="a.jpg").locator(".change").click()
+    assert [name.partition(", ")[0] for name in named(page)] == ["Hint 1: #ff6347", "Hint 2: #00aa00"]
+    assert page.locator(".hinting:visible").count() == 1, "one photo at a time"
+    page.locator("article", has_text="a.jpg").get_by_role("button", name="Clear all hints").click()
+    with zipfile.ZipFile(download(page, tmp_path, "#save")) as archive:
+        archive.extract("a-faithful.jpg", tmp_path / "again")
+    again = np.asarray(Image.open(tmp_path / "again" / "a-faithful.jpg"), np.int16)
+    assert np.abs(again - np.asarray(colorizer.colorize(Image.open(photos[0])), np.int16)).mean() < 4
 
 
 def tiff(path: Path, values: np.ndarray, order: Literal["<", ">"], tags: dict[int, tuple[int, int]]) -> Path:

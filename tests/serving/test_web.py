@@ -1,5 +1,6 @@
 """The server of the page, asked over real HTTP: pictures, files, and everything that it refuses."""
 
+import dataclasses
 import gc
 import http.client
 import io
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import anyio
 import fuzz
@@ -26,9 +27,11 @@ from PIL import ExifTags, Image
 
 from chromascape.colorizing.batch import colorize_file
 from chromascape.colorizing.colorizer import Colorizer
+from chromascape.colorizing.hints import Hint
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork
 from chromascape.errors import ChromascapeError
+from chromascape.photos.pixels import Photo
 from chromascape.photos.source import PhotoError
 from chromascape.serving import kept_colors, web
 
@@ -119,6 +122,61 @@ def test_strength_is_a_factor_on_the_colors(address: str, colorizer: Colorizer) 
         assert status == 400 and "saturation: must be a number from 0 to 10" in json.loads(content)["error"]
 
 
+HINTS = [Hint(0.2, 0.3, "#c26a2e"), Hint(0.8, 0.7, "none", ((0.9, 0.9),), 0.1)]
+
+
+def as_json(hints: list[Hint]) -> bytes:
+    return json.dumps({"chromascape_hints": 1, "hints": [dataclasses.asdict(hint) for hint in hints]}).encode()
+
+
+def test_hints_come_before_the_photo(address: str, colorizer: Colorizer) -> None:
+    text = as_json(HINTS)
+    content = ask(address, f"/colorize?style=vivid&hints={len(text)}", text + file())[2]
+    expected = colorizer.colorize(Image.open(io.BytesIO(file())), "vivid", hints=HINTS)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), np.asarray(expected))
+    assert ask(address, "/colorize?style=vivid", file())[2] != content
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(b"[", "hints: no JSON"), (b'{"chromascape_hints": 2}', "hints: hints of version 2, but this version"),
+     (as_json(HINTS).replace(b"0.2", b"1.2"), "hints: hint 1: (1.2, 0.3) is outside the photo"),
+     (as_json(HINTS * 501), "hints: 'hints' must be a list of at most 1,000 hints"),
+     (as_json(HINTS)[:-9], "hints: no JSON")],
+)  # fmt: skip
+def test_bad_hints_are_answered_as_the_command_line_does(address: str, text: bytes, said: str) -> None:
+    status, _, content = ask(address, f"/colorize?hints={len(text)}", text + file())
+    assert status == 422 and json.loads(content)["error"].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "why"),
+    [("-1", 400, "a number of bytes"), ("much", 400, "a number of bytes"), ("٣", 400, "a number of bytes"),
+     ("9" * 30, 400, "a number of bytes"), ("10000000", 413, "hints: larger than 5 MB")],
+)  # fmt: skip
+def test_a_length_of_hints_that_is_none_or_too_large_is_refused(address: str, said: str, status: int, why: str) -> None:
+    answered, _, content = ask(address, f"/colorize?hints={quote(said)}", file())
+    assert answered == status and why in json.loads(content)["error"]
+
+
+def test_the_photo_itself_has_no_more_place_beside_hints(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = as_json(HINTS)
+    monkeypatch.setattr(web, "MAX_BYTES", len(file()))
+    assert ask(address, f"/colorize?hints={len(text)}", text + file())[0] == 200
+    assert ask(address, f"/colorize?hints={len(text)}", text + file() + b" ")[0] == 413
+    assert ask(address, "/colorize", text + file())[0] == 413
+
+
+def test_the_colors_of_a_photo_are_those_at_working_size(address: str, colorizer: Colorizer) -> None:
+    _, headers, content = ask(address, "/colors", file())
+    about = json.loads(headers["X-Colors"])
+    values = np.frombuffer(content, "<f4").reshape(3, about["height"], about["width"])
+    lightness, ab = colorizer.small(Photo(Image.open(io.BytesIO(file()))))
+    assert np.array_equal(values, np.stack([lightness, *ab.transpose(2, 0, 1)])) and np.ptp(ab) > 1
+    assert about["renderings"] == colorizer.renderings and about["input"] == "lightness"
+    assert ask(address, "/colors", b"hello")[0] == 422
+
+
 def test_a_photo_that_browsers_do_not_show_comes_back_as_it_was_sent(address: str) -> None:
     status, headers, content = ask(address, "/preview", file(kind="TIFF"))
     picture = Image.open(io.BytesIO(content))
@@ -182,14 +240,15 @@ def test_another_look_at_one_of_the_last_photos_needs_no_second_run(
     calls: list[int] = []
     application = web.app(counting(colorizer, calls), ["*"])
 
-    def runs(width: int, look: str) -> int:
-        upload = Upload(f"/colorize?{look}", [file(width)])
+    def runs(width: int, look: str, path: str = "/colorize") -> int:
+        upload = Upload(f"{path}?{look}", [file(width)])
         run_loop(upload, application)
         assert upload.status == 200
         return len(calls)
 
     assert runs(90, "style=faithful") == 1
     assert runs(90, "style=vivid") == 1 and runs(90, "style=vivid&saturation=0.5") == 1
+    assert runs(90, "", "/colors") == 1, "and so do hints"
     assert runs(91, "") == 2 and runs(92, "") == 3
     assert runs(91, "style=vivid") == 3
     assert runs(90, "style=vivid") == 4, "the last two are kept"

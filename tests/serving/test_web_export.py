@@ -14,7 +14,7 @@ import onnx
 import pytest
 import torch
 
-from chromascape.colorizing import fullsize
+from chromascape.colorizing import fullsize, hint_files, hints
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.onnx_network import INPUT, OUTPUT
@@ -55,10 +55,15 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return pack(tmp_path / "runtime.tgz", CONTENTS)
 
 
-def test_the_page_enlarges_colors_with_the_numbers_of_the_library() -> None:
-    script = (web_export.PAGE / "fullsize.js").read_text(encoding="utf-8")
-    numbers = {name: float(value) for name, value in re.findall(r"^const (\w+) = ([\d.]+);", script, re.M)}
-    assert numbers == {name: getattr(fullsize, name) for name in ("NOISE", "REDUCING_GAP")}
+@pytest.mark.parametrize(
+    ("script", "module", "names"),
+    [("fullsize.js", fullsize, {"NOISE", "REDUCING_GAP"}), ("hints.js", hints, {"SIDE", "SIGMA", "EPSILON", "LAMBDA"}),
+     ("hint_file.js", hints, {"MOST", "MOST_POINTS"}), ("hint_file.js", hint_files, {"VERSION", "MAX_BYTES"})],
+)  # fmt: skip
+def test_the_page_computes_with_the_numbers_of_the_library(script: str, module: Any, names: set[str]) -> None:
+    text = (web_export.PAGE / script).read_text(encoding="utf-8")
+    found = {name: float(value.replace("_", "")) for name, value in re.findall(r"\b([A-Z_]+) = ([\d._e-]+)[,;]", text)}
+    assert {name: found[name] for name in names} == {name: getattr(module, name) for name in names}
 
 
 def pack(file: Path, contents: dict[str, bytes]) -> Path:

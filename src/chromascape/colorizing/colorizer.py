@@ -206,6 +206,12 @@ class Colorizer:
 
         yield from in_threads(strip, colors.rows(), cpu_threads())
 
+    def small(self, photo: Photo) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """A photo at working size: its L* (h, w) in 0..100, and the network's own a* and b* for it, (h, w, 2)."""
+        measure = lab.luma_of_levels if self.luma else lab.lightness
+        lightness = small_lightness(photo, measure, *self.working_size(photo.height, photo.width))
+        return lightness, self._small_ab(lab.scale_lightness(lightness))
+
     def network_lab(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:
         """The network's own picture of a photo, Lab (H, W, 3) for Lab (H, W, 3), for measuring.
 

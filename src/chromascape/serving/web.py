@@ -2,7 +2,7 @@
 
 The page is the one in page/ that `chromascape export --web` also writes; only its engine.js differs, which here sends
 the photo to this server. The server sends no files but those in FILES, and keeps no photo: of the last few it keeps the
-network's colors, so that another style or strength needs no second run.
+network's colors, so that another style, strength or hint needs no second run.
 """
 
 import io
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import numpy as np
 from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,10 +23,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from chromascape.colorizing import hint_files
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.errors import ChromascapeError, explain_photo_error
 from chromascape.photos import reading
-from chromascape.photos.writing import FORMATS, encoded, prepare, web_format
+from chromascape.photos.writing import FORMATS, Prepared, encoded, prepare, web_format
 from chromascape.serving.kept_colors import KeptColors
 from chromascape.serving.page_files import COMMON, PAGE
 
@@ -51,7 +53,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def app(colorizer: Colorizer, hosts: list[str]) -> Starlette:
-    """The web application: the page's files, POST /colorize, and POST /preview.
+    """The web application: the page's files, POST /colorize, POST /colors, and POST /preview.
 
     Args:
         hosts: accepted Host headers, `*` for all. Others are refused: a page of another site could otherwise let its
@@ -64,14 +66,21 @@ def app(colorizer: Colorizer, hosts: list[str]) -> Starlette:
 
     async def colorize(request: Request) -> Response:
         style, saturation = _look(request, colorizer)
-        data = await _body(request)
-        return await to_thread.run_sync(_told, _colorized, data, colorizer, style, saturation, limiter=one)
+        length = _length_of_hints(request)
+        data = await _body(request, length)
+        hints, photo = data[:length], data[length:]
+        del data
+        return await to_thread.run_sync(_told, _colorized, photo, colorizer, style, saturation, hints, limiter=one)
+
+    async def colors(request: Request) -> Response:
+        return await to_thread.run_sync(_told, _colors, await _body(request), colorizer, limiter=one)
 
     async def preview(request: Request) -> Response:
         return await to_thread.run_sync(_told, _preview, await _body(request), limiter=one)
 
     routes = [Route(path, _sends(file)) for path, file in FILES.items()]
-    routes += [Route(f"/{work.__name__}", _queued(work, held), methods=["POST"]) for work in (colorize, preview)]
+    works = (colorize, colors, preview)
+    routes += [Route(f"/{work.__name__}", _queued(work, held), methods=["POST"]) for work in works]
     return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
 
 
@@ -118,21 +127,32 @@ def _look(request: Request, colorizer: Colorizer) -> tuple[str, float]:
     return style, saturation
 
 
-async def _body(request: Request) -> bytes:
-    """The photo file, of which no more than MAX_BYTES are ever held.
+def _length_of_hints(request: Request) -> int:
+    """?hints=N: so many bytes before the photo are a JSON file of hints."""
+    said = request.query_params.get("hints", "0")
+    length = int(said) if said.isascii() and said.isdigit() and len(said) < 20 else -1
+    if length < 0:
+        raise HTTPException(400, f"hints: must be a number of bytes (it is {said[:20]!r})")
+    if length > hint_files.MAX_BYTES:
+        raise HTTPException(413, f"hints: larger than {hint_files.MAX_BYTES // 1_000_000} MB")
+    return length
+
+
+async def _body(request: Request, before: int = 0) -> bytes:
+    """The photo file, of which no more than MAX_BYTES are ever held, and so many bytes before it.
 
     A form on another site can't send application/octet-stream without a preflight request, which is refused.
     """
     if request.headers.get("content-type") != "application/octet-stream":
         raise HTTPException(415, "send the photo file as application/octet-stream")
-    if int(request.headers.get("content-length", "0")) > MAX_BYTES:
+    if int(request.headers.get("content-length", "0")) > MAX_BYTES + before:
         raise _too_large()
     data = bytearray()
     try:
         with anyio.fail_after(SECONDS):
             async for part in request.stream():
                 data += part
-                if len(data) > MAX_BYTES:
+                if len(data) > MAX_BYTES + before:
                     raise _too_large()
     except TimeoutError:
         raise HTTPException(408, f"the photo did not arrive within {SECONDS:g} seconds") from None
@@ -165,12 +185,35 @@ def _told(work: Callable[..., Response], data: bytes, *look: Any) -> Response:
         return JSONResponse({"error": explain_photo_error(error, "send a smaller copy")}, 422)
 
 
-def _colorized(data: bytes, colorizer: Colorizer, style: str, saturation: float) -> Response:
+def _colorized(data: bytes, colorizer: Colorizer, style: str, saturation: float, hints: bytes) -> Response:
     """The colorized photo as the command line writes it; the header X-Notes says what its file lacks."""
-    image = reading.open_photo(data)
-    photo = prepare(image, web_format(image))
-    picture = encoded(photo, colorizer.strips(photo.pixels, style, saturation))  # type: ignore[arg-type]
+    named = hint_files.from_json(hints, "hints") if hints else ()
+    photo = _photo(data)
+    picture = encoded(photo, colorizer.strips(photo.pixels, style, saturation, named))  # type: ignore[arg-type]
     return Response(picture, media_type=photo.media_type, headers={"X-Notes": json.dumps(photo.notes)})
+
+
+def _colors(data: bytes, colorizer: Colorizer) -> Response:
+    """The photo's L* and the network's a* and b* at working size: three planes of float32, the lowest byte first.
+
+    The header X-Colors says how the page makes a picture of them.
+    """
+    lightness, ab = colorizer.small(_photo(data).pixels)
+    planes = np.stack([lightness, ab[..., 0], ab[..., 1]]).astype("<f4")
+    about = {
+        "width": lightness.shape[1],
+        "height": lightness.shape[0],
+        "cell": colorizer.network.cell,
+        "input": "luma" if colorizer.luma else "lightness",
+        "renderings": colorizer.renderings,
+    }
+    headers = {"X-Colors": json.dumps(about)}
+    return Response(planes.tobytes(), media_type="application/octet-stream", headers=headers)
+
+
+def _photo(data: bytes) -> Prepared:
+    image = reading.open_photo(data)
+    return prepare(image, web_format(image))
 
 
 def _preview(data: bytes) -> Response:

@@ -44,7 +44,7 @@ RUNTIME_FILES = {
          "da0811089f254e909f69f75fa496ca97e5167a8eaa945d9a6bffdd8499b47a49"),
     )
 }  # fmt: skip
-SCRIPTS = ("colors.js", "fullsize.js", "reading.js", "tiff.js", "worker.js")  # which the server's page does without
+SCRIPTS = ("reading.js", "tiff.js", "worker.js")  # which the server's page does without
 MARK = "model.json"  # marks a folder as an exported page
 SECONDS = 300  # for npm
 

@@ -90,3 +90,13 @@ function inverse([a, b, c, d, e, f, g, h, i]) {
   const determinant = a * cofactors[0] + b * cofactors[3] + c * cofactors[6];
   return cofactors.map((value) => value / determinant);
 }
+
+// a* and b* of a color "#rrggbb".
+export function abOf(color) {
+  const rgb = [1, 3, 5].map((at) => LINEAR[parseInt(color.slice(at, at + 2), 16)]);
+  const [x, y, z] = WHITE.map((white, row) => {
+    const value = rgb.reduce((sum, light, channel) => sum + RGB_TO_XYZ[3 * row + channel] * light, 0) / white;
+    return value > 0.008856 ? Math.cbrt(value) : value * 7.787 + 16 / 116;
+  });
+  return [500 * (x - y), 200 * (y - z)];
+}

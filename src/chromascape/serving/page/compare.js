@@ -1,18 +1,22 @@
 // Original and color of a photo under one slider, which may be zoomed and moved.
+import { rounded } from "./hint_tool.js";
+
 const STEP = 1.5; // of a zoom by button or key
 const MOST = 16;
-const NEAR = 24; // pixels from the slider's line within which it is what a pointer takes, where the photo is zoomed
+const NEAR = 24; // pixels from the slider's line within which it is what a pointer takes, where the photo is zoomed or changed
 
 export function makeCompare(box, buttons) {
   const slider = box.querySelector(".slider");
   const pointers = new Map(); // that are down: where they are
   let scale = 1, x = 0, y = 0; // the photo's left upper corner, as shares of the box
-  let taken = null; // what the pointer moves: "slider" or "photo"
+  let taken = null; // what the pointer moves: "slider", "photo", or what the tool does
+  let tool = null; // what takes pointers on the photo instead: see hint_tool.js
 
   function draw() {
     x = Math.min(0, Math.max(1 - scale, x));
     y = Math.min(0, Math.max(1 - scale, y));
     box.style.setProperty("--view", `translate(${100 * x}%, ${100 * y}%) scale(${scale})`);
+    for (const [name, value] of Object.entries({ scale, x, y })) box.style.setProperty(`--${name}`, value);
     box.style.setProperty("--cut", `${slider.value}%`);
     box.classList.toggle("zoomed", scale > 1);
     slider.setAttribute("aria-valuetext", `${slider.value} % original`);
@@ -31,7 +35,18 @@ export function makeCompare(box, buttons) {
 
   function place({ clientX, clientY }) {
     const { left, top, width, height } = box.getBoundingClientRect();
-    return { x: (clientX - left) / width, y: (clientY - top) / height, width };
+    return { x: (clientX - left) / width, y: (clientY - top) / height, width, height };
+  }
+
+  // The place of the photo that is shown at a place of the box, in shares, to a hundredth of a percent.
+  function ofPhoto(at) {
+    return { x: rounded((at.x - x) / scale), y: rounded((at.y - y) / scale) };
+  }
+
+  function takes(at) {
+    const nearLine = Math.abs(at.x - slider.value / 100) * at.width < NEAR;
+    if (tool) return nearLine && Math.abs(at.y - 0.5) * at.height < NEAR ? "slider" : "tool";
+    return scale === 1 || nearLine ? "slider" : "photo";
   }
 
   function cut(at) {
@@ -44,9 +59,15 @@ export function makeCompare(box, buttons) {
     const at = place(event);
     pointers.set(event.pointerId, at);
     box.setPointerCapture(event.pointerId);
-    slider.focus({ preventScroll: true });
     event.preventDefault(); // else the box takes the focus away
-    taken = scale === 1 || Math.abs(at.x - slider.value / 100) * at.width < NEAR ? "slider" : "photo";
+    if (pointers.size > 1) {
+      if (taken === "tool") tool?.cancel();
+      taken = "photo";
+      return;
+    }
+    taken = takes(at);
+    if (taken === "tool") return tool.down(ofPhoto(at), event);
+    slider.focus({ preventScroll: true });
     if (taken === "slider" && event.pointerType === "mouse") cut(at); // a finger may be about to scroll
   });
   box.addEventListener("pointermove", (event) => {
@@ -59,6 +80,8 @@ export function makeCompare(box, buttons) {
       zoom(distance(to, other) / distance(from, other), (to.x + other.x) / 2, (to.y + other.y) / 2);
     } else if (taken === "slider") {
       cut(to);
+    } else if (taken === "tool") {
+      tool?.move(ofPhoto(to), event);
     } else {
       x += to.x - from.x;
       y += to.y - from.y;
@@ -67,19 +90,27 @@ export function makeCompare(box, buttons) {
   });
   box.addEventListener("pointerup", (event) => {
     if (pointers.size === 1 && taken === "slider") cut(place(event));
-    if (pointers.size > 1) taken = "photo"; // of two fingers the one that stays moves no slider
+    if (pointers.size === 1 && taken === "tool") tool?.up();
     pointers.delete(event.pointerId);
   });
-  box.addEventListener("pointercancel", (event) => pointers.delete(event.pointerId));
+  box.addEventListener("pointercancel", (event) => {
+    if (taken === "tool") tool?.cancel();
+    pointers.delete(event.pointerId);
+  });
   box.addEventListener("dblclick", (event) => {
+    if (tool) return; // two clicks are two hints
     const at = place(event);
     zoom(scale > 1 ? 1 / scale : 3, at.x, at.y);
   });
   box.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey) return; // so does a pinch on a touchpad; without it the page scrolls
+    const moves = tool && scale > 1; // where a drag draws
+    if (!event.ctrlKey && !moves) return; // with it, so does a pinch on a touchpad; without it the page scrolls
     event.preventDefault();
     const at = place(event);
-    zoom(Math.exp(-event.deltaY / 100), at.x, at.y);
+    if (event.ctrlKey) return zoom(Math.exp(-event.deltaY / 100), at.x, at.y);
+    x -= event.deltaX / at.width;
+    y -= event.deltaY / at.height;
+    draw();
   }, { passive: false });
 
   const zooms = { in: () => zoom(STEP), out: () => zoom(1 / STEP), fit: () => zoom(1 / scale) };
@@ -106,7 +137,22 @@ export function makeCompare(box, buttons) {
     box.style.setProperty("--height", height);
     draw();
   }
-  return { fit };
+
+  // A tool takes the pointers on the photo, and all of the result is shown; null: the slider has them again.
+  let before = slider.value;
+  function use(next) {
+    tool?.cancel();
+    if (next) before = slider.value;
+    if (next || slider.value === "0") slider.value = next ? 0 : before;
+    tool = next;
+    draw();
+  }
+
+  // The place of the photo in the middle of what is shown of it.
+  function middle() {
+    return ofPhoto({ x: 0.5, y: 0.5 });
+  }
+  return { fit, use, middle };
 }
 
 function distance(one, other) {

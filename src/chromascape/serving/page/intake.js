@@ -1,12 +1,21 @@
 // The ways in which photos come: chosen, dropped (folders too), pasted, or an example.
+const HINTS = /\.json$/i;
 const PHOTO = /\.(jpe?g|jpe|jfif|mpo|png|webp|tiff?|gif|bmp|dib|p[pgbn]m|pfm|avif|jp2|j2k|jpx|hei[cf]|jxl)$/i;
 
-// add is called with [{ file, folder }], say with a line for the user.
-export function takePhotos(add, say) {
+// add is called with [{ file, folder }] and returns their cards, addHints with files of hints and the cards of the photos
+// that came with them, say with a line for the user.
+export function takePhotos(add, addHints, say) {
+  function took(photos) {
+    const hints = photos.filter(({ file }) => HINTS.test(file.name)).map(({ file }) => file);
+    const others = photos.filter(({ file }) => !HINTS.test(file.name));
+    const cards = others.length ? add(others) : [];
+    if (hints.length) addHints(hints, cards);
+  }
+
   const drop = document.getElementById("drop");
   document.getElementById("form").addEventListener("submit", (event) => event.preventDefault());
   document.getElementById("files").addEventListener("change", (event) => {
-    add([...event.target.files].map((file) => ({ file, folder: "" })));
+    took([...event.target.files].map((file) => ({ file, folder: "" })));
     event.target.value = ""; // so that the same file can be chosen again
   });
   for (const button of document.querySelectorAll("[data-example]")) {
@@ -33,17 +42,18 @@ export function takePhotos(add, say) {
       if (one instanceof File) photos.push({ file: one, folder: "" });
       else await walk(one, "", photos, others);
     }
-    if (photos.length) add(photos);
+    if (photos.length) took(photos);
     if (others.length) say(`${others.length} files left out that are no photos, such as ${others[0]}`, !photos.length);
     else if (!photos.length) say("this folder is empty", true);
   }
 }
 
-// Photos of an entry and all below it, in the order of their names. Of a folder's files only photos are taken.
+// Photos of an entry and all below it, in the order of their names. Of a folder's files only photos and
+// hints that a page saved are taken.
 async function walk(entry, folder, photos, others) {
   if (entry.isFile) {
     const hidden = entry.name.startsWith("."); // of macOS's ._photo.jpg only the name is a photo's
-    if (folder && (hidden || !PHOTO.test(entry.name))) return others.push(folder + entry.name);
+    if (folder && (hidden || !(PHOTO.test(entry.name) || /-hints\.json$/i.test(entry.name)))) return others.push(folder + entry.name);
     const file = await new Promise((resolve, reject) => entry.file(resolve, reject)).catch(() => null);
     return file ? photos.push({ file, folder }) : others.push(folder + entry.name);
   }

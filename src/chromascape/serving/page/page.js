@@ -1,6 +1,6 @@
 // The page: photos come in, wait, and are colorized one at a time. engine.js colorizes, in the browser or on the server.
 import { makeCard } from "./card.js";
-import { colorize, preview, ready, where } from "./engine.js";
+import { colorize, colors, preview, ready, where } from "./engine.js";
 import { takePhotos } from "./intake.js";
 import { zip } from "./zip.js";
 
@@ -10,13 +10,15 @@ const save = document.getElementById("save");
 const narrow = matchMedia("(max-width: 45rem)");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const waiting = []; // cards; one photo at a time: two at once would take twice the memory
+let all = []; // cards
 let shown = []; // cards with a picture
 let running = null;
+let edited = null; // the card whose colors are being changed
 let touched = false; // whether the user did something since photos were added: then nothing scrolls by itself
 
 document.getElementById("where").textContent = where;
 ready.catch((error) => say(error.message, true));
-takePhotos(add, say);
+takePhotos(add, takeHints, say);
 save.addEventListener("click", saveAll);
 for (const kind of ["pointerdown", "keydown", "wheel"]) {
   addEventListener(kind, () => (touched = true), { passive: true });
@@ -30,11 +32,38 @@ function say(text, bad = false) {
 // photos: [{ file, folder }], folder "" or a path that ends with a slash.
 function add(photos) {
   const style = document.querySelector("[name=style]:checked").value;
-  const cards = photos.map((photo) => makeCard(photo, { style, saturation: 1 }, { change: again, remove }));
+  const asked = { change: again, remove, edit, colors: (card) => colors(card.file, { signal: card.signal }) };
+  const cards = photos.map((photo) => makeCard(photo, { style, saturation: 1, hints: [] }, asked));
+  all.push(...cards);
   results.prepend(...cards.map((card) => card.article));
   waiting.push(...cards);
   touched = false;
   work();
+  return cards;
+}
+
+// One at a time.
+function edit(card) {
+  if (edited !== card) edited?.endEditing();
+  edited = card;
+}
+
+// Gives files of hints to the photos whose names they have, as photo.json or photo-hints.json; of one photo alone any name
+// will do. cards: of the photos that came with them.
+async function takeHints(files, cards) {
+  for (const file of files) {
+    const stem = file.name.replace(/(-hints)?\.json$/i, "");
+    const named = [...cards, ...all].find((card) => card.file.name.replace(/\.[^.]*$/, "") === stem);
+    const others = cards.length ? cards : all;
+    const card = named ?? (others.length === 1 ? others[0] : others.find((other) => other === edited));
+    try {
+      if (!card) throw new Error(`${file.name}: no photo has this name here: drop it with its photo`);
+      await card.readHints(file);
+      say(`${card.file.name} has the hints of ${file.name}`);
+    } catch (error) {
+      say(error.message, true);
+    }
+  }
 }
 
 // Colorizes a card anew, before those that wait for the first time: who changes a style looks at it.
@@ -47,7 +76,8 @@ function again(card) {
 function remove(card) {
   const next = card.article.nextElementSibling ?? card.article.previousElementSibling;
   if (waiting.includes(card)) waiting.splice(waiting.indexOf(card), 1);
-  shown = shown.filter((other) => other !== card);
+  [all, shown] = [all, shown].map((cards) => cards.filter((other) => other !== card));
+  if (edited === card) edited = null;
   card.gone();
   (next ?? document.getElementById("files")).focus();
   say(`${card.file.name} removed`);
@@ -106,6 +136,9 @@ function arrived(card) {
 }
 
 async function saveAll() {
+  const old = shown.filter((card) => !card.fresh());
+  old.forEach(again);
+  await Promise.all(old.map((card) => card.settled()));
   say("Packing …");
   try {
     const archive = await zip(shown.map((card) => ({ name: card.folder + card.name, blob: card.picture })));

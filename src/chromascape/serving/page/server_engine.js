@@ -1,15 +1,29 @@
 // Colorizes on the server that sent this page.
+import { written } from "./hint_file.js";
+
 export const where = "Photos are sent to the server of this page, which keeps none.";
 export const ready = Promise.resolve();
 
 const MAX_BYTES = 64_000_000; // the server's limit, checked before the upload
 const TRIES = 60, PAUSE = 5000; // while the server's queue is full; milliseconds
 
-// file: a File; look: { style, saturation }; said is called with what is happening. Returns { picture: Blob, notes };
+// file: a File; look: { style, saturation, hints }; said is called with what is happening. Returns { picture: Blob, notes };
 // throws an Error whose message is shown to the user.
-export async function colorize(file, { style, saturation }, { signal, said }) {
-  const answer = await post(`colorize?style=${style}&saturation=${saturation}`, file, signal, said);
+export async function colorize(file, { style, saturation, hints }, { signal, said }) {
+  const before = hints.length ? new Blob([written(hints)]) : null;
+  const path = `colorize?style=${style}&saturation=${saturation}${before ? `&hints=${before.size}` : ""}`;
+  const answer = await post(path, file, signal, said, before);
   return { picture: answer.response, notes: JSON.parse(answer.getResponseHeader("X-Notes") ?? "[]") };
+}
+
+// The model's colors of a photo that was colorized: { L, ab, width, height, cell, input, renderings }, L* and the planes
+// of ab at working size.
+export async function colors(file, { signal }) {
+  const answer = await post("colors", file, signal, () => {});
+  const about = JSON.parse(answer.getResponseHeader("X-Colors")), count = about.width * about.height;
+  const values = new DataView(await answer.response.arrayBuffer());
+  const plane = (first) => Float32Array.from({ length: count }, (_, i) => values.getFloat32(4 * (first * count + i), true));
+  return { ...about, L: plane(0), ab: [plane(1), plane(2)] };
 }
 
 // The photo as it was sent, as a Blob that every browser shows.
@@ -17,10 +31,12 @@ export async function preview(file, { signal }) {
   return (await post("preview", file, signal, () => {})).response;
 }
 
-async function post(path, file, signal, said) {
+// before: a Blob that is sent before the file, if any.
+async function post(path, file, signal, said, before = null) {
   if (file.size > MAX_BYTES) throw new Error(`larger than ${MAX_BYTES / 1e6} MB`);
+  const body = before ? new Blob([before, file]) : file;
   for (let tries = 1; ; tries++) {
-    const answer = await sent(path, file, signal, said);
+    const answer = await sent(path, body, signal, said);
     if (answer.status === 200) return answer;
     if (answer.status !== 503 || tries === TRIES) throw new Error(await reason(answer));
     said("the server is busy: waiting for a place …");
@@ -29,7 +45,7 @@ async function post(path, file, signal, said) {
 }
 
 // By XMLHttpRequest, because fetch tells nothing of how far a photo has come.
-function sent(path, file, signal, said) {
+function sent(path, body, signal, said) {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(new Error("removed"));
     const request = new XMLHttpRequest();
@@ -45,7 +61,7 @@ function sent(path, file, signal, said) {
       reject(new Error("the server does not answer: is `chromascape serve` still running?"));
     });
     signal.addEventListener("abort", () => request.abort());
-    request.send(file);
+    request.send(body);
   });
 }
 

@@ -1,6 +1,9 @@
 // Names a file of the page that can't be loaded: the page would wait for it without a word. A classic script, which runs
 // also where modules don't.
-const MODULES = ["page.js", "card.js", "compare.js", "intake.js", "zip.js", "engine.js"];
+const MODULES = [
+  "page.js", "card.js", "compare.js", "intake.js", "zip.js", "engine.js", "hint_editor.js", "hint_tool.js", "hint_list.js", "hint_file.js",
+  "history.js", "palette.js", "dots.js", "live.js", "live_worker.js", "hints.js", "colors.js", "fullsize.js",
+];
 
 addEventListener("error", async ({ target }) => {
   const address = target.src || target.href;

@@ -1,11 +1,12 @@
 // Colorizes a photo with the model, as colorizing/colorizer.py does.
 import { lightness, luma, writeColors } from "./colors.js";
 import { colorsOfRow, prepare, round, smallLightness } from "./fullsize.js";
+import { hinted } from "./hints.js";
 import * as ort from "./ort.js";
 import { readPhoto } from "./reading.js";
 
 const KEPT = 16; // photos whose colors are kept, for another style or strength
-const kept = new Map(); // by the photo's number: the network's colors
+const kept = new Map(); // by the photo's number: its L* and the network's colors, see atWorkingSize
 const loaded = load();
 loaded.then(() => self.postMessage({ loaded: true }), (error) => self.postMessage({ problem: error.message }));
 
@@ -47,19 +48,21 @@ async function fetched(name, said = () => {}) {
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
-// what: "colorize" or "preview"; number: of the photo, the same each time that it is sent.
+const answers = { colorize, colors, preview };
+
+// what: one of the answers; number: of the photo, the same each time that it is sent.
 self.addEventListener("message", async ({ data: { id, what, file, number, look } }) => {
   try {
-    self.postMessage({ id, answer: await (what === "preview" ? preview(file) : colorize(file, number, look)) });
+    self.postMessage({ id, answer: await answers[what](file, number, look) });
   } catch (error) {
     self.postMessage({ id, error: error.message });
   }
 });
 
-async function colorize(file, number, { style, saturation }) {
+async function colorize(file, number, { style, saturation, hints }) {
   const { config, session } = await loaded;
   const { canvas, image, notes } = await readPhoto(file);
-  await paint(image, number, session, config, config.renderings[style] * saturation);
+  await paint(image, number, session, config, config.renderings[style] * saturation, hints);
   canvas.getContext("2d").putImageData(image, 0, 0);
   const kind = file.type === "image/jpeg" ? "image/jpeg" : "image/png";
   return { picture: await canvas.convertToBlob({ type: kind, quality: 0.95 }), notes };
@@ -69,17 +72,34 @@ async function preview(file) {
   return (await readPhoto(file)).canvas.convertToBlob({ type: "image/png" });
 }
 
+// The model's colors of a photo, for the page to change them.
+async function colors(file, number) {
+  const { config, session } = await loaded;
+  const small = kept.get(number) ?? (await atWorkingSize((await readPhoto(file)).image, number, session, config));
+  return { ...small, cell: config.cell, input: config.input, renderings: config.renderings };
+}
+
+// L* and the network's colors at working size: { L, ab, width, height }.
+function atWorkingSize({ data, width: photoWidth, height: photoHeight }, number, session, config) {
+  return remembered(number, async () => {
+    const measure = config.input === "luma" ? luma : lightness;
+    const row = (y) => data.subarray(4 * photoWidth * y, 4 * photoWidth * (y + 1));
+    let scale = config.size / Math.min(photoWidth, photoHeight);
+    scale = Math.min(scale, (4 * config.size) / Math.max(photoWidth, photoHeight));
+    const width = Math.max(1, round(photoWidth * scale)), height = Math.max(1, round(photoHeight * scale));
+    const L = smallLightness((y, out) => measure(row(y), out, true), photoWidth, photoHeight, width, height);
+    return { L, ab: await predict(session, config, L, width, height), width, height };
+  });
+}
+
 // Colorizes a photo in place, row by row, so that no full-size L* or ab is held.
-async function paint({ data, width, height }, number, session, config, factor) {
+async function paint(image, number, session, config, factor, hints) {
+  const { data, width, height } = image;
   const measure = config.input === "luma" ? luma : lightness;
   const row = (y) => data.subarray(4 * width * y, 4 * width * (y + 1));
-  let scale = config.size / Math.min(width, height);
-  scale = Math.min(scale, (4 * config.size) / Math.max(width, height));
-  const w = Math.max(1, round(width * scale)), h = Math.max(1, round(height * scale));
-  const small = smallLightness((y, out) => measure(row(y), out, true), width, height, w, h);
-  const ab = await remembered(number, () => predict(session, config, small, w, h));
+  const { L: small, ab, width: w, height: h } = await atWorkingSize(image, number, session, config);
   const scaled = ab.map((plane) => plane.map((value) => value * factor));
-  const prepared = prepare(scaled, small, w, h, width, height, config.cell);
+  const prepared = prepare(hinted(small, scaled, w, h, hints), small, w, h, width, height, config.cell);
   const [L, a, b] = [0, 1, 2].map(() => new Float32Array(width));
   for (let y = 0; y < height; y++) {
     const pixels = row(y);
@@ -111,11 +131,11 @@ async function predict(session, config, L, w, h) {
 
 // The colors of a photo, computed only if it is none of the last KEPT.
 async function remembered(number, compute) {
-  const colors = kept.get(number) ?? (await compute());
+  const found = kept.get(number) ?? (await compute());
   kept.delete(number);
-  kept.set(number, colors); // the last one used comes last
+  kept.set(number, found); // the last one used comes last
   if (kept.size > KEPT) kept.delete(kept.keys().next().value);
-  return colors;
+  return found;
 }
 
 function clamp(value) {
