@@ -208,8 +208,7 @@ class Colorizer:
 
     def small(self, photo: Photo) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A photo at working size: its L* (h, w) in 0..100, and the network's own a* and b* for it, (h, w, 2)."""
-        measure = lab.luma_of_levels if self.luma else lab.lightness
-        lightness = small_lightness(photo, measure, *self.working_size(photo.height, photo.width))
+        lightness = Light(photo, self.luma).small(*self.working_size(photo.height, photo.width))
         return lightness, self._small_ab(lab.scale_lightness(lightness))
 
     def network_lab(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:

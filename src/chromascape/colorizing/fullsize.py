@@ -54,6 +54,23 @@ def resize(values: Float, height: int, width: int) -> NDArray[np.float32]:
     return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
 
 
+def reduced(
+    part: Callable[[slice], NDArray[np.float32]], height: int, width: int, new_height: int, new_width: int
+) -> NDArray[np.float32]:
+    """A plane of (height, width) at another size, averaged strip by strip; `part` gives the values of rows."""
+    block = max(1, int(min(height / new_height, width / new_width) / REDUCING_GAP))
+
+    def strip(rows: slice) -> NDArray[np.float32]:
+        return np.asarray(Image.fromarray(part(rows)).reduce(block))
+
+    parts = in_threads(strip, strips(height, width, block), cpu_threads())
+    picture = Image.fromarray(np.concatenate(list(parts)))
+    if picture.size == (new_width, new_height):
+        return np.asarray(picture)
+    box = (0, 0, width / block, height / block)  # the last blocks may be narrower
+    return np.asarray(picture.resize((new_width, new_height), Image.Resampling.BILINEAR, box))
+
+
 class Light:
     """A photo's L*, which is measured twice: for the network, and for the colors that follow it.
 
@@ -72,24 +89,17 @@ class Light:
 
     def small(self, height: int, width: int) -> NDArray[np.float32]:
         """L* at the size (height, width), 0..100; transparent parts are composed on white."""
-        block = max(1, int(min(self.height / height, self.width / width) / REDUCING_GAP))
 
         def part(rows: slice) -> NDArray[np.float32]:
             values, alpha = self.photo.rows(rows)
             if self._kept is not None:
                 values = self._kept[rows] = lab.steps(values)
-            if alpha is not None:
-                values = _on_white(values, alpha)
-            return np.asarray(Image.fromarray(self.measure(values)).reduce(block))
+            return self.measure(values if alpha is None else on_white(values, alpha))
 
-        parts = strips(self.height, self.width, block)
-        reduced = Image.fromarray(np.concatenate(list(in_threads(part, parts, cpu_threads()))))
+        small = reduced(part, self.height, self.width, height, width)
         if self._kept is not None and self.photo.read_once and self.photo.image is not None:
             self.photo.image.close()
-        box = (0, 0, self.width / block, self.height / block)  # the last blocks may be narrower
-        if reduced.size == (width, height):
-            return np.asarray(reduced)
-        return np.asarray(reduced.resize((width, height), Image.Resampling.BILINEAR, box))
+        return small
 
     def rows(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
         """What `measure` takes of these rows, after `small`, and their alpha where there is transparency."""
@@ -177,7 +187,7 @@ def _mean(values: Float) -> NDArray[np.float64]:
     return total / 9
 
 
-def _on_white(values: NDArray[Any], alpha: NDArray[np.uint8]) -> NDArray[Any]:
+def on_white(values: NDArray[Any], alpha: NDArray[np.uint8]) -> NDArray[Any]:
     """Gray or color of 8 or 16 bits, composed on white."""
     share = (alpha / np.float32(255)) if values.ndim == 2 else (alpha / np.float32(255))[..., None]
     white = np.float32(np.iinfo(values.dtype).max)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromascape.color import lab
-from chromascape.colorizing.fullsize import resize, small_lightness
+from chromascape.colorizing.fullsize import on_white, reduced, resize
 from chromascape.colorizing.hints import Float, Marks, grid, towards
 from chromascape.errors import ChromascapeError
 from chromascape.photos.pixels import Photo
@@ -103,10 +103,12 @@ def _small(photo: Photo, height: int, width: int) -> NDArray[np.float32]:
     most = {"u1": 255, "u2": 65535}.get(photo.dtype.str[1:], 1)
 
     def channel(number: int) -> NDArray[np.float32]:
-        def levels(values: NDArray[np.generic]) -> NDArray[np.float32]:
+        def levels(rows: slice) -> NDArray[np.float32]:
+            values, alpha = photo.rows(rows)
+            values = values if alpha is None else on_white(values, alpha)
             one = values if values.ndim == 2 else values[..., number]
             return one.astype(np.float32) * np.float32(255 / most)
 
-        return small_lightness(photo, levels, *size)
+        return reduced(levels, photo.height, photo.width, *size)
 
     return lab.rgb_to_lab(np.rint(np.stack([channel(number) for number in range(3)], axis=-1)).astype(np.uint8))
