@@ -61,6 +61,7 @@ def test_the_index_and_readme_list_every_page_with_a_line() -> None:
 def test_every_page_s_blocks_of_shell_are_run_here() -> None:
     assert {name for name in DOCS if commands(name)} == {
         "comparing",
+        "container",  # needs Docker; tests/test_container.py
         "promoting",  # tests/tracking/test_registry.py
         "reliability",
         "serving",  # tests/serving/test_mlflow_model.py
@@ -113,6 +114,8 @@ def test_the_commands_of_training_and_comparing_run(
     repo = Path(shutil.copytree(experiments, tmp_path / "repo"))
     ran = 0
     for command in [*commands("training"), *commands("comparing")]:
+        if "[search]" in command or "search.py" in command:  # tests/test_search.py
+            continue
         here = command.replace("/home/me/photos", str(tmp_path / "photos")).replace("old.jpg", str(photos[0]))
         words = shlex.split(here.replace("/mnt/team/chromascape", str(tmp_path / "remote")))
         if words[0] == "dvc":

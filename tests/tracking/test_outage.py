@@ -163,7 +163,8 @@ def test_whatever_happens_to_the_server_the_run_is_whole_in_the_end(gate: Gate, 
     assert training.stdout and training.stdout.readline().startswith("epoch 1/3")
     gate.mode = "gone"
     _, said = training.communicate(timeout=120)
-    (line,) = said.splitlines()
+    precision, line = said.splitlines()
+    assert precision.startswith("training in ")
     assert training.returncode == 0 and line.startswith("warning: MLflow failed (") and "logs the run whole" in line
     dead = run_stage(project, "evaluate")  # found out before any work
     assert dead.returncode == 1 and "no MLflow server" in dead.stderr and not (project / "reports/index.html").exists()
