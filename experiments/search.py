@@ -199,6 +199,8 @@ def watch(command: list[str], trial: Trial) -> tuple[list[str], bool]:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
     running.add(process)
+    if stopping.is_set():  # since the trial was chosen
+        interrupt(process)
     assert process.stdout
     for line in process.stdout:
         lines.append(line.rstrip())

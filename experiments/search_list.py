@@ -20,6 +20,9 @@ def read_plan(path: Path) -> dict[str, Any]:
         raise ChromascapeError(f"{path}: must have title, trials, common and params, and nothing else")
     if not isinstance(plan["trials"], int) or plan["trials"] < 1:
         raise ChromascapeError(f"{path}: trials must be a whole number of at least 1")
+    for part in ("common", "params"):
+        if not isinstance(plan[part], dict):
+            raise ChromascapeError(f"{path}: {part} must have params by their names, or be {{}}")
     for name in [*plan["common"], *plan["params"]]:
         if name not in known and not name.startswith("train.loss."):
             raise ChromascapeError(f"{path}: no param {name}{did_you_mean(name, known)}")
@@ -53,7 +56,11 @@ def first_values(plan: dict[str, Any]) -> dict[str, Any]:
     values = flatten(load_params()) | plan["common"]
     inside = {}
     for name, range_ in plan["params"].items():
-        value = values.get(name)
-        if value in range_.get("choices", []) or ("low" in range_ and range_["low"] <= value <= range_["high"]):
+        value = values.get(name, 0)  # a loss that params.yaml lacks has the weight 0
+        if "choices" in range_:
+            fits = value in range_["choices"]
+        else:
+            fits = isinstance(value, (int, float)) and range_["low"] <= value <= range_["high"]
+        if fits:
             inside[name] = value
     return inside

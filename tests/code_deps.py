@@ -36,7 +36,7 @@ def named(source: Path) -> set[Path]:
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"\w[\w.-]*", node.value):
             near = source.parent / node.value
-            if near.exists() and not (near / "__init__.py").exists():
+            if near.exists() and near.name != "__pycache__" and not (near / "__init__.py").exists():
                 found.add(near)
             elif node.value.endswith(".py"):
                 found |= set((REPOSITORY / "src").rglob(node.value))

@@ -57,6 +57,8 @@ def test_the_list_that_comes_along_proposes_valid_params(search: Any) -> None:
     [
         ({"trials": None}, "must have title, trials, common and params"),
         ({"trials": 0}, "trials must be a whole number of at least 1"),
+        ({"common": []}, "common must have params by their names"),
+        ({"params": ["train.lr"]}, "params must have params by their names"),
         ({"params": {"train.lrr": {"low": 0, "high": 1}}}, "no param train.lrr; did you mean train.lr?"),
         ({"common": {"train.epoch": 2}}, "no param train.epoch; did you mean train.epochs?"),
         ({"params": {"train.lr": {"low": 0.1}}}, "train.lr must have low and high"),
@@ -71,6 +73,15 @@ def test_a_list_that_is_wrong_is_refused_by_name(search: Any, tmp_path: Path, ch
     with pytest.raises(ChromascapeError) as error:
         search.read_plan(file)
     assert said in str(error.value) and str(error.value).startswith(str(file)) and "\n" not in str(error.value)
+
+
+def test_the_first_trial_has_what_is_in_the_ranges(
+    search: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    numbers = {name: {"low": 0, "high": 5} for name in ("train.seed", "train.network", "train.loss.mse2")}
+    plan = {"params": numbers | {"train.flip": {"choices": ["no"]}}, "common": {"train.seed": 3}}
+    assert search.first_values(plan) == {"train.seed": 3, "train.loss.mse2": 0}
 
 
 @pytest.fixture
@@ -104,6 +115,16 @@ def test_a_training_that_promises_less_than_the_others_is_stopped(search: Any, s
     begun = time.monotonic()
     lines, pruned = search.watch(printing([0.09, 0.09, 0.09], pause=30), study.ask())
     assert pruned and time.monotonic() - begun < 20 and "KeyboardInterrupt" in lines[-1]
+
+
+def test_a_training_that_begins_while_the_search_is_stopped_is_stopped_too(search: Any, study: optuna.Study) -> None:
+    search.stopping.set()
+    try:
+        begun = time.monotonic()
+        search.watch(printing([0.05] * 3, pause=30), study.ask())
+        assert time.monotonic() - begun < 20
+    finally:
+        search.stopping.clear()
 
 
 def test_a_search_goes_on_where_it_stopped(search: Any, study: optuna.Study, tmp_path: Path) -> None:

@@ -265,7 +265,7 @@ def flatten(values: BaseModel | dict[str, Any], prefix: str = "") -> dict[str, A
 
 
 def deciding(params: Params) -> dict[str, Any]:
-    """Those that decide the results of `evaluate` and the stages before it, as `flatten`; where photos are does not."""
+    """Those that decide the figures, as `flatten`: not where the photos are or the number of workers."""
     sections = {"data", "validate", "preprocess", "train", "evaluate"}
     return {key: value for key, value in flatten(params).items() if key.split(".")[0] in sections and key != "data.dir"}
 

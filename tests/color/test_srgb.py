@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
+from PIL import Image
 
 from chromascape.color import lab
 from chromascape.color.srgb import to_srgb
+from chromascape.colorizing import colorizer
+from chromascape.colorizing.colorizer import Colorizer
 
 
 def photos_colors() -> np.ndarray:
@@ -49,3 +53,31 @@ def test_to_srgb_keeps_lightness_and_hue_however_strong_the_colors_are() -> None
         np.exp(1j * (np.arctan2(found[..., 2], found[..., 1]) - np.arctan2(colors[..., 2], colors[..., 1])))
     )
     assert strong.mean() > 0.5 and np.percentile(np.abs(turned[strong]), 99) < 0.05
+
+
+@pytest.mark.parametrize("name", ["bridge", "life", "sunset"])
+def test_landscapes_in_both_styles_are_within_a_level_of_the_formulas(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of which a table alone misses most."""
+    pairs = []
+
+    def kept(lightness: np.ndarray, ab: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        found, colors = to_srgb(lightness, ab, dtype), lab.join(lightness, ab.transpose(1, 2, 0))
+        outside = ~lab._fits(colors)
+        pairs.append((found[outside], colors[outside]))
+        return found
+
+    monkeypatch.setattr(colorizer, "to_srgb", kept)
+    gray = Image.open(REPOSITORY / f"data/landscapes/{name}.jpg").convert("L")
+    for style in ("faithful", "vivid"):
+        Colorizer.load().colorize(gray, style)
+    found, colors = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    exact = lab.lab_to_rgb(lab.fit_to_srgb(colors))
+    assert len(colors) > 1_000 and np.abs(found.astype(int) - exact).max() <= 1
+
+
+def test_a_light_yellow_whose_blue_goes_back_and_forth_does_not_become_gray() -> None:
+    yellow = np.float32([95.1, -21.5, 110.7])
+    levels = to_srgb(yellow[:1, None], yellow[1:, None, None], np.dtype(np.uint8))[0, 0]
+    assert levels[2] < 200

@@ -14,9 +14,7 @@ UInt8Image = NDArray[np.uint8]
 # Equal pictures have infinite PSNR, which no mean survives. Large pictures that differ in a single level would lie
 # above it (one level in one channel of 256 x 256 pixels: 101.07 dB), so it is the most that any pair gets.
 PSNR_CAP_DB = 100.0
-STRIP = (
-    64  # rows at a time in sums over a picture: whole numbers, which are exact in any order, in the processor's cache
-)
+STRIP = 64  # rows at a time in sums over a picture, which then stay in the processor's cache
 
 
 def psnr_db(truth: UInt8Image, picture: UInt8Image) -> float:

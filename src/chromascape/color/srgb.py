@@ -17,8 +17,8 @@ _LIGHTNESSES, _DIRECTIONS = 256, 256  # rows of the table of reaches, and its co
 def to_srgb(lightness: Float, ab: Float, dtype: np.dtype[Any]) -> NDArray[Any]:
     """A picture's sRGB, with the chroma of colors outside sRGB reduced until they fit, keeping L* and hue.
 
-    Within a level of 8 bits of `lab.fit_to_srgb` and `lab.lab_to_levels`, but for one color in a thousand outside
-    sRGB, near its sharpest edges.
+    Within a level of 8 bits of `lab.fit_to_srgb` and `lab.lab_to_levels`, but for one color in ten thousand of those
+    outside sRGB: light yellows that leave it, come back and leave it again as their chroma grows.
 
     Args:
         lightness: L* in 0..100, (H, W).
@@ -76,7 +76,8 @@ def _cube(cone: NDArray[np.float32]) -> NDArray[np.float32]:
 def _fitted(cone: NDArray[np.float32]) -> NDArray[np.float32]:
     """f of X, Y and Z (3, N) moved towards gray until the color fits into sRGB."""
     gray = cone[1]
-    a, b = (cone[0] - gray) * 500, (gray - cone[2]) * 200
+    away = cone - gray
+    a, b = away[0] * 500, away[2] * -200
     length = np.abs(a) + np.abs(b) + np.float32(1e-6)
     column = (a / length + 1) * np.float32(_DIRECTIONS / 2)
     first = np.minimum(column.astype(np.intp), _DIRECTIONS - 1)
@@ -90,7 +91,27 @@ def _fitted(cone: NDArray[np.float32]) -> NDArray[np.float32]:
     flat = table.reshape(-1)
     ends = [low + column * (flat.take(at + 1) - low) for at in (first, first + width) for low in (flat.take(at),)]
     factor = np.minimum((ends[0] + row * (ends[1] - ends[0])) / length, 1)
-    return gray + factor * (cone - gray)
+    return gray + _corrected(factor, gray, away) * away
+
+
+def _corrected(
+    factor: NDArray[np.float32], gray: NDArray[np.float32], away: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The factor of `away` at which the first channel leaves sRGB, by one step of Newton's method.
+
+    The table alone is off by several levels of a dark channel where two faces of sRGB meet.
+    """
+    cone = gray + factor * away
+    slope = np.maximum(cone, _TOE)
+    slope *= slope
+    slope *= away
+    slope = (3 * lab.TO_LINEAR) @ slope  # of linear light over the factor
+    step = np.where(slope > 0, np.float32(lab.HIGHEST), np.float32(lab.LOWEST))
+    step -= lab.TO_LINEAR @ _cube(cone)
+    with np.errstate(divide="ignore"):  # of gray, whose factor changes nothing
+        step /= slope
+    # A channel that hardly changes makes a step that leads far off.
+    return np.clip(factor + step.min(axis=0), np.float32(0.9) * factor, np.minimum(np.float32(1.1) * factor, 1))
 
 
 @cache

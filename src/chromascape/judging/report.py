@@ -23,8 +23,6 @@ from chromascape.photos.pages import data_uri, render_page
 from chromascape.photos.shards import Shards
 from chromascape.photos.source import shown_name
 
-# Only params of these sections are printed: the others, such as the number of workers, change no figure and so must
-# not change the report.
 LARGEST = 512  # pixels, side of a picture in the report, which has up to 64 of them
 TITLES = {
     "All": "All photos, from the highest gain over gray to the lowest",

@@ -162,8 +162,8 @@ def state_of(learner: Learner, progress: Progress) -> dict[str, Any]:
         "optimizer": learner.optimizer.state_dict(),
         "schedule": learner.schedule.state_dict(),
         "random": {name: module.get_rng_state() for name, module in _generators(learner.device).items()},
-        # One tensor of losses: on a GPU each of its own would be a wait.
         "bf16": learner.bf16,
+        # One tensor of losses: on a GPU each of its own would be a wait.
         "progress": vars(progress) | {"losses": torch.stack(progress.losses) if progress.losses else torch.empty(0)},
     }
 
