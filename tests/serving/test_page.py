@@ -510,6 +510,11 @@ def test_files_of_hints_are_refused_in_the_command_lines_words(page: Any, tmp_pa
         page.set_input_files(".load", tmp_path / name)
         line = str(wrong.value).removeprefix(f"{tmp_path}/")
         sync_api.expect(page.locator(".said.bad:visible")).to_have_text(line)
+    (tmp_path / "odd.json").write_bytes(
+        b'{"chromascape_hints": 1, "hints": [{"x": 1, "y": 0.5, "color": {"toString": 1}}]}'
+    )
+    page.set_input_files(".load", tmp_path / "odd.json")
+    sync_api.expect(page.locator(".said.bad:visible")).to_contain_text("odd.json: hint 1: 'object' is no color")
     page.set_input_files("#files", tmp_path / "blurple.json")
     sync_api.expect(page.locator("#status.bad")).to_contain_text("'blurple' is no color")
     assert named(page) == []
