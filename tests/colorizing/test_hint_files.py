@@ -49,6 +49,7 @@ def test_hints_of_the_page_are_read() -> None:
         (text(GOOD | {"color": ["red"]}), "a.json: hint 1: ['red'] is no color"),
         (text(GOOD | {"color": "x" * 1_000_000}), "a.json: hint 1: 'xxxxxxxxxxxx...xxxxxxxxxxxxx' is no color"),
         (text(GOOD | {"x": int("9" * 400)}), "a.json: hint 1: x, y and radius must be numbers"),
+        (text(GOOD, GOOD | {"path": [[0, 1]] * 99_999}), "a.json: at most 100,000 points of all hints together"),
         (text(GOOD | {"path": None}), "a.json: hint 1: x, y and radius must be numbers, and path a list of pairs"),
         (text(chromascape_hints="\ud800\n"), "a.json: hints of version '\\ud800\\n', but this version"),
         (b"", "a.json: the file is empty"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from chromascape.colorizing.hints import MOST, Hint, Hints, Painted
+from chromascape.colorizing.hints import MOST, MOST_POINTS, Hint, Hints, Painted
 from chromascape.errors import ChromascapeError
 from chromascape.photos.pixels import WITH_ALPHA
 from chromascape.photos.reading import decode, open_photo
@@ -62,7 +62,10 @@ def from_json(data: bytes, name: str) -> list[Hint]:
     entries = values.get("hints")
     if not isinstance(entries, list) or len(entries) > MOST:
         raise ChromascapeError(f"{name}: 'hints' must be a list of at most {MOST:,} hints")
-    return [_hint(entry, f"{name}: hint {number}") for number, entry in enumerate(entries, 1)]
+    hints = [_hint(entry, f"{name}: hint {number}") for number, entry in enumerate(entries, 1)]
+    if sum(1 + len(hint.path) for hint in hints) > MOST_POINTS:
+        raise ChromascapeError(f"{name}: at most {MOST_POINTS:,} points of all hints together")
+    return hints
 
 
 def _hint(entry: Any, name: str) -> Hint:

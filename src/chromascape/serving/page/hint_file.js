@@ -44,8 +44,7 @@ function parsed(bytes, name) {
   }
   const hints = entries.map((entry, index) => hint(entry, `${name}: hint ${index + 1}`));
   if (hints.reduce((sum, { path }) => sum + 1 + path.length, 0) > MOST_POINTS) {
-    const [most, points] = [MOST, MOST_POINTS].map((number) => number.toLocaleString("en"));
-    throw new Error(`hints: at most ${most} hints of ${points} points together`);
+    throw new Error(`${name}: at most ${MOST_POINTS.toLocaleString("en")} points of all hints together`);
   }
   return hints;
 }
