@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,23 @@ def test_numbers_that_json_does_not_know_are_no_places() -> None:
                  text(GOOD | {"radius": float("nan")})):  # fmt: skip
         with pytest.raises(ChromascapeError, match=r"^a: hint 1: .*(outside the photo|not a share)"):
             from_json(data, "a")
+
+
+def test_any_values_are_hints_or_one_line() -> None:
+    rng, good = random.Random(0), GOOD | {"path": [[0.5, 0.5]], "radius": 0.1}
+    odd = [
+        None, True, -1, 1e308, 10**400, "", "none", "rgb(1,2,999)", "hsl(400,200%,300%)", "hsv(1,1%,999%)", [], [[0, 1]],
+        [[0.1, 0.2, 0.3]], {}, "\ud800", "x" * 200, float("nan"), float("inf"),
+    ]  # fmt: skip
+    for _ in range(2000):
+        entry = {key: rng.choice(odd) if rng.random() < 0.4 else value for key, value in good.items()}
+        data = bytearray(text(entry) if rng.random() < 0.9 else text(hints=rng.choice(odd)))
+        if rng.random() < 0.3:
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        try:
+            from_json(bytes(data), "a")
+        except ChromascapeError as error:
+            assert str(error).startswith("a: ") and str(error).isprintable() and len(str(error)) < 250
 
 
 def test_a_text_of_10_mb_is_not_parsed() -> None:
