@@ -407,6 +407,8 @@ def test_a_dot_is_moved_changed_and_removed_and_each_step_undone(page: Any, tmp_
     assert named(page) == [] and page.get_by_role("button", name="Save hints").is_disabled()
     color(page, "Undo")
     assert len(named(page)) == 2
+    page.mouse.click(*place(page, 0.8, 0.8))
+    assert page.get_by_role("button", name="Redo").is_disabled(), "what was undone is gone after another step"
 
 
 def test_by_keyboard_alone_a_hint_is_added_moved_colored_and_removed(page: Any, tmp_path: Path) -> None:
