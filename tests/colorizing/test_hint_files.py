@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from conftest import make_photo
 from PIL import Image
 
 from chromascape.cli import main
+from chromascape.colorizing import hint_files
 from chromascape.colorizing.hint_files import MAX_BYTES, from_json, hints_of, read_hints
 from chromascape.colorizing.hints import Hint, Painted
 from chromascape.errors import ChromascapeError
@@ -43,6 +46,14 @@ def test_hints_of_the_page_are_read() -> None:
         (text(GOOD | {"path": [[1]]}), "a.json: hint 1: x, y and radius must be numbers, and path a list of pairs"),
         (text(GOOD | {"x": 7}), "a.json: hint 1: (7, 0.2) is outside the photo"),
         (text(GOOD | {"color": "redish"}), "a.json: hint 1: 'redish' is no color"),
+        (text(GOOD | {"color": "rgb(300, 0, 0)"}), "a.json: hint 1: 'rgb(300, 0, 0)' is no color"),
+        (text(GOOD | {"color": ["red"]}), "a.json: hint 1: ['red'] is no color"),
+        (text(GOOD | {"color": "x" * 1_000_000}), "a.json: hint 1: 'xxxxxxxxxxxx...xxxxxxxxxxxxx' is no color"),
+        (text(GOOD | {"x": int("9" * 400)}), "a.json: hint 1: x, y and radius must be numbers"),
+        (text(GOOD, GOOD | {"path": [[0, 1]] * 99_999}), "a.json: at most 100,000 points of all hints together"),
+        (text(GOOD | {"path": None}), "a.json: hint 1: x, y and radius must be numbers, and path a list of pairs"),
+        (text(chromascape_hints="\ud800\n"), "a.json: hints of version '\\ud800\\n', but this version"),
+        (b"", "a.json: the file is empty"),
     ],
 )
 def test_a_wrong_file_is_one_line(tmp_path: Path, data: bytes, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +61,26 @@ def test_a_wrong_file_is_one_line(tmp_path: Path, data: bytes, message: str, mon
     Path("a.json").write_bytes(data)
     with pytest.raises(ChromascapeError) as caught:
         read_hints(Path("a.json"), (30, 20))
-    assert str(caught.value).startswith(message)
+    assert str(caught.value).startswith(message) and len(str(caught.value)) < 200
+
+
+def test_a_mark_of_utf8_is_read_over() -> None:
+    assert from_json(b"\xef\xbb\xbf" + text(GOOD), "a") == [Hint(0.4, 0.2, "#c26a2e")]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.png"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_pipe_or_folder_is_not_waited_for(tmp_path: Path, make: Callable[[Path], None], name: str) -> None:
+    make(tmp_path / name)
+    with pytest.raises(ChromascapeError, match=rf"{name}: not a regular file"):
+        read_hints(tmp_path / name, (30, 20))
+
+
+def test_a_layer_of_another_size_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGBA", (90, 80)).save(tmp_path / "a.png")
+    monkeypatch.setattr(hint_files, "decode", lambda _: pytest.fail("decoded"))
+    with pytest.raises(ChromascapeError, match=r"a\.png: 90 × 80 pixels, but the photo has 30 × 20"):
+        read_hints(tmp_path / "a.png", (30, 20))
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
@@ -77,6 +107,12 @@ def test_a_layer_fits_its_photo_and_has_transparency(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_hints_has_the_photos_names(tmp_path: Path) -> None:
+    (tmp_path / "saved-hints.json").touch()  # as the page names them
+    (tmp_path / "painted-hints.png").touch()
+    assert hints_of(Path("saved.jpg"), tmp_path) == tmp_path / "saved-hints.json"
+    assert hints_of(Path("painted.tif"), tmp_path) == tmp_path / "painted-hints.png"
+    (tmp_path / "old-hints.json").touch()
+    (tmp_path / "old.png").touch()
     (tmp_path / "old.json").touch()
     assert hints_of(Path("scans/old.jpg"), tmp_path) == tmp_path / "old.json"
     assert hints_of(Path("scans/new.jpg"), tmp_path) is None
@@ -121,6 +157,23 @@ def test_numbers_that_json_does_not_know_are_no_places() -> None:
             from_json(data, "a")
 
 
+def test_any_values_are_hints_or_one_line() -> None:
+    rng, good = random.Random(0), GOOD | {"path": [[0.5, 0.5]], "radius": 0.1}
+    odd = [
+        None, True, -1, 10**400, "", "none", "rgb(1,2,999)", "hsl(400,200%,300%)", "hsv(1,1%,999%)", [], [[0, 1]],
+        [[0.1, 0.2, 0.3]], {}, "\ud800", "x" * 200, float("nan"), float("inf"),
+    ]  # fmt: skip
+    for _ in range(2000):
+        entry = {key: rng.choice(odd) if rng.random() < 0.4 else value for key, value in good.items()}
+        data = bytearray(text(entry) if rng.random() < 0.9 else text(hints=rng.choice(odd)))
+        if rng.random() < 0.3:
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        try:
+            from_json(bytes(data), "a")
+        except ChromascapeError as error:
+            assert str(error).startswith("a: ") and str(error).isprintable() and len(str(error)) < 250
+
+
 def test_a_text_of_10_mb_is_not_parsed() -> None:
     with pytest.raises(ChromascapeError, match=r"^a: 10 MB, more than hints have \(at most 5 MB\)$"):
         from_json(b"[" * 10_000_000, "a")
@@ -135,10 +188,11 @@ def test_every_wrong_file_of_a_folder_run_is_one_line_and_the_rest_continue(
     wrong = {
         "a.json": text(GOOD | {"x": 3}), "b.json": text(GOOD | {"color": "redish"}), "c.json": text(*[GOOD] * 10_000),
         "d.json": b" " * 10_000_000, "e.json": text(chromascape_hints=9), "f.png": b"nothing", "g.png": None,
-        "h.png": None, "i.json": text(GOOD),
+        "h.png": None, "i.json": text(GOOD), "j.json": text(GOOD | {"y": int("9" * 400)}),
+        "k-hints.json": text(GOOD | {"color": "hsl(0, 100%, 500%)"}),
     }  # fmt: skip
     for file, data in wrong.items():
-        Image.fromarray(make_photo(1, 80, 60)).convert("L").save(f"scans/{Path(file).stem}.png")
+        Image.fromarray(make_photo(1, 80, 60)).convert("L").save(f"scans/{file[0]}.png")
         if data is not None:
             Path("hints", file).write_bytes(data)
     Image.new("RGB", (80, 60)).save("hints/g.png")
@@ -151,6 +205,7 @@ def test_every_wrong_file_of_a_folder_run_is_one_line_and_the_rest_continue(
         "c.json: 'hints' must be a list of at mos", "d.json: 10 MB, more than hints have (at ",
         "e.json: hints of version 9, but this ver", "f.png: not a picture: hints are a .json ",
         "g.png: has no transparency: paint on a l", "h.png: 40 × 30 pixels, but the photo has",
+        "j.json: hint 1: x, y and radius must be ", "k-hints.json: hint 1: 'hsl(0, 100%, 500%",
     ]  # fmt: skip
     assert captured.out.startswith("1 colorized into out") and [file.name for file in Path("out").iterdir()] == [
         "i.png"

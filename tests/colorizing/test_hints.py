@@ -124,6 +124,10 @@ def test_a_photo_of_one_color_and_a_stroke_over_everything() -> None:
         ((0.1, 0.2, "red", ((0.5, 2.0),)), "hint: (0.5, 2) is outside the photo"),
         ((0.1, 0.2, "redish"), "hint: 'redish' is no color: write #rrggbb or a name that CSS knows, or none"),
         ((0.1, 0.2, None), "hint: None is no color"),
+        (("0.1", 0.2, "red"), "hint: x, y and radius must be numbers, and path a list of pairs of them"),
+        ((0.1, 0.2, "red", [0.5, 0.5]), "hint: x, y and radius must be numbers, and path a list of pairs of them"),
+        ((0.1, 0.2, "red", (), None), "hint: x, y and radius must be numbers"),
+        ((0.1, 0.2, "rgb(256,0,0)"), "hint: 'rgb(256,0,0)' is no color"),
         ((0.1, 0.2, "red", (), 2.0), "hint: radius 2 is not a share of the shorter side from 0 to 0.5"),
     ],
 )

@@ -95,6 +95,7 @@ def test_photo_files_become_pngs_of_their_size(
         ([b"no photo"] * 0, {}, ""),
         ([file_of(make_photo(0))] * 17, {}, "inputs: more than 16 photos: send them in several requests"),
         ([file_of(make_photo(0))], {"hints": ["{"]}, "params.hints: entry 1: no JSON: docs/using.md says how"),
+        ([file_of(make_photo(0))], {"hints": ["\ud800"]}, "params.hints: entry 1: no JSON: docs/using.md says how"),
         (
             [file_of(make_photo(0))] * 2,
             {"hints": ["", named(RED | {"color": "redish"})]},
@@ -114,6 +115,7 @@ def test_photo_files_become_pngs_of_their_size(
         "none",
         "many",
         "no JSON",
+        "no UTF-8",
         "no color",
         "one too many",
         "long",

@@ -1,6 +1,7 @@
 """Both pages in a real Chromium: photos in, compare, change, save, errors, keyboard, a phone's width, no network."""
 
 import base64
+import dataclasses
 import functools
 import http.server
 import io
@@ -16,10 +17,10 @@ import pytest
 from conftest import make_photo
 from PIL import ExifTags, Image
 
-from chromascape.colorizing import hint_files
+from chromascape.colorizing import fullsize, hint_files
 from chromascape.colorizing.batch import Options, colorize_file
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
-from chromascape.colorizing.hints import Hint
+from chromascape.colorizing.hints import Hint, change
 from chromascape.errors import ChromascapeError
 from chromascape.serving import web, web_export
 from chromascape.serving.page_files import COMMON
@@ -406,6 +407,8 @@ def test_a_dot_is_moved_changed_and_removed_and_each_step_undone(page: Any, tmp_
     assert named(page) == [] and page.get_by_role("button", name="Save hints").is_disabled()
     color(page, "Undo")
     assert len(named(page)) == 2
+    page.mouse.click(*place(page, 0.8, 0.8))
+    assert page.get_by_role("button", name="Redo").is_disabled(), "what was undone is gone after another step"
 
 
 def test_by_keyboard_alone_a_hint_is_added_moved_colored_and_removed(page: Any, tmp_path: Path) -> None:
@@ -493,6 +496,7 @@ BAD = {
             "text": b'{"x": "1", "y": 0.5, "color": "red"}', "more": b'{"x": 1, "y": 0.5, "color": "red", "z": 1}',
             "wide": b'{"x": 1, "y": 0.5, "color": "red", "radius": 0.75}',
             "path": b'{"x": 1, "y": 0, "color": "red", "path": [1]}',
+            "long": b'{"x": 1, "y": 0, "color": "red", "path": [%s]}' % b",".join([b"[0,1]"] * 100_000),
             "many": b",".join([b'{"x": 1, "y": 0.5, "color": "red"}'] * 1001),
         }.items()
     },
@@ -510,9 +514,34 @@ def test_files_of_hints_are_refused_in_the_command_lines_words(page: Any, tmp_pa
         page.set_input_files(".load", tmp_path / name)
         line = str(wrong.value).removeprefix(f"{tmp_path}/")
         sync_api.expect(page.locator(".said.bad:visible")).to_have_text(line)
+    (tmp_path / "odd.json").write_bytes(
+        b'{"chromascape_hints": 1, "hints": [{"x": 1, "y": 0.5, "color": {"toString": 1}}]}'
+    )
+    page.set_input_files(".load", tmp_path / "odd.json")
+    sync_api.expect(page.locator(".said.bad:visible")).to_contain_text("odd.json: hint 1: 'object' is no color")
     page.set_input_files("#files", tmp_path / "blurple.json")
     sync_api.expect(page.locator("#status.bad")).to_contain_text("'blurple' is no color")
     assert named(page) == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(96, 64), (64, 96), (400, 50), (7, 5)])
+def test_hints_spread_as_the_library_computes_them(page: Any, width: int, height: int) -> None:
+    rng = np.random.default_rng(width)
+    lightness = fullsize.resize(rng.uniform(20, 90, (5, 6)), height, width)
+    ab = rng.normal(0, 10, (height, width, 2)).astype(np.float32)
+    hints = [Hint(0.2, 0.3, "#c26a2e", (), 0.12), Hint(0.25, 0.35, "#3050c0", ((0.6, 0.4), (0.6, 1))),
+             Hint(1, 1, "none", ((0.8, 0.9),), 0.07)]  # fmt: skip
+    planes = [plane.ravel().tolist() for plane in (lightness, ab[..., 0], ab[..., 1])]
+    found = page.evaluate(
+        """async ([[L, ...ab], w, h, hints]) => {
+            const { hinted } = await import(new URL("hints.js", location.href));
+            const planes = ab.map((plane) => Float32Array.from(plane));
+            return hinted(Float32Array.from(L), planes, w, h, hints).map((plane) => [...plane]);
+        }""",
+        [planes, width, height, [dataclasses.asdict(hint) for hint in hints]],
+    )  # fmt: skip
+    expected = ab + change(lightness, ab, hints)
+    np.testing.assert_allclose(np.reshape(found, (2, height, width)).transpose(1, 2, 0), expected, atol=0.02)
 
 
 def test_hints_come_with_their_photo_by_name_and_stay_with_it(page: Any, colorizer: Colorizer, tmp_path: Path) -> None:
@@ -540,8 +569,22 @@ def test_hints_come_with_their_photo_by_name_and_stay_with_it(page: Any, coloriz
     page.locator("article", has_text="a.jpg").get_by_role("button", name="Clear all hints").click()
     with zipfile.ZipFile(download(page, tmp_path, "#save")) as archive:
         archive.extract("a-faithful.jpg", tmp_path / "again")
+    plain = np.asarray(colorizer.colorize(Image.open(photos[0])), np.int16)
     again = np.asarray(Image.open(tmp_path / "again" / "a-faithful.jpg"), np.int16)
-    assert np.abs(again - np.asarray(colorizer.colorize(Image.open(photos[0])), np.int16)).mean() < 4
+    assert np.abs(again - plain).mean() < 4
+    with page.expect_download() as loading:  # a hint comes while the photos are made for saving
+        page.evaluate(
+            """const editor = document.querySelector(".hinting:not([hidden])");
+            editor.querySelector("[aria-label='midday sky']").click();
+            editor.querySelector("[data-hint=add]").click();
+            document.getElementById("save").click();
+            editor.querySelector("[aria-label='autumn red']").click();"""
+        )
+    with zipfile.ZipFile(loading.value.path()) as archive:
+        archive.extract("a-faithful.jpg", tmp_path / "last")
+    last = np.asarray(Image.open(tmp_path / "last" / "a-faithful.jpg"), np.int16)
+    red = colorizer.colorize(Image.open(photos[0]), hints=[Hint(0.5, 0.5, "#a5382c")])
+    assert np.abs(last - np.asarray(red, np.int16)).mean() < 4 < np.abs(last - plain).mean()
 
 
 def tiff(path: Path, values: np.ndarray, order: Literal["<", ">"], tags: dict[int, tuple[int, int]]) -> Path:

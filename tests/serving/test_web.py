@@ -142,7 +142,10 @@ def test_hints_come_before_the_photo(address: str, colorizer: Colorizer) -> None
     [(b"[", "hints: no JSON"), (b'{"chromascape_hints": 2}', "hints: hints of version 2, but this version"),
      (as_json(HINTS).replace(b"0.2", b"1.2"), "hints: hint 1: (1.2, 0.3) is outside the photo"),
      (as_json(HINTS * 501), "hints: 'hints' must be a list of at most 1,000 hints"),
-     (as_json(HINTS)[:-9], "hints: no JSON")],
+     (as_json(HINTS)[:-9], "hints: no JSON"),
+     (b'{"chromascape_hints": "\\ud800"}', "hints: hints of version '\\ud800'"),
+     (as_json(HINTS).replace(b"0.2", b"9" * 400), "hints: hint 1: x, y and radius must be numbers"),
+     (as_json(HINTS).replace(b"#c26a2e", b"rgb(256,0,0)"), "hints: hint 1: 'rgb(256,0,0)' is no color")],
 )  # fmt: skip
 def test_bad_hints_are_answered_as_the_command_line_does(address: str, text: bytes, said: str) -> None:
     status, _, content = ask(address, f"/colorize?hints={len(text)}", text + file())
@@ -157,6 +160,12 @@ def test_bad_hints_are_answered_as_the_command_line_does(address: str, text: byt
 def test_a_length_of_hints_that_is_none_or_too_large_is_refused(address: str, said: str, status: int, why: str) -> None:
     answered, _, content = ask(address, f"/colorize?hints={quote(said)}", file())
     assert answered == status and why in json.loads(content)["error"]
+
+
+def test_hints_longer_than_all_that_came_are_no_hints(address: str) -> None:
+    for length in (len(file()), 4_000_000):
+        status, _, content = ask(address, f"/colorize?hints={length}", file())
+        assert status == 422 and json.loads(content)["error"].startswith("hints: no JSON")
 
 
 def test_the_photo_itself_has_no_more_place_beside_hints(address: str, monkeypatch: pytest.MonkeyPatch) -> None:

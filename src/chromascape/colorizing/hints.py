@@ -11,6 +11,7 @@ measures it, and docs/tried.md says how σ, ε and SIDE were chosen.
 """
 
 import math
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,13 +58,17 @@ class Hint:
     radius: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raises ChromascapeError: a place outside the photo, or a color that is none."""
-        for x, y in self.points:
-            if not (0 <= x <= 1 and 0 <= y <= 1):  # also refuses NaN
-                raise ChromascapeError(
-                    f"hint: ({x:g}, {y:g}) is outside the photo: x and y are shares of its width and height, 0 to 1"
-                )
-        if not 0 <= self.radius <= 0.5:
+        """Raises ChromascapeError: no numbers, a place outside the photo, or a color that is none."""
+        try:
+            outside = [(x, y) for x, y in self.points if not (0 <= x <= 1 and 0 <= y <= 1)]  # also NaN
+            is_share = 0 <= self.radius <= 0.5
+        except (TypeError, ValueError):
+            raise ChromascapeError("hint: x, y and radius must be numbers, and path a list of pairs of them") from None
+        for x, y in outside:
+            raise ChromascapeError(
+                f"hint: ({x:g}, {y:g}) is outside the photo: x and y are shares of its width and height, 0 to 1"
+            )
+        if not is_share:
             raise ChromascapeError(f"hint: radius {self.radius:g} is not a share of the shorter side from 0 to 0.5")
         _ = self.ab
 
@@ -78,12 +83,12 @@ class Hint:
         if self.color == NO_COLOR:
             return np.zeros(2, np.float32)
         try:
-            rgb = ImageColor.getrgb(self.color)[:3]
-        except (ValueError, AttributeError, TypeError):
+            rgb = np.array(ImageColor.getrgb(self.color)[:3], np.uint8)
+        except (ValueError, AttributeError, TypeError, OverflowError):  # Pillow reads rgb(300, 0, 0)
             raise ChromascapeError(
-                f"hint: {self.color!r} is no color: write #rrggbb or a name that CSS knows, or {NO_COLOR}"
+                f"hint: {reprlib.repr(self.color)} is no color: write #rrggbb or a name that CSS knows, or {NO_COLOR}"
             ) from None
-        return lab.rgb_to_lab(np.array(rgb, np.uint8))[1:]
+        return lab.rgb_to_lab(rgb)[1:]
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,8 @@ def _hints(texts: Iterable[str], photos: int) -> list[list[Hint]]:
         raise RefusedRequest(f"params.hints: {len(texts)} entries for {photos} photos: send one for each, or none")
     try:
         named = enumerate(texts, 1)
-        return [from_json(text.encode(), f"params.hints: entry {number}") if text else [] for number, text in named]
+        data = ((text.encode("utf-8", "surrogatepass"), f"params.hints: entry {number}") for number, text in named)
+        return [from_json(text, name) if text else [] for text, name in data]
     except ChromascapeError as error:
         raise RefusedRequest(str(error)) from None
 

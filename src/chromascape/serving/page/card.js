@@ -112,6 +112,7 @@ export function makeCard({ file, folder }, look, { change, remove, edit, colors 
     if (card.fresh()) find(".live").hidden = true; // else what it shows is newer
     state("");
     if (card.fresh()) settle();
+    else if (waiting.length) change(card); // the look has changed meanwhile
   };
 
   // The file itself if the browser shows it as the result is: upright, and still.
@@ -125,6 +126,7 @@ export function makeCard({ file, folder }, look, { change, remove, edit, colors 
   }
 
   async function put(image, blob) {
+    if (aborted.signal.aborted) throw new Error("removed"); // else its address would stay
     const which = image.className, old = urls[which];
     urls[which] = URL.createObjectURL(blob);
     image.src = urls[which];

@@ -28,7 +28,7 @@ function line({ x, y, color, path, radius }) {
 function parsed(bytes, name) {
   let values;
   try {
-    values = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+    values = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
     throw new Error(`${name}: no JSON: docs/using.md says how hints are written`);
   }
@@ -36,8 +36,7 @@ function parsed(bytes, name) {
     throw new Error(`${name}: no hints: they begin with '${VERSION_KEY}': see docs/using.md`);
   }
   if (values[VERSION_KEY] !== VERSION) {
-    const found = String(values[VERSION_KEY]).slice(0, 20);
-    throw new Error(`${name}: hints of version ${found}, but this version of Chromascape reads ${VERSION}`);
+    throw new Error(`${name}: hints of version ${brief(values[VERSION_KEY])}, but this version of Chromascape reads ${VERSION}`);
   }
   const entries = values.hints;
   if (!Array.isArray(entries) || entries.length > MOST) {
@@ -45,8 +44,7 @@ function parsed(bytes, name) {
   }
   const hints = entries.map((entry, index) => hint(entry, `${name}: hint ${index + 1}`));
   if (hints.reduce((sum, { path }) => sum + 1 + path.length, 0) > MOST_POINTS) {
-    const [most, points] = [MOST, MOST_POINTS].map((number) => number.toLocaleString("en"));
-    throw new Error(`hints: at most ${most} hints of ${points} points together`);
+    throw new Error(`${name}: at most ${MOST_POINTS.toLocaleString("en")} points of all hints together`);
   }
   return hints;
 }
@@ -69,9 +67,14 @@ function hint(entry, name) {
   if (!(radius >= 0 && radius <= 0.5)) {
     throw new Error(`${name}: radius ${Number(radius.toPrecision(6))} is not a share of the shorter side from 0 to 0.5`);
   }
-  const color = entry.color === "none" ? "none" : hexadecimal(String(entry.color));
-  if (!color) throw new Error(`${name}: '${entry.color}' is no color: write #rrggbb or a name that CSS knows, or none`);
+  const color = entry.color === "none" ? "none" : hexadecimal(brief(entry.color));
+  if (!color) throw new Error(`${name}: '${brief(entry.color)}' is no color: write #rrggbb or a name that CSS knows, or none`);
   return { x, y, color, path, radius };
+}
+
+// A value of a file in an error's line; of an object only what it is, because its own toString may be anything.
+function brief(value) {
+  return typeof value === "object" ? "object" : String(value).slice(0, 40);
 }
 
 function isObject(value) {

@@ -49,8 +49,8 @@ export function makeTool({ at, hints, made, show, done, dropped, clicked }) {
 export function moved(hint, right, down) {
   const points = [[hint.x, hint.y], ...hint.path];
   const [byX, byY] = [right, down].map((by, axis) => {
-    const places = points.map((point) => point[axis]);
-    return Math.min(Math.max(by, -Math.min(...places)), 1 - Math.max(...places));
+    const [least, most] = [Math.min, Math.max].map((pick) => points.reduce((one, point) => pick(one, point[axis]), points[0][axis]));
+    return Math.min(Math.max(by, -least), 1 - most);
   });
   const [[x, y], ...path] = points.map((point) => [rounded(point[0] + byX), rounded(point[1] + byY)]);
   return { ...hint, x, y, path };

@@ -68,6 +68,7 @@ async function takeHints(files, cards) {
 
 // Colorizes a card anew, before those that wait for the first time: who changes a style looks at it.
 function again(card) {
+  if (card.signal.aborted) return;
   if (card === running) card.changed = true;
   else if (!waiting.includes(card)) waiting.unshift(card);
   work();
