@@ -22,7 +22,10 @@ RUN python -m venv .venv \
 COPY --chown=1000 . .
 RUN make .venv/run.stamp \
     && .venv/bin/pip install --no-cache-dir -c constraints.txt -e '.[pipeline,sample,serve,heic]'
-ENV PATH=/opt/chromascape/.venv/bin:$PATH
+# `dvc exp run` commits its experiments, for which git wants a name.
+ENV PATH=/opt/chromascape/.venv/bin:$PATH \
+    GIT_AUTHOR_NAME=chromascape GIT_AUTHOR_EMAIL=chromascape@localhost \
+    GIT_COMMITTER_NAME=chromascape GIT_COMMITTER_EMAIL=chromascape@localhost
 
 EXPOSE 5000 8000
 CMD ["make", "run"]

@@ -20,7 +20,6 @@ import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from search_table import picture, table
 
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write
+from chromascape.parallel import in_threads
 from chromascape.params import load_params
 from chromascape.tracking.store import connect
 
@@ -82,11 +82,11 @@ def search(plan: dict[str, Any], options: argparse.Namespace) -> None:
     parent = parent_run(study.study_name, plan["title"])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    with ThreadPoolExecutor(options.jobs) as threads:
-        for work in [
-            threads.submit(run_trials, study, plan, common, parent, options.output) for _ in range(options.jobs)
-        ]:
-            work.result()
+    workers = max(2, options.jobs)  # threads, also for one job: signals interrupt the main thread
+    for _ in in_threads(
+        lambda _: run_trials(study, plan, common, parent, options.output), range(options.jobs), workers
+    ):
+        pass
     write(study, plan, parent, options.output)
     mlflow.MlflowClient().set_terminated(parent, "FINISHED")
     if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):

@@ -29,8 +29,10 @@ def test_the_image_takes_all_tracked_files_and_no_secrets() -> None:
     assert {".dvc/config.local", ".venv", "mlflow.db*"} <= set(ignored)
 
 
-def test_the_image_has_the_torch_of_the_constraints_and_the_extras_of_the_page() -> None:
+def test_the_image_has_the_torch_of_the_constraints_the_extras_of_the_page_and_a_name_for_git() -> None:
     lines = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
     assert "$(grep '^torch==' constraints.txt)" in lines and "ARG TORCH=cpu" in lines
     assert re.search(r"^USER [1-9]", lines, re.MULTILINE)
+    for name in ("AUTHOR_NAME", "AUTHOR_EMAIL", "COMMITTER_NAME", "COMMITTER_EMAIL"):  # without, experiments fail
+        assert f"GIT_{name}=" in lines
     assert "-e '.[pipeline,sample,serve,heic]'" in lines and 'CMD ["make", "run"]' in lines

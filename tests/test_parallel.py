@@ -94,6 +94,13 @@ def test_a_terminal_gets_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert "epoch 1/1" in said.err and "4/4" in said.err and "loss 0.1234" in said.err and said.out == ""
 
 
+def test_a_single_photo_has_no_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(parallel, "DELAY", 0)
+    assert list(with_progress([7], 1, "colorize")) == [7]
+    assert capsys.readouterr() == ("", "")
+
+
 def test_short_work_shows_no_bar_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,6 +168,15 @@ def test_a_search_has_as_many_trials_as_its_list_says_and_gives_up_when_all_fail
     assert len(study.trials) == 4 + search.FAILURES
 
 
+def test_a_trial_that_runs_elsewhere_counts(
+    search: Any, study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study.ask()
+    monkeypatch.setattr(search, "run_trial", lambda *_: pytest.fail("one too many"))
+    search.run_trials(study, {"trials": 1, "params": {}}, [], "parent", tmp_path)
+    assert len(study.trials) == 1
+
+
 def test_a_database_that_is_not_there_is_one_line(search: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(search, "git", lambda *_: "0" * 40)

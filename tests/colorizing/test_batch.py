@@ -23,6 +23,7 @@ from warm import unmeasured, warm_path
 from chromascape.cli import main
 from chromascape.color import lab
 from chromascape.color.measures import colorfulness
+from chromascape.colorizing import batch
 from chromascape.colorizing.batch import Options, colorize_file, colorize_files
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.hints import Hint, Painted
@@ -31,6 +32,7 @@ from chromascape.colorizing.torch_network import TorchNetwork, save
 from chromascape.errors import ChromascapeError
 from chromascape.photos import reading
 from chromascape.photos.source import PhotoError
+from chromascape.photos.writing import prepare
 
 ODD = Path(__file__).resolve().parents[3] / "shared/photos/odd"
 
@@ -148,6 +150,22 @@ def test_jobs_change_nothing_and_a_bad_photo_stops_nothing(tmp_path: Path, color
         assert [outcome.error for outcome in outcomes] == ["", "", "the file is empty", "", "", ""]
     for number in (0, 1, 3, 4, 5):
         assert (tmp_path / f"out1/{number}.png").read_bytes() == (tmp_path / f"out3/{number}.png").read_bytes()
+
+
+@pytest.mark.parametrize("options", [Options(), Options(compare=True, hints=Path("hints.json"))])
+def test_the_pixels_of_color_are_freed_once_they_are_read(
+    tmp_path: Path, colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch, options: Options
+) -> None:
+    """Else they would stay beside the picture that is put together."""
+    monkeypatch.chdir(tmp_path)
+    Path("hints.json").write_text('{"chromascape_hints": 1, "hints": [{"x": 0.5, "y": 0.5, "color": "red"}]}')
+    Image.fromarray(make_photo(1, 90, 70)).save("a.jpg", exif=camera_exif())
+    read = []
+    monkeypatch.setattr(batch, "prepare", lambda *given: (read.append(prepare(*given)), read[-1])[1])
+    colorize_file(colorizer, Path("a.jpg"), Path("b.jpg"), options)
+    assert Image.open("b.jpg").size == (70 * (1 + options.compare), 90)
+    with pytest.raises(ValueError, match="closed image"):
+        read[0].pixels.image.getpixel((0, 0))
 
 
 def test_several_photos_have_hints_of_their_own(colorizer: Colorizer) -> None:

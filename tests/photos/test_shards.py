@@ -123,6 +123,15 @@ def test_the_box_leaves_the_bars_out(tmp_path: Path, fit: Any) -> None:
     np.testing.assert_array_equal(photo, expected)
 
 
+def test_a_pixel_of_a_small_decoding_that_is_partly_bar_is_left_out() -> None:
+    picture = np.zeros((1200, 1200, 3), np.uint8)
+    picture[101:1101, 99:1099] = (0, 150, 200)
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "JPEG", quality=95)
+    lightness = photo_to_lab(stream.getvalue(), (99, 101, 1099, 1101), (1200, 1200), SIZE, "squash")[0].astype(int)
+    assert np.abs(lightness - lightness[SIZE // 2, SIZE // 2]).max() <= 2
+
+
 def test_the_crop_is_the_centre_of_the_box_not_of_the_photo(tmp_path: Path) -> None:
     picture = np.zeros((100, 400, 3), np.uint8)
     picture[:, 250:350] = (0, 150, 200)
