@@ -83,7 +83,8 @@ def test_a_layer_of_another_size_is_not_decoded(tmp_path: Path, monkeypatch: pyt
         read_hints(tmp_path / "a.png", (30, 20))
 
 
-def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+def test_a_huge_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hint_files, "read_bytes", lambda _: pytest.fail("read"))
     file = tmp_path / "a.json"
     with file.open("wb") as stream:
         stream.truncate(2 * MAX_BYTES)

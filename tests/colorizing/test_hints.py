@@ -143,9 +143,10 @@ def test_what_is_no_list_of_hints_is_one_line(wrong: Any) -> None:
         Colorizer.load().colorize(np.zeros((8, 8), np.uint8), hints=wrong)
 
 
-def test_too_many_hints_are_one_line() -> None:
+@pytest.mark.parametrize("many", [[Hint(0.5, 0.5, "red")] * 1001, [Hint(0.5, 0.5, "red", ((0.5, 0.5),) * 100_000)]])
+def test_too_many_hints_are_one_line(many: list[Hint]) -> None:
     with pytest.raises(ChromascapeError, match=r"^hints: at most 1,000 hints of 100,000 points together$"):
-        change(*halves(), [Hint(0.5, 0.5, "red")] * 1001)
+        change(*halves(), many)
 
 
 def test_paint_is_a_hint_for_the_cells_that_it_covers() -> None:
