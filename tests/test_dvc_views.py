@@ -272,10 +272,10 @@ def test_what_dvc_repro_writes_is_no_change_by_hand(repo: Path, monkeypatch: pyt
     monkeypatch.chdir(repo)
     differ = subprocess.run(["git", "diff", "--name-only"], capture_output=True, text=True, check=True).stdout.split()
     assert {"dvc.lock", "metrics/headline/evaluate.json", "params.yaml"} <= set(differ)
-    assert experiments._changed() == ["params.yaml"]  # by the last experiment
+    assert experiments.changed() == ["params.yaml"]  # by the last experiment
     (repo / "a ü.py").touch()
     subprocess.run(["git", "add", "a ü.py"], check=True)
     try:
-        assert experiments._changed() == ["a ü.py", "params.yaml"]
+        assert experiments.changed() == ["a ü.py", "params.yaml"]
     finally:
         subprocess.run(["git", "rm", "--quiet", "--force", "a ü.py"], check=True)

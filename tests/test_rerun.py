@@ -23,7 +23,8 @@ STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["
 # The stages that read a key or section of params.yaml, by design. The longest name that matches a key counts.
 READ_BY = {
     "data": ["validate", "train", "evaluate"],
-    "data.dir": ["sample", "validate", "preprocess", "train", "evaluate"],
+    "data.dir": ["sample", "validate"],
+    "data.test_only": ["validate", "evaluate"],
     "sample": ["sample"],
     "validate": ["validate", "evaluate"],
     "validate.near_duplicate_bits": ["validate", "train", "evaluate", "register"],

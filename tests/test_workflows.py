@@ -60,9 +60,9 @@ def test_the_matrix_has_three_systems_and_all_pythons_that_we_support() -> None:
 
 
 def test_where_there_is_make_the_workflow_runs_what_the_gate_runs() -> None:
-    gate = [
-        line for line in (REPOSITORY / ".ci/run").read_text(encoding="utf-8").splitlines() if line.startswith("make")
-    ]
+    lines = (REPOSITORY / ".ci/run").read_text(encoding="utf-8").splitlines()
+    targets = [word for line in lines if line.startswith("make ") for word in line.partition("#")[0].split()[1:]]
+    gate = [f"make {target}" for target in targets if target != "-j2"]
     assert [line.removesuffix(" PYTHON=python") for line in commands("runner.os != 'Windows'")] == gate
 
 
@@ -76,7 +76,9 @@ def test_versions_stand_in_constraints_txt_alone() -> None:
     extras = PYPROJECT["project"]["optional-dependencies"]
     requirements = [name for extra in (PYPROJECT["project"]["dependencies"], *extras.values()) for name in extra]
     assert sum(name.startswith("torch") for name in requirements) == 1
-    assert not [name for name in requirements if "==" in name and "model" not in name and "data" not in name]
+    assert not [
+        name for name in requirements if re.search(r"==\d", name) and "model" not in name and "data" not in name
+    ]
     assert not re.search(r"==\d", "".join(path.read_text(encoding="utf-8") for path in WORKFLOWS))
     assert """install "$(grep '^torch==' constraints.txt)" --index-url""" in "".join(commands(None))
 
