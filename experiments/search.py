@@ -36,6 +36,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write
 from chromascape.parallel import in_threads
 from chromascape.params import load_params
+from chromascape.tracking.run import reason
 from chromascape.tracking.store import connect
 
 EPOCH = re.compile(r"^epoch (\d+)/\d+: train loss \S+, val loss ([\d.]+), gray's ([\d.]+)")
@@ -64,6 +65,8 @@ def main() -> None:
         search(read_plan(options.list), options)
     except ChromascapeError as error:
         sys.exit(f"error: {error}")
+    except (mlflow.MlflowException, subprocess.CalledProcessError) as error:
+        sys.exit(f"error: {reason(error)}: the same command goes on with the search")
     except KeyboardInterrupt:
         sys.exit("stopped: the same command goes on with the search")
 
