@@ -302,7 +302,7 @@ TIMED = """async (rounds) => {
     context.putImageData(context.getImageData(0, 0, canvas.width, canvas.height), 0, 0);
     await canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 });
   };
-  const ours = (file) => engine.colorize(file, { style: "faithful", saturation: 1 }, { said() {} });
+  const ours = (file) => engine.colorize(file, { style: "faithful", saturation: 1, hints: [] }, { said() {} });
   const times = [];
   for (let round = 0; round <= rounds; round++) {
     const found = [];
