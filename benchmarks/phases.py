@@ -1,0 +1,86 @@
+"""Where the time of a 12-megapixel photo goes: each step by itself, on one thread.
+
+    OMP_NUM_THREADS=1 python benchmarks/phases.py
+
+Prints the least of some rounds, in milliseconds.
+"""
+
+import io
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import numpy as np
+from speed import photo
+
+from chromascape import Colorizer
+from chromascape.color import lab, srgb
+from chromascape.colorizing import fullsize
+from chromascape.photos import reading
+from chromascape.photos.pixels import Photo, assemble
+from chromascape.photos.writing import FORMATS
+
+ROUNDS = 4
+WIDTH, HEIGHT = 4000, 3000
+
+
+class Clock:
+    """Seconds of each step, summed up within a round."""
+
+    def __init__(self) -> None:
+        self.rounds: list[dict[str, float]] = []
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Measure a block."""
+        begun = time.perf_counter()
+        yield
+        self.rounds[-1][name] += time.perf_counter() - begun
+
+
+def one_round(clock: Clock, colorizer: Colorizer, data: bytes) -> None:
+    """A photo from its bytes to the bytes of its colors."""
+    clock.rounds.append(defaultdict(float))
+    with clock.step("decode"):
+        picture = Photo(reading.upright(reading.open_photo(data)))
+    with clock.step("luminance, and its reduction"):
+        light = fullsize.Light(picture)
+        small = light.small(*colorizer.working_size(HEIGHT, WIDTH))
+    with clock.step("network"):
+        ab = colorizer._small_ab(lab.scale_lightness(small))
+    with clock.step("planes"):
+        colors = fullsize.FullSize(ab, small, HEIGHT, WIDTH, colorizer.network.cell)
+    strips = []
+    for rows in colors.rows():
+        values, _ = light.rows(rows)
+        out = np.empty((*values.shape[:2], 3), np.uint8)
+        for columns in colors.columns(rows):
+            with clock.step("L*"):
+                lightness = light.measure(values[:, columns])
+            with clock.step("a* and b*"):
+                found = colors.ab(rows, columns, lightness)
+            with clock.step("sRGB"):
+                out[:, columns] = srgb.to_srgb(lightness, found, out.dtype)
+        strips.append((rows, out, None))
+    with clock.step("strips put together"):
+        whole = assemble(picture, strips)
+    with clock.step("encode"):
+        whole.save(io.BytesIO(), "JPEG", **FORMATS["JPEG"].options)
+
+
+def main() -> None:
+    """Print the table."""
+    clock, colorizer, data = Clock(), Colorizer.load(), photo(0, WIDTH, HEIGHT)
+    with patch.object(fullsize, "cpu_threads", return_value=1):
+        for _ in range(ROUNDS):
+            one_round(clock, colorizer, data)
+    least = {name: min(found[name] for found in clock.rounds) for name in clock.rounds[0]}
+    print("| step | ms |\n|---|---:|")
+    for name, seconds in [*least.items(), ("sum", sum(least.values()))]:
+        print(f"| {name} | {1000 * seconds:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
