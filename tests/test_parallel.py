@@ -42,6 +42,15 @@ def test_threads_give_results_in_order_and_take_values_little_ahead(jobs: int) -
     assert (threading.get_ident() in threads) == (jobs == 1)
 
 
+def test_work_in_threads_starts_none_of_its_own() -> None:
+    def outer(number: int) -> list[int]:
+        return list(in_threads(lambda _: threading.get_ident(), range(number), 4))
+
+    for inner in in_threads(outer, [1, 5, 9], 2):
+        assert len(set(inner)) == 1
+    assert threading.get_ident() not in outer(3)  # here it does
+
+
 def test_when_a_thread_fails_nothing_more_begins() -> None:
     begun: list[int] = []
 

@@ -6,6 +6,7 @@
 import math
 import os
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,15 @@ Result = TypeVar("Result")
 SECONDS = 30.0  # between lines of progress in a log
 CGROUPS = Path("/sys/fs/cgroup")
 DELAY = 1.0  # seconds before a bar appears on a terminal
+
+
+class _Within(threading.local):
+    """Whether the current thread is one of `in_threads`."""
+
+    thread = False
+
+
+_within = _Within()
 
 
 def in_parallel(
@@ -75,12 +85,19 @@ def in_threads(
 
     For work that mostly runs without Python's lock and shares what is in memory. Values are read only a little ahead.
     If it stops early (Ctrl-C), tasks that have started are finished, and no others start. `initializer` is called in
-    each thread first; one job has no thread.
+    each thread first; one job has no thread, and within one of these threads there are no further ones: they would wait
+    for each other.
     """
-    if jobs == 1:
+    if jobs == 1 or _within.thread:
         yield from map(function, values)
         return
-    pool = ThreadPoolExecutor(jobs, initializer=initializer)
+
+    def begin() -> None:
+        _within.thread = True
+        if initializer:
+            initializer()
+
+    pool = ThreadPoolExecutor(jobs, initializer=begin)
     waiting: deque[Any] = deque()
     try:
         for value in values:

@@ -8,7 +8,7 @@ import pytest
 from conftest import make_photo
 from PIL import Image
 
-from chromascape.color import lab
+from chromascape.color import lab, srgb
 from chromascape.colorizing import colorizer as colorizing
 from chromascape.colorizing import fullsize
 from chromascape.colorizing.colorizer import Colorizer
@@ -97,9 +97,12 @@ def test_interpolation_is_that_of_resizing(short: int, long: int) -> None:
 @pytest.mark.parametrize("enlarged", [1.01, 2, 15])
 def test_products_of_a_tile_are_too_small_for_threads(enlarged: float) -> None:
     """OpenBLAS divides a product between threads from 2**18 multiplications on, and they wait for each other."""
-    down, _ = interpolation(200, round(200 * enlarged), 0, fullsize.TILE_ROWS)
-    assert down.size * fullsize.TILE_PIXELS // fullsize.TILE_ROWS < 2**18
-    assert 3 * 3 * fullsize.TILE_PIXELS < 2**18
+    height, width = round(200 * enlarged), 20_000
+    full = FullSize(np.zeros((200, 300, 2)), np.zeros((200, 300)), height, width, 4)
+    for rows in full.rows():
+        down, _ = interpolation(200, height, rows.start, rows.stop)
+        assert all(down.size * (columns.stop - columns.start) < 2**18 for columns in full.columns(rows))
+    assert 3 * 3 * srgb.AT_ONCE < 2**18
 
 
 @pytest.mark.parametrize("size", [(40, 30), (96, 200), (3, 96), (1, 1)])
@@ -216,7 +219,7 @@ def test_one_core_and_two_give_the_same_picture(monkeypatch: pytest.MonkeyPatch)
 def test_a_photo_of_178_megapixels_is_cut_into_tiles_that_fit() -> None:
     for height, width in ((13_341, 13_342), (1, 178_000_000), (178_000_000, 1), (2_718, 65_500)):
         full = FullSize.__new__(FullSize)
-        full.height, full.width = height, width
+        full.height, full.width, full.planes = height, width, np.zeros((5, 192, 1))
         first = next(full.rows())
         assert (first.stop - first.start) * (next(full.columns(first)).stop) <= fullsize.TILE_PIXELS
         assert sum(part.stop - part.start for part in full.columns(first)) == width

@@ -10,8 +10,9 @@ from chromascape.color import lab
 from chromascape.color.lab import Float
 
 STEPS = 16_384  # of linear light in the table of levels: a fifth of a level where the encoding is steepest
+AT_ONCE = 24_576  # colors in a product with a matrix: few enough for BLAS not to split it between threads
 _TOE = np.float32(6 / 29)  # CIE's f is a cube root above, and the cube's tangent below
-_LIGHTNESSES, _DIRECTIONS = 256, 256  # rows of the table of reaches, and its columns in each quarter of the circle
+_LIGHTNESSES, _DIRECTIONS = 192, 192  # rows of the table of reaches, and its columns in each quarter of the circle
 
 
 def to_srgb(lightness: Float, ab: Float, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -34,10 +35,10 @@ def to_srgb(lightness: Float, ab: Float, dtype: np.dtype[Any]) -> NDArray[Any]:
     cone[1] += np.float32(16 / 116)
     cone[0] += cone[1]
     cone[2] += cone[1]
-    linear = lab.TO_LINEAR @ _cube(cone)
+    linear = _product(lab.TO_LINEAR, _cube(cone))
     if linear.min() < lab.LOWEST or linear.max() > lab.HIGHEST:
         outside = np.flatnonzero((linear.min(axis=0) < lab.LOWEST) | (linear.max(axis=0) > lab.HIGHEST))
-        linear[:, outside] = lab.TO_LINEAR @ _cube(_fitted(cone[:, outside]))
+        linear[:, outside] = _product(lab.TO_LINEAR, _cube(_fitted(cone[:, outside])))
     levels = _encoded(linear, dtype)
     picture = np.empty((*lightness.shape, 3), levels.dtype)
     for channel in range(3):  # three times as fast as one copy of all
@@ -58,6 +59,15 @@ def _encoded(linear: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
 def _level_of_step() -> NDArray[np.uint8]:
     """The 8-bit level at the middle of each step of linear light."""
     return np.rint(lab.encode((np.arange(STEPS) + 0.5) / STEPS) * 255).astype(np.uint8)
+
+
+def _product(matrix: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A matrix (3, 3) times values (3, N)."""
+    found = np.empty_like(values)
+    for start in range(0, values.shape[1], AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        np.matmul(matrix, values[:, part], out=found[:, part])
+    return found
 
 
 def _cube(cone: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -105,9 +115,9 @@ def _corrected(
     slope = np.maximum(cone, _TOE)
     slope *= slope
     slope *= away
-    slope = (3 * lab.TO_LINEAR) @ slope  # of linear light over the factor
+    slope = _product(3 * lab.TO_LINEAR, slope)  # of linear light over the factor
     step = np.where(slope > 0, np.float32(lab.HIGHEST), np.float32(lab.LOWEST))
-    step -= lab.TO_LINEAR @ _cube(cone)
+    step -= _product(lab.TO_LINEAR, _cube(cone))
     with np.errstate(divide="ignore"):  # of gray, whose factor changes nothing
         step /= slope
     # A channel that hardly changes makes a step that leads far off.
