@@ -28,7 +28,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -94,12 +94,12 @@ def at_least(what: str, reference: str, other: float, ours: float, limit: float)
     return Row(what, reference, 1000 * other, 1000 * ours, "ms", limit, faster=True)
 
 
-def photo(number: int, width: int, height: int) -> bytes:
-    """A landscape of the project as a JPEG of this size, with the grain of a camera."""
+def photo(number: int, width: int, height: int, kind: str = "JPEG") -> bytes:
+    """A landscape of the project as a JPEG, or another kind of file, of this size, with the grain of a camera."""
     picture = Image.open(LANDSCAPES[number % len(LANDSCAPES)]).convert("RGB").resize((width, height))
     grain = np.random.default_rng(number).normal(0, 3, (height, width, 1))
     stream = io.BytesIO()
-    Image.fromarray(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8)).save(stream, "JPEG", quality=90)
+    Image.fromarray(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8)).save(stream, kind, quality=90)
     return stream.getvalue()
 
 
@@ -165,8 +165,8 @@ def data_path(_: Path) -> list[Row]:
     from chromascape.photos.shards import photo_to_lab
 
     rows = []
-    for width, height, limit in ((1920, 1280, 5), (640, 427, 3)):
-        files = [photo(number, width, height) for number in range(8)]
+    for kind, width, height, limit in (("JPEG", 1920, 1280, 5), ("JPEG", 640, 427, 3), ("PNG", 1920, 1280, 1)):
+        files = [photo(number, width, height, kind) for number in range(8)]
         box, whole = (0, 0, width, height), (width, height)
 
         def ours(files: list[bytes] = files, box: tuple = box, whole: tuple = whole) -> None:
@@ -178,7 +178,7 @@ def data_path(_: Path) -> list[Row]:
                 assignments_lab(data)
 
         other, own = in_turn(seconds(theirs), seconds(ours))
-        what = f"{width} × {height} JPEG → Lab of 256 × 256, in process"
+        what = f"{width} × {height} {kind} → Lab of 256 × 256, in process"
         rows.append(at_least(what, "the assignment's way", other / len(files), own / len(files), limit))
         if not installed("cv2"):
             continue
@@ -192,12 +192,31 @@ def data_path(_: Path) -> list[Row]:
     return rows
 
 
-def stage(folder: Path) -> list[Row]:
-    """CPU seconds of the cache of a folder of photos, with its workers, against a plain loop."""
+def write_photos(photos: Path, width: int, height: int, count: int) -> Any:
+    """Write JPEGs into a new folder; returns its manifest, in which all are accepted for training."""
     import pandas as pd
 
-    from chromascape.photos.shards import write_shards
     from chromascape.photos.source import sha256
+
+    photos.mkdir()
+    for number in range(count):
+        (photos / f"{number}.jpg").write_bytes(photo(number, width, height))
+    return pd.DataFrame(
+        {"path": path.name, "verdict": "accepted", "split": "train", "sha256": sha256(path.read_bytes())}
+        | {"left": 0, "top": 0, "right": width, "bottom": height, "width": width, "height": height}
+        for path in sorted(photos.iterdir())
+    )
+
+
+def write_photo_shards(lab: Path, photos: Path, manifest: Any) -> None:
+    """Write the photos of a manifest as Lab shards."""
+    from chromascape.photos.shards import write_shards
+
+    write_shards(lab, photos, manifest, 256, "crop", 48, 1)
+
+
+def stage(folder: Path) -> list[Row]:
+    """CPU seconds of the cache of a folder of photos, with its workers, against a plain loop."""
 
     def cpu() -> float:
         return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -205,18 +224,11 @@ def stage(folder: Path) -> list[Row]:
     rows = []
     for width, height, limit, count in ((1920, 1280, 4, 60), (640, 427, 2.5, 200)):
         photos = folder / str(width)
-        photos.mkdir()
-        for number in range(count):
-            (photos / f"{number}.jpg").write_bytes(photo(number, width, height))
-        manifest = pd.DataFrame(
-            {"path": path.name, "verdict": "accepted", "split": "train", "sha256": sha256(path.read_bytes())}
-            | {"left": 0, "top": 0, "right": width, "bottom": height, "width": width, "height": height}
-            for path in sorted(photos.iterdir())
-        )
+        manifest = write_photos(photos, width, height, count)
 
-        def ours(photos: Path = photos, manifest: pd.DataFrame = manifest) -> float:
+        def ours(photos: Path = photos, manifest: Any = manifest) -> float:
             begun = cpu()
-            write_shards(folder / "lab", photos, manifest, 256, "crop", 48, 1)
+            write_photo_shards(folder / "lab", photos, manifest)
             spent = cpu() - begun
             shutil.rmtree(folder / "lab")
             return spent
@@ -271,6 +283,46 @@ def training(_: Path) -> list[Row]:
         where = f"{auto} on {pick_device('auto', 'device')}"
         rows.append(at_most(f"training step, `{name}`, {where}", "float32", other, own, 1.05))
     return rows
+
+
+def script(folder: Path) -> list[Row]:
+    """A step of the assignment's training with its photos: from files, as its script has it, and from our shards."""
+    import torch
+    from skimage.color import rgb2gray, rgb2lab
+
+    from chromascape.learning.batches import prepared
+    from chromascape.learning.learner import build_learner, take_step
+    from chromascape.learning.training import _tensors
+    from chromascape.params import load_params
+    from chromascape.photos.shards import Shards
+
+    manifest, count, side = write_photos(folder / "photos", 640, 427, 16), 16, 160
+    write_photo_shards(folder / "lab", folder / "photos", manifest)
+    files = sorted((folder / "photos").iterdir())
+    same = {"network": "assignment", "init": "scratch", "batch_size": count, "precision": "float32", "side": side}
+    params = load_params(REPOSITORY / "params.yaml").train.model_copy(update=same | {"device": "cpu"})
+    shards, theirs = Shards(folder / "lab", ("train",)), build_learner(params, 1_000, bf16=False)
+    learner, generator = build_learner(params, 1_000, bf16=False), torch.Generator().manual_seed(0)
+
+    def by_script() -> None:
+        pictures = [np.asarray(Image.open(file).convert("RGB").resize((side, side))) for file in files]
+        gray = np.stack([rgb2gray(picture) for picture in pictures])[:, None]
+        target = np.stack([(rgb2lab(picture)[..., 1:] + 128) / 255 for picture in pictures]).transpose(0, 3, 1, 2)
+        colors = theirs.network(torch.from_numpy(gray).float())
+        wanted = torch.from_numpy(target).float()
+        loss = torch.nn.functional.mse_loss(colors, wanted) + 0.1 * torch.nn.functional.l1_loss(colors, wanted)
+        theirs.optimizer.zero_grad()
+        loss.backward()
+        theirs.optimizer.step()
+        loss.item()
+
+    def by_us() -> None:
+        for quantised, _ in prepared(shards, [np.arange(count)], params, generator, "cpu"):
+            take_step(learner, *_tensors(learner, quantised)).item()
+
+    other, own = in_turn(seconds(by_script), seconds(by_us))
+    what = f"training step with its photos, `assignment`, {count} of 640 × 427"
+    return [at_least(what, "a plain torch script", other, own, 1)]
 
 
 def page(folder: Path) -> list[Row]:
@@ -346,7 +398,15 @@ def installed(module: str) -> bool:
     return found
 
 
-TABLE = {"full-size": full_size, "data": data_path, "stage": stage, "cold": cold, "training": training, "page": page}
+TABLE = {
+    "full-size": full_size,
+    "data": data_path,
+    "stage": stage,
+    "cold": cold,
+    "training": training,
+    "script": script,
+    "page": page,
+}
 
 
 def machine() -> str:
