@@ -3,9 +3,9 @@
     python benchmarks/many_files.py 10000 30000 100000                  # about ten minutes of CPU
     python benchmarks/many_files.py --parts set 10000 30000 100000      # about two: no photos are decoded
 
-Prints CPU milliseconds per photo, of this process and its workers, for each part: a row should be flat. The photos are
-small and unlike each other, so that the work on all photos together shows: names, journal, near copies, scenes, rules,
-pages, shards.
+Prints CPU milliseconds per photo, of this process and its workers, for each part: a row should be flat. The last row is
+the most memory that the process has taken so far. The photos are small and unlike each other, so that the work on all
+photos together shows: names, journal, near copies, scenes, rules, pages, shards.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import cProfile
 import io
 import pstats
 import resource
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -140,7 +141,8 @@ def measure(count: int, read: bool, jobs: int, profile: bool) -> dict[str, float
             blank = np.zeros((3, 32, 32), np.uint8)
             with patch.object(shards, "_convert", lambda *_: blank):
                 meter.run("preprocess: shards", lambda: shards.write_shards(lab, photos, table, 32, "crop", 48, 1))
-    return meter.found
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1000)
+    return meter.found | {"most memory so far, MB in all": peak}
 
 
 def main() -> None:
