@@ -43,6 +43,7 @@ def train_stage(params: Params) -> None:
         open_checkpoints(section, identity, repository_root()) as checkpoints,
         # Without checkpoints another process may stream the same training: its run arrives whole all the same.
         stream_training(params, identity) if checkpoints else nullcontext() as stream,
+        joined(section, [sys.executable, __file__]) as ranks,
     ):
 
         def on_epoch(row: dict[str, float]) -> None:
@@ -51,8 +52,7 @@ def train_stage(params: Params) -> None:
             if not sys.stderr.isatty():  # on a terminal there are progress bars
                 print(f"epoch {row['epoch']:.0f}/{section.epochs}: {figures(row)}", flush=True)
 
-        with joined(section, [sys.executable, __file__]) as ranks:
-            trained = train(photos, val, section, on_epoch, checkpoints, precision, ranks)
+        trained = train(photos, val, section, on_epoch, checkpoints, precision, ranks)
         if stream:
             stream.metrics({"train/images_per_second": trained.images_per_second})
         colorizer = results.trained_colorizer(trained, params, val)

@@ -1,7 +1,7 @@
 """A training as the stage runs it, in the processes that its params and its environment say; test_ranks.py starts it.
 
-It trains in the current folder on `lab` and writes `weights` and `history`. Its arguments change params, such as
-`devices=2`; `without_norm` takes a network of its own. `steps` gets a byte for each step of each process.
+It trains in the current folder on `lab` and writes the rows of its epochs to `history`. Its arguments change params, such
+as `devices=2`, and name the network: `norm`, `plain`, or both, one after the other.
 """
 
 import ast
@@ -9,11 +9,11 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from chromascape.colorizing.layers import Network
@@ -21,6 +21,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.learning import learner, training
 from chromascape.learning.checkpoints import fingerprint, open_checkpoints
 from chromascape.learning.ranks import helps, joined
+from chromascape.learning.training import Trained
 from chromascape.params import Train
 from chromascape.photos.shards import Shards
 
@@ -35,8 +36,10 @@ class Tiny(Network):
 
     def __init__(self, norm: bool):
         super().__init__()
-        layers = [nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8) if norm else nn.Identity(), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8) if norm else nn.ReLU())
+        # A bias before a norm has a gradient of rounding alone, of which Adam makes steps as large as any.
+        first, second = nn.Conv2d(1, 8, 3, padding=1, bias=not norm), nn.Conv2d(8, 8, 3, padding=1, bias=not norm)
+        norms = [nn.BatchNorm2d(8) if norm else nn.Identity() for _ in range(2)]
+        self.layers = nn.Sequential(first, norms[0], nn.ReLU(), second, norms[1], nn.ReLU())
         self.head = nn.Conv2d(8, 2, 3, padding=1)
 
     def forward(self, lightness: Tensor) -> Tensor:
@@ -52,42 +55,62 @@ def params_of(arguments: list[str]) -> Train:
     return Train.model_validate(SMALL | {key: ast.literal_eval(value) for key, value in pairs})
 
 
-def run(arguments: list[str]) -> None:
-    section, lab = params_of(arguments), Path("lab")
+def run(section: Train, arguments: list[str]) -> list[Trained]:
+    """Train in this process and those that belong to it; with several `networks` they stay for all of them."""
+    lab = Path("lab")
     photos, val = Shards(lab, ["train"]), Shards(lab, ["val"])
     if helps():
         with joined(section, []) as ranks:
-            training.train(photos, val, section, precision="float32", ranks=ranks)
-        return
+            for network in networks(arguments):
+                learner.build_network = network
+                training.train(photos, val, section, precision="float32", ranks=ranks)
+        return []
+    command, trained = [sys.executable, __file__, *arguments], []
     with open_checkpoints(section, fingerprint(section, lab, "float32"), Path()) as checkpoints:
-        with joined(section, [sys.executable, __file__, *arguments]) as ranks:
-            trained = training.train(photos, val, section, None, checkpoints, "float32", ranks)
-        save_file({name: value.contiguous() for name, value in trained.weights.items()}, "weights")
-        Path("history").write_text(json.dumps(trained.history))
+        assert checkpoints
+        kept = checkpoints if len(networks(arguments)) == 1 else None
+        with joined(section, command) as ranks:
+            for network in networks(arguments):
+                learner.build_network = network
+                trained.append(training.train(photos, val, section, None, kept, "float32", ranks))
+    return trained
+
+
+def networks(arguments: list[str]) -> list[Any]:
+    """What builds the networks that are trained: with batch norm, without, or both."""
+    named = [argument for argument in arguments if argument in ("norm", "plain")] or ["norm"]
+    return [lambda _, norm=name == "norm": Tiny(norm) for name in named]
 
 
 def counted(step: Any) -> Any:
-    """A step that leaves a byte, and fails in process 1 where `fails` says so."""
+    """A step that leaves a line with its process, is `slow` or `fails` in process 1 where there is such a file."""
 
     def one(*arguments: Any) -> Tensor:
         if Path("fails").exists() and helps():
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         loss = step(*arguments)
-        with Path("steps").open("ab") as file:
-            file.write(os.environ.get("RANK", "0").encode())
+        with Path("steps").open("a") as file:
+            file.write(f"{os.environ.get('RANK', '0')} {os.getpid()}\n")
+        if Path("slow").exists():
+            time.sleep(0.1)
         return loss
 
     return one
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGTERM, stopped)
-    learner.build_network = lambda name: Tiny("without_norm" not in sys.argv)
     training.take_step = counted(training.take_step)
     try:
-        run(sys.argv[1:])
+        trained = run(params_of(arguments), arguments)
     except ChromascapeError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt as error:
         sys.exit(f"stopped: {error}")
+    if trained:
+        Path("history").write_text(json.dumps([one.history for one in trained]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

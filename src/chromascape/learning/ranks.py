@@ -124,6 +124,8 @@ def check_devices(params: Train) -> None:
 def joined(params: Train, command: Sequence[str]) -> Iterator[Ranks]:
     """The processes of a training, which work together until the block ends; one process alone starts nothing.
 
+    The others stay until the block of process 0 ends: a launcher that starts all again needs all of them.
+
     Args:
         command: runs the same training in another process: Python and its script.
     Raises:
@@ -152,7 +154,7 @@ def joined(params: Train, command: Sequence[str]) -> Iterator[Ranks]:
             if ranks.rank == 0:
                 tell(f"{ranks.count} processes train together, over {'NCCL' if cuda else 'gloo'}")
             yield ranks
-            group.barrier()
+            watch.wait_for_first()
         group.destroy_process_group()  # after a failure it may wait for those that are gone
 
 

@@ -21,7 +21,8 @@ POLL = 0.5  # seconds between two looks
 PATIENCE = 5.0  # seconds to wait for the reason of a broken connection
 GRACE = 20.0  # seconds in which process 0 should notice by itself that it can't go on
 RESUMES = "`dvc repro` resumes from the last checkpoint"
-ERROR, STOP, END = "error", "stop", "end"  # keys: why one can't go on, one was asked to stop, process 0 has ended
+# Keys: why one can't go on; one was asked to stop; process 0 can't go on; it is done.
+ERROR, STOP, END, DONE = "error", "stop", "end", "done"
 NETWORK = ("gloo", "nccl", "connection", "socket", "peer", "timed out", "timeout", "broken pipe")
 
 
@@ -66,6 +67,14 @@ class Watch:
                 raise ChromascapeError(
                     f"train.devices: process {missing[0]} of {self.count} is not there after {seconds:g} seconds"
                 )
+            time.sleep(0.05)
+
+    def wait_for_first(self) -> None:
+        """Wait until process 0 is done, too."""
+        if self.rank == 0:
+            self.store.set(DONE, "")
+            return
+        while not self.store.check([DONE]):  # without a store, the thread ends this process
             time.sleep(0.05)
 
     def problem(self, store: Any) -> str:
