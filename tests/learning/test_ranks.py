@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -217,3 +217,75 @@ def test_an_error_of_another_process_is_one_line_of_the_first_and_a_killed_first
     other = wait_for_step(place, 1)
     job.kill()
     assert is_gone(other)
+
+
+@pytest.mark.parametrize(("photos", "count"), [(16, 1), (16, 3), (5, 2), (3, 3), (2, 4)])
+def test_parts_make_up_the_batch_and_their_weights_its_mean(photos: int, count: int) -> None:
+    parts = [Ranks(rank, count) for rank in range(count)]
+    batch = np.random.default_rng(0).normal(size=photos)
+    own = [batch[one.own(photos)] for one in parts]
+    assert np.concatenate(own).tolist() == batch.tolist()
+    assert max(map(len, own)) - min(map(len, own)) <= 1
+    weighted = [one.weight(photos) * part.mean() for one, part in zip(parts, own, strict=True) if len(part)]
+    assert sum(weighted) / count == pytest.approx(batch.mean())
+
+
+def test_one_process_starts_none_and_has_no_group() -> None:
+    with joined(Train(device="cpu"), ["no such program"]) as found:
+        assert found is ALONE and not torch.distributed.is_initialized()
+    assert torch.equal(ALONE.sum(torch.ones(2)), torch.ones(2)) and ALONE.weight(7) == 1 and not ranks.helps()
+
+
+def test_batches_that_are_too_small_are_refused_with_the_keys(lab: Path) -> None:
+    with pytest.raises(ChromascapeError, match=r"train\.devices: must be at most train\.batch_size, 5 \(it is 6\)"):
+        check_train(joined_training.params_of(["devices=6"]))
+    with pytest.raises(ChromascapeError, match=r"^train\.devices: 4 processes for batches of 3 photos, .*batch_size$"):
+        Ranks(0, 4).check_batch(3)
+    Ranks(0, 3).check_batch(3)
+
+
+def test_more_processes_than_gpus_are_refused_and_a_cpu_takes_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_devices(Train(device="cpu", devices=64))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    check_devices(Train(device="auto", devices=2))
+    with pytest.raises(ChromascapeError, match=r"^train\.devices: 3 processes, but this machine has 2 GPUs: 2 at most$"):
+        check_devices(Train(device="auto", devices=3))
+    launch(monkeypatch, LOCAL_WORLD_SIZE="4")
+    with pytest.raises(ChromascapeError, match="4 processes, but this machine has 2 GPUs"):
+        check_devices(Train(device="auto"))
+
+
+def launch(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
+    """Set torchrun's variables: process 5 of 8, the second of its machine."""
+    variables = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
+    for name, value in (variables | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"} | changes).items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_launcher_s_variables_say_which_process_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    launch(monkeypatch)
+    assert ranks.helps() and ranks._from_launcher() == Ranks(5, 8, 1, 4)
+    monkeypatch.setenv("LOCAL_RANK", "one")
+    with pytest.raises(ChromascapeError, match="is no number: see torchrun"):
+        ranks._from_launcher()
+    monkeypatch.delenv("MASTER_PORT")
+    with pytest.raises(ChromascapeError, match="WORLD_SIZE is set but MASTER_PORT is not: start the training by torchrun"):
+        ranks._from_launcher()
+
+
+def test_a_first_process_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    launch(monkeypatch)
+    monkeypatch.setattr(ranks, "JOIN", ranks.JOIN / 1000)
+    with pytest.raises(ChromascapeError, match=r"^MASTER_ADDR: no process of this training answers at 127\.0\.0\.1:1 "):
+        ranks._meet_launched()
+
+
+def test_the_number_of_processes_is_no_reason_to_start_over(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is the one thread that torchrun gives each."""
+    one, two = (fingerprint(joined_training.params_of([f"devices={n}"]), lab, "float32") for n in (1, 2))
+    assert one == two
+    monkeypatch.setattr(ranks, "cores", torch.get_num_threads)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 99)
+    launch(monkeypatch)
+    assert fingerprint(joined_training.params_of([]), lab, "float32") == one

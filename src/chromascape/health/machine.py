@@ -56,10 +56,10 @@ def devices(params: Params) -> list[Finding]:
     """
     from chromascape.learning.ranks import check_devices  # here, as it imports torch
 
-    check_devices(params.train)
     count = params.train.devices
     if count == 1:
         return [Finding("ok", "train.devices", "one process trains")]
+    check_devices(params.train)
     if pick_device(params.train.device, "train.device") == "cpu":
         text = f"{count} processes share this machine's {cores()} cores, without a GPU: one of them is about as fast"
         return [Finding("note", "train.devices", text)]
