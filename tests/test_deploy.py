@@ -1,4 +1,4 @@
-"""No cluster can be had here: the syntax of the files for SLURM and Kubernetes, and that they say what the code needs."""
+"""No cluster can be had here: the syntax of the files for SLURM and Kubernetes, and that they agree with the code."""
 
 import re
 import shutil

@@ -1,7 +1,7 @@
 """A training as the stage runs it, in the processes that its params and its environment say; test_ranks.py starts it.
 
-It trains in the current folder on `lab` and writes the rows of its epochs to `history`. Its arguments change params, such
-as `devices=2`, and name the network: `norm`, `plain`, or both, one after the other.
+It trains in the current folder on `lab` and writes the rows of its epochs to `history`. Its arguments change params,
+such as `devices=2`, and name the network: `norm`, `plain`, or both, one after the other.
 """
 
 import ast

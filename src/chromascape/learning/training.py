@@ -72,7 +72,8 @@ def train(
         ranks: the processes that train together, from `learning.ranks.joined`. All start from what process 0 has:
             precision, and its checkpoint, if there is one; only process 0 gets `on_epoch` and `checkpoints`.
     Raises:
-        ChromascapeError: the batches are smaller than the number of processes, the device is unavailable or runs out of memory, or the loss stops being a number.
+        ChromascapeError: a batch has fewer photos than there are processes, the device is unavailable or runs out of
+            memory, or the loss stops being a number.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint was written.
     """
     precision = precision or choose_now(params, train_photos.side)
