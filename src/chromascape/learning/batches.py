@@ -39,10 +39,15 @@ def prepared(
             yield rows[own], draw(len(rows), generator)[own], generator.get_state()
 
     threads = 1 if device == "cpu" else max(2, min(THREADS, cores() // ranks.here))
-    # Each thread would start as many of torch's own as there are cores.
-    yield from in_threads(
-        partial(_batch, photos, params, device == "cuda"), tasks(), threads, partial(torch.set_num_threads, 1)
-    )
+    pinned = device == "cuda"
+    yield from in_threads(partial(_batch, photos, params, pinned), tasks(), threads, partial(_begin, pinned, ranks))
+
+
+def _begin(pinned: bool, ranks: Ranks) -> None:
+    """Set up a thread: it would start as many of torch's own as there are cores, and pin memory for the first GPU."""
+    torch.set_num_threads(1)
+    if pinned and ranks.count > 1:
+        torch.cuda.set_device(ranks.local)
 
 
 def _batch(photos: Shards, params: Train, pinned: bool, task: tuple[NDArray[np.integer], Chances, Tensor]) -> Batch:
