@@ -14,6 +14,7 @@ from chromascape.learning import results
 from chromascape.learning.checkpoints import fingerprint, needed_bytes, open_checkpoints
 from chromascape.learning.checks import check_train
 from chromascape.learning.precision import choose
+from chromascape.learning.ranks import check_devices, helps, joined
 from chromascape.learning.training import train
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
@@ -27,10 +28,14 @@ def train_stage(params: Params) -> None:
     """From Lab shards to weights, their card, and the curves of the training."""
     section = params.train
     check_train(section)
+    check_devices(section)
+    if helps():  # process 0 does the rest
+        with joined(section, []) as ranks:
+            train(*_photos(section.photos), section, precision="float32", ranks=ranks)
+        return
     remedy = f"free some, or choose a smaller train.network ({section.network})"
     check_disk(repository_root(), needed_bytes(section, repository_root()), "checkpoints", remedy)
-    photos = Shards(LAB, SPLITS if section.photos == "all" else ("train",))
-    val = Shards(LAB, ("val",))
+    photos, val = _photos(section.photos)
     precision, why = choose(section, photos.side, LAB, repository_root())
     tell(f"training in {precision}, {why}")
     identity = fingerprint(section, LAB, precision)
@@ -38,6 +43,7 @@ def train_stage(params: Params) -> None:
         open_checkpoints(section, identity, repository_root()) as checkpoints,
         # Without checkpoints another process may stream the same training: its run arrives whole all the same.
         stream_training(params, identity) if checkpoints else nullcontext() as stream,
+        joined(section, [sys.executable, __file__]) as ranks,
     ):
 
         def on_epoch(row: dict[str, float]) -> None:
@@ -46,7 +52,7 @@ def train_stage(params: Params) -> None:
             if not sys.stderr.isatty():  # on a terminal there are progress bars
                 print(f"epoch {row['epoch']:.0f}/{section.epochs}: {figures(row)}", flush=True)
 
-        trained = train(photos, val, section, on_epoch, checkpoints, precision)
+        trained = train(photos, val, section, on_epoch, checkpoints, precision, ranks)
         if stream:
             stream.metrics({"train/images_per_second": trained.images_per_second})
         colorizer = results.trained_colorizer(trained, params, val)
@@ -58,6 +64,11 @@ def train_stage(params: Params) -> None:
         write_json(summary, Path("metrics/train.json"))
         write_json(results.headline(summary), Path("metrics/headline/train.json"))
     print(f"best epoch {trained.best_epoch}: {figures(trained.history[trained.best_epoch - 1])}")
+
+
+def _photos(wanted: str) -> tuple[Shards, Shards]:
+    """Those to train on, as `train.photos` says, and those to choose the epoch by."""
+    return Shards(LAB, SPLITS if wanted == "all" else ("train",)), Shards(LAB, ("val",))
 
 
 def figures(row: dict[str, float]) -> str:

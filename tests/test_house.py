@@ -34,6 +34,7 @@ WHOLE = {
     "test_experiments",
     "test_compare",
     "test_container",
+    "test_deploy",
     "test_fuzz",
     "test_house",
     "test_makefile",

@@ -142,12 +142,12 @@ class ProgressBar:
     Work that takes less than a second shows nothing.
     """
 
-    def __init__(self, total: int, title: str, done: int = 0):
-        """Start the progress of `title`, of `total` photos, `done` of which are finished."""
+    def __init__(self, total: int, title: str, done: int = 0, quiet: bool = False):
+        """Start the progress of `title`, of `total` photos, `done` of which are finished; `quiet` shows none."""
         self._total, self._title, self._done, self._note = total, title, done, ""
-        self._printed = time.monotonic()
+        self._printed = math.inf if quiet else time.monotonic()
         self._bar: Any = None
-        if sys.stderr.isatty() and total > 1:
+        if sys.stderr.isatty() and total > 1 and not quiet:
             from tqdm import tqdm  # here, as it takes as long as a photo
 
             self._bar = tqdm(total=total, initial=done, desc=title, unit="photo", delay=DELAY)

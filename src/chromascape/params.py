@@ -18,6 +18,7 @@ OPTIONAL = (
     "evaluate.damage",
     "register.min_scenes",
     "train.choose_by",
+    "train.devices",
     "train.loss.",
 )
 
@@ -56,16 +57,9 @@ class Split(Section):
     seed: int = 32
     burst_seconds: Seconds = 5.0
     same_scene: list[Scene] = [
-        "mvtb-data/campus/*",
-        "mvtb-data/building2-*",
-        "mvtb-data/church.*",
-        "mvtb-data/eiffel-*",
-        "mvtb-data/flowers*",
-        "mvtb-data/mosaic/aerial-*",
-        "mvtb-data/rocks2-*",
-        "mvtb-data/tomato_*",
-        "scikit-image/motorcycle_*",
-    ]
+        "mvtb-data/campus/*", "mvtb-data/building2-*", "mvtb-data/church.*", "mvtb-data/eiffel-*", "mvtb-data/flowers*",
+        "mvtb-data/mosaic/aerial-*", "mvtb-data/rocks2-*", "mvtb-data/tomato_*", "scikit-image/motorcycle_*",
+    ]  # fmt: skip
 
     @model_validator(mode="after")
     def sums_to_one(self) -> "Split":
@@ -148,6 +142,7 @@ class Train(Section):
     photos: Literal["train", "all"] = "train"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    devices: Annotated[int, Field(ge=1, le=1024)] = 1
     precision: Literal["auto", "bf16", "float32"] = "auto"
     checkpoint_seconds: Positive = 60.0
 

@@ -120,3 +120,17 @@ def test_a_folder_in_which_dvc_makes_no_copies_is_named(tmp_path: Path, monkeypa
     monkeypatch.chdir(folder)
     (finding,) = machine.experiments(None)
     assert finding.level == "note" and "`dvc exp run --temp` and `--queue` fail in" in finding.text
+
+
+def test_processes_that_train_together_are_compared_with_the_gpus(
+    params: Params, make_params: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert machine.devices(params) == [Finding("ok", "train.devices", "one process trains")]
+    (finding,) = machine.devices(make_params({"train.device": "cpu", "train.devices": 3}))
+    assert finding.level == "note" and finding.text.startswith(f"3 processes share this machine's {cores()} cores")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    (finding,) = machine.devices(make_params({"train.devices": 2}))
+    assert finding == Finding("ok", "train.devices", "2 processes train, each on a GPU")
+    with pytest.raises(ChromascapeError, match=r"^train\.devices: 3 processes, but this machine has 2 GPUs"):
+        machine.devices(make_params({"train.devices": 3}))

@@ -6,7 +6,7 @@ from typing import Any
 from chromascape.errors import ChromascapeError, explain_os_error
 from chromascape.health import Finding
 from chromascape.health.leftovers import checkpoints, locks, outputs
-from chromascape.health.machine import data, device, disk, experiments, precision, versions
+from chromascape.health.machine import data, device, devices, disk, experiments, precision, versions
 from chromascape.health.mlflow_store import store
 from chromascape.learning.checks import check_train
 from chromascape.params import Params, load_params
@@ -22,6 +22,7 @@ ALWAYS: dict[str, Callable[[Params | None], list[Finding]]] = {
     "experiments": experiments,
 }
 WITH_PARAMS: dict[str, Callable[[Params], list[Finding]]] = {
+    "train.devices": devices,
     "precision": precision,
     "data.dir": data,
     "disk": disk,

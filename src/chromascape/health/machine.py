@@ -5,6 +5,7 @@ from importlib import metadata
 from pathlib import Path
 
 from chromascape import __version__
+from chromascape.devices import pick_device
 from chromascape.disk import bytes_of, check_disk, free_bytes, shard_bytes, shown_bytes
 from chromascape.files import repository_root
 from chromascape.health import Finding
@@ -40,13 +41,29 @@ def device(params: Params | None) -> list[Finding]:
     """The device and number of threads that `train.device` gives."""
     import torch
 
-    from chromascape.devices import pick_device
-
     wanted = params.train.device if params else "auto"
     chosen = pick_device(wanted, "train.device")
     name = f" ({torch.cuda.get_device_name()})" if chosen == "cuda" else ""
     threads = f"threads: {torch.get_num_threads()}, cores: {cores()}"
     return [Finding("ok", "device", f"{wanted} is {chosen}{name}, {threads}")]
+
+
+def devices(params: Params) -> list[Finding]:
+    """Whether there are GPUs, or cores, for the processes that `train.devices` starts here.
+
+    Raises:
+        ChromascapeError: there are fewer GPUs.
+    """
+    from chromascape.learning.ranks import check_devices  # here, as it imports torch
+
+    count = params.train.devices
+    if count == 1:
+        return [Finding("ok", "train.devices", "one process trains")]
+    check_devices(params.train)
+    if pick_device(params.train.device, "train.device") == "cpu":
+        text = f"{count} processes share this machine's {cores()} cores, without a GPU: one of them is about as fast"
+        return [Finding("note", "train.devices", text)]
+    return [Finding("ok", "train.devices", f"{count} processes train, each on a GPU")]
 
 
 def precision(params: Params) -> list[Finding]:

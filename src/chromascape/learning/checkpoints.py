@@ -25,6 +25,7 @@ from chromascape.files import atomic_write, sha256_of_file
 from chromascape.learning.choosing import code_of
 from chromascape.learning.learner import Learner, Progress, load_state, state_of
 from chromascape.learning.pretrained import weights_file
+from chromascape.learning.ranks import threads_of_one
 from chromascape.params import Train
 from chromascape.resume import code, digest, folder_of, kept_folders, open_folder, short, tell, tell_unwritten
 
@@ -126,7 +127,8 @@ def begun(root: Path, identity: str) -> bool:
 def fingerprint(params: Train, lab: Path, precision: Precision) -> str:
     """16 hex digits that stand for all that decides a training: params, data, code, weights, versions and device.
 
-    Two trainings with the same fingerprint give the same weights. It is known also where there are no checkpoints.
+    Two trainings with the same fingerprint give the same weights, but for the rounding of sums where the number of
+    processes differs. It is known also where there are no checkpoints.
 
     Args:
         precision: that `params.precision` is here.
@@ -137,14 +139,14 @@ def fingerprint(params: Train, lab: Path, precision: Precision) -> str:
     name = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
     lite: Any = getattr(NETWORKS[params.network], "lite", None)  # the number of an EfficientNet-Lite
     parts = {
-        "params": params.model_dump(mode="json", exclude={"checkpoint_seconds"}),
+        "params": params.model_dump(mode="json", exclude={"checkpoint_seconds", "devices"}),
         "data": sha256_of_file(lab / "index.json"),
         "code": code(Path(__file__).with_name("training.py")),
         "metrics": code_of(params.choose_by),
         "shipped": sha256_of_file(SHIPPED / "weights.safetensors") if params.init == "shipped" else "",
         "imagenet": sha256_of_file(weights_file(lite)) if params.init == "imagenet" else "",
         "versions": [torch.__version__, np.__version__],
-        "device": [device, name, precision, torch.get_num_threads()],
+        "device": [device, name, precision, threads_of_one() if device == "cpu" else 0],
     }
     return digest(parts)[:16]
 

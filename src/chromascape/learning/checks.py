@@ -8,15 +8,18 @@ from chromascape.params import Train
 
 
 def check_train(params: Train) -> None:
-    """Check `train.network`, `train.init`, `train.loss` and `train.choose_by` against the tables.
+    """Check `train.network`, `train.init`, `train.loss` and `train.choose_by` against the tables, and `train.devices`.
 
     Raises:
-        ChromascapeError: a name is in no table, all weights are 0, or the network can't start from these weights; one
-            line with all that is wrong.
+        ChromascapeError: a name is in no table, all weights are 0, or the network can't start from these weights, or a
+            batch has fewer photos than there are processes; one line with all that is wrong.
     """
     problems = _network_problems(params) + _loss_problems(params.loss)
     if params.choose_by not in (known := [LOSS, *metrics_that_choose()]):
         problems.append(f"train.choose_by: must be {choices(known)} (it is {params.choose_by!r})")
+    if params.devices > params.batch_size:
+        most = params.batch_size
+        problems.append(f"train.devices: must be at most train.batch_size, {most} (it is {params.devices})")
     if problems:
         raise ChromascapeError(f"params.yaml: {'; '.join(problems)}")
 

@@ -1,12 +1,13 @@
 """What a training works on, its step, and how far it has got: together, all that a checkpoint holds."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from chromascape.colorizing.colorizer import SHIPPED
@@ -17,8 +18,10 @@ from chromascape.colorizing.padding import predict
 from chromascape.colorizing.torch_network import load_network
 from chromascape.devices import pick_device
 from chromascape.errors import ChromascapeError
+from chromascape.learning.batch_norm import synchronised
 from chromascape.learning.losses import Loss, build_loss
 from chromascape.learning.pretrained import load_imagenet_encoder
+from chromascape.learning.ranks import ALONE, Ranks
 from chromascape.learning.schedule import lr_factor
 from chromascape.params import Train
 
@@ -27,7 +30,10 @@ History = list[dict[str, float]]
 
 @dataclass
 class Learner:
-    """A network and what changes its weights; `averaged` holds their moving average, if there is one."""
+    """A network and what changes its weights; `averaged` holds their moving average, if there is one.
+
+    `in_step` computes what `network` does, and with several processes (`ranks`) adds up the gradients of all.
+    """
 
     params: Train
     network: Network
@@ -37,13 +43,15 @@ class Learner:
     loss: Loss
     device: str
     bf16: bool
+    in_step: Any
+    ranks: Ranks
 
     @property
     def evaluated(self) -> Network:
         """The network that is validated and kept."""
         return cast(Network, self.averaged.module) if self.averaged else self.network
 
-    def predict(self, network: Network, lightness: Tensor) -> Tensor:
+    def predict(self, network: Any, lightness: Tensor) -> Tensor:
         """Scaled colors in float32, computed in the precision of the training."""
         with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
             colors = predict(network, lightness)
@@ -64,10 +72,12 @@ def initial_network(params: Train) -> Network:
     return network
 
 
-def build_learner(params: Train, steps: int, bf16: bool) -> Learner:
-    """Network, optimizer and learning rate of a training of so many steps."""
+def build_learner(params: Train, steps: int, bf16: bool, ranks: Ranks = ALONE) -> Learner:
+    """Network, optimizer and learning rate of a training of so many steps, in each of its processes."""
     device = pick_device(params.device, "train.device")
     network = initial_network(params).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if ranks.count > 1:
+        network = synchronised(network, device)
     fused = True if device == "cuda" else None  # one kernel for all weights; on other devices torch decides
     decay = params.weight_decay if params.optimizer == "adamw" else 0.0
     kind = torch.optim.AdamW if params.optimizer == "adamw" else torch.optim.Adam
@@ -84,7 +94,18 @@ def build_learner(params: Train, steps: int, bf16: bool) -> Learner:
         build_loss(params.loss),
         device,
         bf16,
+        _distributed(network) if ranks.count > 1 else network,
+        ranks,
     )
+
+
+def _distributed(network: Network) -> nn.Module:
+    """The network with gradients that are the mean of all processes'; the statistics of its norms are equal anyway."""
+    from torch.nn.parallel import DistributedDataParallel
+
+    distributed = DistributedDataParallel(network, forward_sync_buffers=False)
+    distributed.multiple = network.multiple  # type: ignore[assignment]  # `padding.predict` asks
+    return distributed
 
 
 @contextmanager
@@ -102,11 +123,15 @@ def memory_errors_explained(learner: Learner) -> Iterator[None]:
         ) from None
 
 
-def take_step(learner: Learner, lightness: Tensor, target: Tensor) -> Tensor:
-    """Move the weights by one batch; returns its loss, a scalar on the device."""
-    loss = learner.loss(learner.predict(learner.network, lightness), target)
+def take_step(learner: Learner, lightness: Tensor, target: Tensor, weight: float = 1.0) -> Tensor:
+    """Move the weights by one batch, or this process's part of one; returns its loss, a scalar on the device.
+
+    Args:
+        weight: what the part counts among those of all processes, `Ranks.weight`.
+    """
+    loss = learner.loss(learner.predict(learner.in_step, lightness), target)
     learner.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    (weight * loss).backward()
     learner.optimizer.step()
     if learner.averaged:
         learner.averaged.update_parameters(learner.network)
@@ -122,7 +147,7 @@ class Progress:
         epochs: number of epochs.
         epoch: the current one, from 1; epochs + 1 after the last.
         step: finished batches of this epoch.
-        losses: of these batches, each times its number of photos; scalars on the device.
+        losses: of these batches (all processes' parts), each times its number of photos; scalars on the device.
         lr: learning rate of the last step.
         generator: state of the epoch's random numbers after `step` batches; None before the first.
         gray: figures of the gray photo on the validation photos, as those of an epoch; empty until they are computed.
@@ -179,6 +204,16 @@ def load_state(learner: Learner, progress: Progress, state: dict[str, Any]) -> N
     vars(progress).update(state["progress"], losses=list(state["progress"]["losses"].to(learner.device)))
     for name, module in _generators(learner.device).items():
         module.set_rng_state(state["random"][name])
+
+
+def share_state(learner: Learner, progress: Progress) -> None:
+    """Bring all processes to where process 0 is: at the start of a training, or at its checkpoint."""
+    stream = io.BytesIO()
+    if learner.ranks.rank == 0:
+        torch.save(state_of(learner, progress), stream)
+    data = learner.ranks.from_first(stream.getvalue())
+    if learner.ranks.rank:
+        load_state(learner, progress, torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
 
 
 def _generators(device: str) -> dict[str, Any]:

@@ -24,9 +24,11 @@ from chromascape.learning.learner import (
     Progress,
     build_learner,
     memory_errors_explained,
+    share_state,
     take_step,
 )
 from chromascape.learning.precision import choose_now
+from chromascape.learning.ranks import ALONE, Ranks
 from chromascape.parallel import ProgressBar
 from chromascape.params import Train
 from chromascape.photos.shards import Shards
@@ -59,6 +61,7 @@ def train(
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     checkpoints: Checkpoints | None = None,
     precision: Precision | None = None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     """Train the network that `params` names; on a CPU the same input gives the same weights.
 
@@ -66,17 +69,23 @@ def train(
         on_epoch: called after each epoch with its row of the history; after a resume, first with the earlier rows.
         checkpoints: to resume from and to write to; None: the training starts over and writes nothing.
         precision: that `params.precision` is here, as `learning.precision.choose` says; None: it is found out.
+        ranks: the processes that train together, from `learning.ranks.joined`. All start from what process 0 has:
+            precision, and its checkpoint, if there is one; only process 0 gets `on_epoch` and `checkpoints`.
     Raises:
-        ChromascapeError: the device is unavailable or runs out of memory, or the loss stops being a number.
+        ChromascapeError: a batch has fewer photos than there are processes, the device is unavailable or runs out of
+            memory, or the loss stops being a number.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint was written.
     """
     precision = precision or choose_now(params, train_photos.side)
     torch.manual_seed(params.seed)
     progress = Progress(math.ceil(len(train_photos) / params.batch_size), params.epochs)
-    learner = build_learner(params, progress.total, precision == "bf16")
+    ranks.check_batch(len(train_photos) // progress.steps)
+    learner = build_learner(params, progress.total, precision == "bf16", ranks)
     if checkpoints and checkpoints.restore(learner, progress) and on_epoch:
         for row in progress.history:
             on_epoch(row)
+    if ranks.count > 1:
+        share_state(learner, progress)
     # Batches have one size: the fastest convolution for it is worth finding.
     with torch.backends.cudnn.flags(enabled=True, benchmark=True), memory_errors_explained(learner):
         try:
@@ -100,7 +109,7 @@ def train(
 
 def _train_epoch(learner: Learner, photos: Shards, progress: Progress, checkpoints: Checkpoints | None) -> None:
     """One pass over the photos, or the rest of one, in an order that seed and epoch decide."""
-    params, epoch = learner.params, progress.epoch
+    params, epoch, ranks = learner.params, progress.epoch, learner.ranks
     learner.network.train()
     generator = torch.Generator().manual_seed(params.seed * 100_003 + epoch)
     order = torch.randperm(len(photos), generator=generator).numpy()
@@ -108,13 +117,14 @@ def _train_epoch(learner: Learner, photos: Shards, progress: Progress, checkpoin
         generator.set_state(progress.generator)
     batches = _batches(order, params.batch_size)
     done = sum(len(rows) for rows in batches[: progress.step])
-    coming = prepared(photos, batches[progress.step :], params, generator, learner.device)
-    with closing(coming), ProgressBar(len(photos), f"epoch {epoch}/{params.epochs}", done) as bar:
+    coming = prepared(photos, batches[progress.step :], params, generator, learner.device, ranks)
+    with closing(coming), ProgressBar(len(photos), f"epoch {epoch}/{params.epochs}", done, ranks.rank > 0) as bar:
         start = time.perf_counter()
         for quantised, state in coming:
+            count = len(batches[progress.step])  # of all processes
             with uninterrupted():
-                loss = take_step(learner, *_tensors(learner, quantised))
-                progress.losses.append(loss * len(quantised))
+                loss = take_step(learner, *_tensors(learner, quantised), ranks.weight(count))
+                progress.losses.append(ranks.sum(loss * len(quantised)))
                 progress.lr = float(learner.schedule.get_last_lr()[0])
                 learner.schedule.step()
                 progress.generator = state
@@ -123,7 +133,7 @@ def _train_epoch(learner: Learner, photos: Shards, progress: Progress, checkpoin
                 progress.seconds, start = progress.seconds + now - start, now
             if progress.step % 10 == 1:  # reading the loss waits for the device
                 bar.note(f"loss {loss.item():.4f}")
-            bar.add(len(quantised))
+            bar.add(count)
             if checkpoints and checkpoints.due():
                 checkpoints.save(learner, progress)
                 start = time.perf_counter()
@@ -167,8 +177,13 @@ def _validate(learner: Learner, photos: Shards, gray: bool = False) -> dict[str,
     """
     network, side = learner.evaluated.eval(), learner.params.working_size or photos.side
     choose_by, totals = learner.params.choose_by, {"val_loss": 0.0, f"val_{learner.params.choose_by}": 0.0}
-    with ProgressBar(len(photos), "validation, gray" if gray else "validation") as bar:
-        for rows in _batches(np.arange(len(photos)), learner.params.batch_size):
+    title = "validation, gray" if gray else "validation"
+    with ProgressBar(len(photos), title, quiet=learner.ranks.rank > 0) as bar:
+        for batch in _batches(np.arange(len(photos)), learner.params.batch_size):
+            bar.add(len(batch))
+            rows = batch[learner.ranks.own(len(batch))]
+            if not len(rows):  # fewer photos than processes
+                continue
             true = to_side(photos.read(rows), side)
             lightness, target = _tensors(learner, torch.from_numpy(true))
             if gray:
@@ -180,8 +195,8 @@ def _validate(learner: Learner, photos: Shards, gray: bool = False) -> dict[str,
             totals["val_loss"] += float(learner.loss(colors, target)) * len(rows)
             if choose_by != LOSS:
                 totals[f"val_{choose_by}"] += sum_of_metric(choose_by, true, colors)
-            bar.add(len(rows))
-    return {name: total / len(photos) for name, total in totals.items()}
+    sums = learner.ranks.sum(torch.tensor(list(totals.values()), dtype=torch.float64)).tolist()
+    return {name: total / len(photos) for name, total in zip(totals, sums, strict=True)}
 
 
 def _tensors(learner: Learner, quantised: Tensor) -> tuple[Tensor, Tensor]:

@@ -30,7 +30,8 @@ from chromascape.tracking.server import without_credentials
 from chromascape.tracking.store import connect
 
 PATIENCE = 10.0  # seconds that a training waits at its end for what MLflow has not taken yet
-MAY_CHANGE = ("train.checkpoint_seconds",)  # while a training is interrupted; MLflow never changes a logged param
+# While a training is interrupted; MLflow never changes a logged param.
+MAY_CHANGE = ("train.checkpoint_seconds", "train.devices")
 
 
 class Stream:
