@@ -6,13 +6,12 @@ limits, decoders that crash and bounded memory hold there too. `parallel.in_para
 
 import hashlib
 import logging
-import multiprocessing
 import socket
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,7 @@ from chromascape.errors import ChromascapeError, how_to_install
 from chromascape.parallel import Jobs, cores
 from chromascape.params import Engine
 from chromascape.resume import tell
-from chromascape.workers import Arguments, Workers
+from chromascape.workers import Arguments, Workers, may_start
 
 KEY = "engine.scheduler"
 CONNECTING = 10.0  # seconds until a scheduler has answered
@@ -80,8 +79,8 @@ class Cluster:
         total: int,
         title: str,
         seconds: float | None,
-        check: partial[object] | None,
-    ) -> Iterator[tuple[Arguments, Any]]:
+        check: partial[Any] | None,
+    ) -> Generator[tuple[Arguments, Any], None, None]:
         """Yield each task's arguments with its result or `workers.Lost`, in order. See `parallel.in_parallel`.
 
         A chunk whose worker is lost is done by another worker.
@@ -174,7 +173,7 @@ class Chunk:
     tasks: list[Arguments]
     jobs: int
     seconds: float | None
-    check: partial[object] | None
+    check: partial[Any] | None
     described: dict[str, str]
 
     def run(self) -> list[Any] | Exception:
@@ -228,7 +227,7 @@ def release() -> None:
 
 def refusal(described: dict[str, str]) -> str:
     """Runs in a worker: why it can't do the work of a machine of this `description`, in a line; empty if it can."""
-    if multiprocessing.current_process().daemon:
+    if not may_start():
         return (
             "may not start processes: start it with `dask worker --no-nanny`, or with "
             "DASK_DISTRIBUTED__WORKER__DAEMON=False in its environment"

@@ -37,7 +37,7 @@ def in_parallel(
     title: str,
     seconds: float | None = None,
     instead: Callable[..., Any] | None = None,
-    check: partial[object] | None = None,
+    check: partial[Any] | None = None,
 ) -> Iterator[Any]:
     """Yield the results of `function(*arguments)` in the order of the arguments, and show progress.
 

@@ -5,10 +5,11 @@ Workers read files from anywhere with decoders written in C, which may hang wher
 
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import current_process
 from typing import Any
 
 from joblib.externals.loky.backend import get_context  # its workers do not import the running script
@@ -37,6 +38,11 @@ class _Raised:
 _CRASHED = Lost("crashed", "crashed the reader")
 
 
+def may_start() -> bool:
+    """Whether this process may start others: Python forbids it to daemonic ones."""
+    return not current_process().daemon
+
+
 class Workers:
     """Worker processes, which start with the first task and stay until `stop`, for the tasks of several calls.
 
@@ -50,7 +56,7 @@ class Workers:
 
     def results(
         self, function: Callable[..., Any], arguments: Iterable[Arguments], seconds: float | None
-    ) -> Iterator[tuple[Arguments, Any]]:
+    ) -> Generator[tuple[Arguments, Any], None, None]:
         """Yield each task's arguments with its result or `Lost`, in order. See `parallel.in_parallel`."""
         waiting: deque[tuple[Arguments, Future[Any] | None]] = deque()
         tasks = iter(arguments)

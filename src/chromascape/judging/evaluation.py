@@ -62,10 +62,10 @@ def evaluate_splits(
     mean_color = cache(lambda: mean_ab(Shards(lab_folder, ("train",))))
     photos = {split: Shards(lab_folder, (split,)) for split in splits}
     if device == "cpu":
-        measured = partial(in_workers, model, lab_folder, mean_color, jobs, damaged=damaged)
+        measured: Measured = partial(in_workers, model, lab_folder, mean_color, jobs, damaged=damaged)
     else:
-        models = [Colorizer.load(folder, device, by_torch=True) for folder in (model, SHIPPED)]
-        measured = partial(predicted_here, *models, photos, mean_color, jobs, damaged=damaged)
+        colorizer, shipped = (Colorizer.load(folder, device, by_torch=True) for folder in (model, SHIPPED))
+        measured = partial(predicted_here, colorizer, shipped, photos, mean_color, jobs, damaged=damaged)
     return evaluate(measured, photos, manifest, kept)
 
 
