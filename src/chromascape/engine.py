@@ -18,14 +18,16 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chromascape import __version__
 from chromascape.errors import ChromascapeError, how_to_install
 from chromascape.parallel import Jobs, cores
 from chromascape.params import Engine
 from chromascape.resume import tell
-from chromascape.workers import Arguments, Workers, may_start
+
+if TYPE_CHECKING:
+    from chromascape.workers import Arguments, Workers
 
 KEY = "engine.scheduler"
 CONNECTING = 10.0  # seconds until a scheduler has answered
@@ -45,6 +47,13 @@ def opened(engine: Engine, jobs: int) -> Iterator[Jobs]:
     if engine.name == "local":
         yield jobs
         return
+    with connected(engine, jobs) as cluster:
+        yield cluster
+
+
+@contextmanager
+def connected(engine: Engine, jobs: int) -> Iterator["Cluster"]:
+    """The cluster that the params name, once it has workers; raises as `opened`."""
     cluster = Cluster(engine, jobs)
     try:
         cluster.await_workers()
@@ -64,6 +73,7 @@ class Cluster:
             install = how_to_install("dask")
             raise ChromascapeError(f"engine.name: dask needs the package {error.name}: {install}") from None
         self.jobs, self.address, self._chunk = jobs, engine.scheduler, engine.chunk
+        self._described = description()
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it says is said here, in one line
         try:
             self._client = Client(self.address, timeout=CONNECTING, set_as_default=False)
@@ -75,24 +85,26 @@ class Cluster:
     def results(
         self,
         function: Callable[..., Any],
-        arguments: Iterable[Arguments],
+        arguments: "Iterable[Arguments]",
         total: int,
         title: str,
         seconds: float | None,
         check: partial[Any] | None,
-    ) -> Generator[tuple[Arguments, Any], None, None]:
+    ) -> "Generator[tuple[Arguments, Any], None, None]":
         """Yield each task's arguments with its result or `workers.Lost`, in order. See `parallel.in_parallel`.
 
         A chunk whose worker is lost is done by another worker.
         """
-        waiting: deque[tuple[list[Arguments], Any]] = deque()
-        tasks, described = iter(arguments), description()
+        waiting: "deque[tuple[list[Arguments], Any]]" = deque()
+        tasks = iter(arguments)
         check = check and partial(check.func, *absolute(check.args))
         size = max(1, min(self._chunk, -(-total // self._threads())))  # few photos are for all workers too
         try:
             while True:
                 while len(waiting) < AHEAD * self._threads() and (values := list(islice(tasks, size))):
-                    chunk = Chunk(function, [absolute(each) for each in values], self.jobs, seconds, check, described)
+                    chunk = Chunk(
+                        function, [absolute(each) for each in values], self.jobs, seconds, check, self._described
+                    )
                     waiting.append((values, self._client.submit(chunk.run, pure=False)))
                 if not waiting:
                     return
@@ -117,9 +129,12 @@ class Cluster:
             told = True
             time.sleep(0.2)
 
-    def workers(self) -> list[str]:
-        """Of each worker why it can't do this machine's work, in a line that is empty if it can."""
-        return list(self._client.run(refusal, description()).values())
+    def refusals(self) -> dict[str, str]:
+        """By the address of each worker why it can't do this machine's work, in a line that is empty if it can."""
+        try:
+            return self._client.run(refusal, self._described)  # type: ignore[no-any-return]
+        except Exception as error:
+            raise ChromascapeError(_unable(self.address, error)) from None
 
     def close(self) -> None:
         """End the workers' processes, unless others use them, and the connection."""
@@ -152,11 +167,7 @@ class Cluster:
                 f"jobs ({self.jobs})"
             ) from None
         except Exception as error:
-            said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            raise ChromascapeError(
-                f"{title}: a worker of {self.address} can't work ({said}): install this Chromascape there with the "
-                "same packages, and start it again"
-            ) from None
+            raise ChromascapeError(f"{title}: {_unable(self.address, error)}") from None
         if isinstance(found, Exception):
             raise found
         return found  # type: ignore[no-any-return]
@@ -170,7 +181,7 @@ class Chunk:
     """
 
     function: Callable[..., Any]
-    tasks: list[Arguments]
+    tasks: "list[Arguments]"
     jobs: int
     seconds: float | None
     check: partial[Any] | None
@@ -197,11 +208,13 @@ class Chunk:
 
 # Of a worker: who has the lock has its processes. They stay, as starting them takes as long as a chunk.
 _CHUNK = threading.Lock()
-_started: tuple[str, Workers] | None = None
+_started: "tuple[str, Workers] | None" = None
 
 
-def _workers(count: int, code: str) -> Workers:
+def _workers(count: int, code: str) -> "Workers":
     """This worker's processes, new ones where their number or the code has changed."""
+    from chromascape.workers import Workers  # here, as below: only workers need its packages
+
     global _started
     if _started is None or (_started[0], _started[1].count) != (code, count):
         _stop()
@@ -227,6 +240,8 @@ def release() -> None:
 
 def refusal(described: dict[str, str]) -> str:
     """Runs in a worker: why it can't do the work of a machine of this `description`, in a line; empty if it can."""
+    from chromascape.workers import may_start
+
     if not may_start():
         return (
             "may not start processes: start it with `dask worker --no-nanny`, or with "
@@ -258,9 +273,15 @@ def _code() -> str:
     return whole.hexdigest()[:12]
 
 
-def absolute(values: Arguments) -> Arguments:
+def absolute(values: "Arguments") -> "Arguments":
     """The values with absolute paths: a cluster's workers have other current folders."""
     return tuple(value.absolute() if isinstance(value, Path) else value for value in values)
+
+
+def _unable(address: str, error: Exception) -> str:
+    said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    remedy = "install this Chromascape there with the same packages, and start it again"
+    return f"a worker of {address} can't work ({said}): {remedy}"
 
 
 def _name() -> str:
