@@ -95,21 +95,23 @@ class Cluster:
 
         A chunk whose worker is lost is done by another worker.
         """
-        waiting: "deque[tuple[list[Arguments], Any]]" = deque()
+        waiting: deque[tuple[list[Arguments], Any]] = deque()
         tasks = iter(arguments)
         check = check and partial(check.func, *absolute(check.args))
-        size = max(1, min(self._chunk, -(-total // self._threads())))  # few photos are for all workers too
+        size = max(1, min(self._chunk, -(-total // max(1, self._threads()))))  # few photos are for all workers too
         try:
             while True:
-                while len(waiting) < AHEAD * self._threads() and (values := list(islice(tasks, size))):
+                while len(waiting) < AHEAD * max(1, self._threads()) and (values := list(islice(tasks, size))):
                     chunk = Chunk(
                         function, [absolute(each) for each in values], self.jobs, seconds, check, self._described
                     )
                     waiting.append((values, self._client.submit(chunk.run, pure=False)))
                 if not waiting:
                     return
-                values, future = waiting.popleft()
-                yield from zip(values, self._outcome(future, title), strict=True)
+                values, future = waiting[0]
+                found = self._outcome(future, title)
+                waiting.popleft()
+                yield from zip(values, found, strict=True)
         finally:
             with suppress(Exception):  # the scheduler may be gone
                 self._client.cancel([future for _, future in waiting])
@@ -118,7 +120,7 @@ class Cluster:
         """Return once there are workers; raises ChromascapeError after `PATIENCE` seconds without any."""
         patient_until = time.monotonic() + PATIENCE
         told = False
-        while not self._client.nthreads():
+        while not self._threads():
             if time.monotonic() > patient_until:
                 raise ChromascapeError(
                     f"{KEY}: {self.address} has no workers: start some with `dask worker {self.address}` and run this "
@@ -144,29 +146,32 @@ class Cluster:
             self._client.close(timeout=2)
 
     def _threads(self) -> int:
-        return max(1, sum(self._client.nthreads().values()))
+        """Threads of all workers, 0 if there are none; raises ChromascapeError if the scheduler is gone."""
+        try:
+            if self._client.status == "running":
+                return sum(self._client.nthreads().values())
+        except Exception:  # of several classes, as its parts end one after the other
+            pass
+        remedy = "start the scheduler and its workers, then run this again"
+        raise ChromascapeError(f"{KEY}: lost the connection to {self.address}: {remedy}")
 
     def _outcome(self, future: Any, title: str) -> list[Any]:
-        """The results of a chunk, or what a task of it raised."""
+        """The results of a chunk; raises what a task of it raised, or ChromascapeError."""
         from distributed import KilledWorker, wait
 
-        while future.status == "pending":
-            with suppress(TimeoutError):
-                wait([future], timeout=LOOKING)
-            if self._client.status != "running":
-                raise ChromascapeError(
-                    f"{KEY}: lost the connection to {self.address}: start the scheduler and its workers, then run "
-                    "this again"
-                )
-            self.await_workers()
         try:
+            while future.status in ("pending", "lost"):
+                with suppress(TimeoutError):
+                    wait([future], timeout=LOOKING)
+                self.await_workers()
             found = future.result()
+        except (ChromascapeError, KeyboardInterrupt):
+            raise
         except KilledWorker:
-            raise ChromascapeError(
-                f"{title}: each worker that got one chunk of photos died: see their logs; if memory is short, lower "
-                f"jobs ({self.jobs})"
-            ) from None
-        except Exception as error:
+            remedy = f"see their logs; if memory is short, lower jobs ({self.jobs})"
+            raise ChromascapeError(f"{title}: each worker that got one chunk of photos died: {remedy}") from None
+        except BaseException as error:  # asyncio's CancelledError is no Exception
+            self.await_workers()
             raise ChromascapeError(f"{title}: {_unable(self.address, error)}") from None
         if isinstance(found, Exception):
             raise found
@@ -278,7 +283,7 @@ def absolute(values: "Arguments") -> "Arguments":
     return tuple(value.absolute() if isinstance(value, Path) else value for value in values)
 
 
-def _unable(address: str, error: Exception) -> str:
+def _unable(address: str, error: BaseException) -> str:
     said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     remedy = "install this Chromascape there with the same packages, and start it again"
     return f"a worker of {address} can't work ({said}): {remedy}"
