@@ -5,15 +5,16 @@ Sets are the first folders of the photos' paths; photos that lie in none are one
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from chromascape.color.measures import mean_ci95
 from chromascape.color.metrics import METRICS
-from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.colorizer import SHIPPED
 from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
-from chromascape.judging.evaluation import evaluate, mean_ab
+from chromascape.judging.evaluation import evaluate, in_workers, mean_ab
 from chromascape.judging.figures import gain_over_gray
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.shards import SPLITS, Shards
@@ -31,10 +32,12 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, default=Path("data/manifest.csv"))
     parser.add_argument("--splits", nargs="+", choices=SPLITS, default=["test"])
     options = parser.parse_args()
-    colorizer, manifest = Colorizer.load(SHIPPED, "cpu", by_torch=True), read_manifest(options.manifest)
+    manifest = read_manifest(options.manifest)
     seen = count_seen(hashes_of(manifest, options.splits), read_seen(SHIPPED), bits=4)
     photos = Shards(options.lab, options.splits)
-    table = evaluate(colorizer, colorizer, photos, lambda: mean_ab(photos), manifest, jobs=0)
+    measured = partial(in_workers, SHIPPED, options.lab, lambda: mean_ab(photos), 0)
+    tables = evaluate(measured, {split: Shards(options.lab, (split,)) for split in options.splits}, manifest)
+    table = pd.concat(tables.values(), ignore_index=True)
     sets = table["path"].str.split("/").map(lambda parts: parts[0] if len(parts) > 1 else ".")
     print(f"The model has seen {seen} of these {len(table)} photos.\n")
     print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|")

@@ -22,7 +22,8 @@ from chromascape.color.metrics import METRICS
 from chromascape.errors import ChromascapeError
 from chromascape.judging.conclusions import signed
 from chromascape.judging.predictions import PREDICTIONS
-from chromascape.params import flatten, locked_stages
+from chromascape.lockfile import locked_stages
+from chromascape.params import flatten
 
 EVALUATED, MODEL, CONFIG = "metrics/evaluate.json", "models/colorizer", "config.json"
 BASELINES = ("shipped", "gray")

@@ -25,7 +25,8 @@ def restore_hint() -> str:
 
 def _cached_outs(stage: str) -> list[dict[str, Any]]:
     """The outputs of the stage in dvc.lock, without those that DVC leaves to git."""
-    from chromascape.params import locked_stages, read_yaml  # here: its packages may be missing
+    from chromascape.lockfile import locked_stages  # here: its packages may be missing
+    from chromascape.params import read_yaml
 
     lock, known = locked_stages()[stage], read_yaml(Path("dvc.yaml"))["stages"][stage]
     entries = [entry for kind in ("outs", "metrics", "plots") for entry in known.get(kind, [])]

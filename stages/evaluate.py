@@ -4,8 +4,9 @@ from pathlib import Path
 
 from _stage import Params, run
 
-from chromascape.colorizing.colorizer import SHIPPED, Colorizer
+from chromascape.colorizing.colorizer import Colorizer
 from chromascape.devices import pick_device
+from chromascape.engine import opened
 from chromascape.files import atomic_write, read_metrics, repository_root, sha256_of_file, write_json, write_table
 from chromascape.judging import report
 from chromascape.judging.evaluation import evaluate_splits, evaluation_fingerprint, gain_histogram
@@ -26,12 +27,13 @@ def evaluate_stage(params: Params) -> None:
     section, device = params.evaluate, pick_device(params.train.device, "train.device")
     check_choice(read_metrics(Path("metrics/train.json"), "train"))
     manifest = read_manifest(MANIFEST)
-    colorizer, shipped = Colorizer.load(MODEL, device, by_torch=True), Colorizer.load(SHIPPED, device, by_torch=True)
+    colorizer = Colorizer.load(MODEL, device, by_torch=True)
     damaged = section.split if section.damage else None
     identity = evaluation_fingerprint(MODEL, LAB, MANIFEST, device, damaged)
     with open_folder(repository_root(), "evaluate", identity) as kept:
         splits = sorted({"val", section.split})
-        tables = evaluate_splits(colorizer, shipped, LAB, manifest, splits, params.jobs, kept, damaged)
+        with opened(params.engine, params.jobs) as jobs:
+            tables = evaluate_splits(MODEL, device, LAB, manifest, splits, jobs, kept, damaged)
         tables = held_out_tables(tables, manifest, MODEL, params.validate_.near_duplicate_bits)
         figures = summarize_splits(tables, section.split, manifest, MODEL, params)
         photos, table = Shards(LAB, (section.split,)), tables[section.split]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from _stage import Params, run
 
+from chromascape.engine import opened
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write, repository_root, write_json
 from chromascape.photos.gallery import render_gallery
@@ -22,7 +23,8 @@ def validate(params: Params) -> None:
     check_policy(params.validate_.policy)
     folder, docs = Path(params.data.dir), Path("reports/data_docs")
     with open_folder(repository_root(), "validate", fingerprint(folder, params.validate_)) as kept:
-        manifest, stopped = validate_folder(folder, params.data, params.validate_, docs, params.jobs, kept)
+        with opened(params.engine, params.jobs) as jobs:
+            manifest, stopped = validate_folder(folder, params.data, params.validate_, docs, jobs, kept)
         write_manifest(manifest, Path("data/manifest.csv"))
         counts = summarize(manifest)
         write_json(counts, Path("metrics/validate.json"))

@@ -18,7 +18,8 @@ SOURCES = sorted(file for folder in ("src", "stages", "experiments") for file in
 # From top to bottom: each may import those below it.
 PACKAGES = ["cli", "health", "learning", "judging", "serving", "colorizing", "tracking", "photos", "color"]
 SHARED = {
-    "__init__", "params", "errors", "files", "imports", "parallel", "devices", "resume", "disk", "workers",
+    "__init__", "params", "errors", "files", "imports", "parallel", "devices", "resume", "disk", "workers", "engine",
+    "lockfile",
 }  # fmt: skip
 # Tests of what is not one module of the package.
 WHOLE = {

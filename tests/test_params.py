@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from chromascape.errors import ChromascapeError
-from chromascape.params import Params, flatten, load_params, locked_stages, non_default, read_yaml
+from chromascape.lockfile import locked_stages
+from chromascape.params import Params, flatten, load_params, non_default, read_yaml
 
 
 def load_changed(folder: Path, changes: dict[str, Any]) -> Params:

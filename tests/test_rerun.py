@@ -37,6 +37,7 @@ READ_BY = {
     "register": ["register"],
     "track": [],  # where runs go
     "jobs": [],  # how many processes: no result depends on it
+    "engine": [],  # whose they are: nor on this
 }
 RECORD = """
 import sys

@@ -1,6 +1,6 @@
 """Work in several processes or threads, with progress: the only place that starts either or reports progress.
 
-`workers` starts the processes, for `in_parallel` alone.
+`workers` starts the processes, for `in_parallel` and for the workers of an `engine`.
 """
 
 import math
@@ -11,12 +11,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from chromascape.errors import ChromascapeError
 
+if TYPE_CHECKING:
+    from chromascape.engine import Cluster
+
+Jobs: TypeAlias = "int | Cluster"  # who works: so many processes of this machine, 0 for one per core; or a cluster
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 
@@ -37,11 +42,12 @@ _within = _Within()
 def in_parallel(
     function: Callable[..., Any],
     arguments: Iterable[tuple[Any, ...]],
-    jobs: int,
+    jobs: Jobs,
     total: int,
     title: str,
     seconds: float | None = None,
     instead: Callable[..., Any] | None = None,
+    check: partial[Any] | None = None,
 ) -> Iterator[Any]:
     """Yield the results of `function(*arguments)` in the order of the arguments, and show progress.
 
@@ -50,29 +56,38 @@ def in_parallel(
 
     Args:
         function: at the top level of a module, so that worker processes can import it.
-        jobs: worker processes, 0 for one per core. One job without `seconds` runs in this process.
+        jobs: worker processes, 0 for one per core, or a cluster, whose workers start as many as it says. One job
+            without `seconds` runs in this process.
         seconds: time limit of a task.
         instead: makes the result of a task that was too slow or whose worker died twice, from its arguments and two
             more: "too_slow" or "crashed", and a text for people.
+        check: a cluster's worker calls it before each chunk of tasks; it raises ChromascapeError where they can't be
+            done. A partial of a function at the top level of a module.
     Raises:
-        ChromascapeError: a task was lost, and there is no `instead`.
+        ChromascapeError: a task was lost, and there is no `instead`; or the cluster can't work.
     """
     if jobs == 1 and seconds is None:
         yield from with_progress((function(*values) for values in arguments), total, title)
         return
-    from chromascape.workers import Lost, from_workers  # here: the base install lacks its packages
+    from chromascape.workers import Lost, Workers  # here: the base install lacks its packages
 
-    workers = min(jobs or cores(), max(total, 1))
-    results = from_workers(function, arguments, workers, seconds)
-    for values, result in with_progress(results, total, title):
-        if not isinstance(result, Lost):
-            yield result
-        elif instead:
-            yield instead(*values, result.reason, result.detail)
+    with ExitStack() as stack:
+        if isinstance(jobs, int):
+            workers = Workers(min(jobs or cores(), max(total, 1)))
+            stack.callback(workers.stop)
+            results, count = workers.results(function, arguments, seconds), workers.count
         else:
-            raise ChromascapeError(
-                f"{title}: a worker process died or hung: if memory is short, lower jobs ({workers})"
-            )
+            results, count = jobs.results(function, arguments, total, title, seconds, check), jobs.jobs
+        stack.enter_context(closing(results))
+        for values, result in with_progress(results, total, title):
+            if not isinstance(result, Lost):
+                yield result
+            elif instead:
+                yield instead(*values, result.reason, result.detail)
+            else:
+                raise ChromascapeError(
+                    f"{title}: a worker process died or hung: if memory is short, lower jobs ({count})"
+                )
 
 
 def in_threads(

@@ -15,6 +15,7 @@ OPTIONAL = (
     "data.split.seed",
     "data.split.burst_seconds",
     "data.split.same_scene",
+    "engine.",
     "evaluate.damage",
     "register.min_scenes",
     "train.choose_by",
@@ -183,6 +184,14 @@ class Track(Section):
     experiment: Annotated[str, Field(min_length=1, max_length=500)] = "chromascape"
 
 
+class Engine(Section):
+    """Who works on photos in validate, preprocess and evaluate."""
+
+    name: Literal["local", "dask"] = "local"
+    scheduler: Annotated[str, Field(pattern=r"^(tcp|tls)://.+:[0-9]+$")] = "tcp://127.0.0.1:8786"
+    chunk: Annotated[int, Field(ge=1, le=10_000)] = 64
+
+
 class Params(Section):
     """All of params.yaml, a field for each section."""
 
@@ -195,6 +204,7 @@ class Params(Section):
     register_: Annotated[Register, Field(alias="register")] = Register()  # as `validate`
     track: Track = Track()
     jobs: Annotated[int, Field(ge=0)] = 0
+    engine: Engine = Engine()
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
@@ -236,19 +246,6 @@ def read_yaml(path: Path) -> Any:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         line = f"line {mark.line + 1}: " if mark else ""
         raise ChromascapeError(f"{path}: not valid YAML: {line}{' '.join(str(problem or error).split())}") from None
-
-
-def locked_stages() -> dict[str, dict[str, Any]]:
-    """The stages of `dvc.lock` by name, each with `deps`, `outs` and `params`; DVC writes it stage by stage.
-
-    Raises:
-        ChromascapeError: there is no dvc.lock here, or it is damaged.
-    """
-    lock = read_yaml(Path("dvc.lock"))
-    stages = lock.get("stages") if isinstance(lock, dict) else None
-    if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
-        raise ChromascapeError("dvc.lock: damaged: `git checkout dvc.lock`")
-    return stages
 
 
 def flatten(values: BaseModel | dict[str, Any], prefix: str = "") -> dict[str, Any]:

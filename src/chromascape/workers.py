@@ -5,10 +5,11 @@ Workers read files from anywhere with decoders written in C, which may hang wher
 
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import current_process
 from typing import Any
 
 from joblib.externals.loky.backend import get_context  # its workers do not import the running script
@@ -37,30 +38,60 @@ class _Raised:
 _CRASHED = Lost("crashed", "crashed the reader")
 
 
-def from_workers(
-    function: Callable[..., Any], arguments: Iterable[Arguments], workers: int, seconds: float | None
-) -> Iterator[tuple[Arguments, Any]]:
-    """Yield each task's arguments with its result or `Lost`, in order. See `parallel.in_parallel`."""
-    waiting: deque[tuple[Arguments, Future[Any] | None]] = deque()
-    tasks = iter(arguments)
-    pool = _new_pool(workers)
-    try:
-        while True:
-            while len(waiting) < QUEUED * workers and (values := next(tasks, None)) is not None:
-                waiting.append((values, _schedule(pool, function, values, seconds)))
-            if not waiting:
-                return
-            values, future = waiting.popleft()
-            result = _outcome(pool, future, seconds)
-            if result is _CRASHED:
-                if not pool.active:  # all scheduled tasks are lost with the pool
-                    _stop(pool)
-                    pool = _new_pool(workers)
-                    waiting = deque((old, _schedule(pool, function, old, seconds)) for old, _ in waiting)
-                result = _outcome(pool, _schedule(pool, function, values, seconds), seconds)
-            yield values, result
-    finally:
-        _stop(pool)
+def may_start() -> bool:
+    """Whether this process may start others: Python forbids it to daemonic ones."""
+    return not current_process().daemon
+
+
+class Workers:
+    """Worker processes, which start with the first task and stay until `stop`, for the tasks of several calls.
+
+    A pool that has failed is replaced.
+    """
+
+    def __init__(self, count: int):
+        """`count` processes at most."""
+        self.count = count
+        self._pool: ProcessPool | None = None
+
+    def results(
+        self, function: Callable[..., Any], arguments: Iterable[Arguments], seconds: float | None
+    ) -> Generator[tuple[Arguments, Any], None, None]:
+        """Yield each task's arguments with its result or `Lost`, in order. See `parallel.in_parallel`."""
+        waiting: deque[tuple[Arguments, Future[Any] | None]] = deque()
+        tasks = iter(arguments)
+        pool = self._started()
+        try:
+            while True:
+                while len(waiting) < QUEUED * self.count and (values := next(tasks, None)) is not None:
+                    waiting.append((values, _schedule(pool, function, values, seconds)))
+                if not waiting:
+                    return
+                values, future = waiting.popleft()
+                result = _outcome(pool, future, seconds)
+                if result is _CRASHED:
+                    if not pool.active:  # all scheduled tasks are lost with the pool
+                        pool = self._started()
+                        waiting = deque((old, _schedule(pool, function, old, seconds)) for old, _ in waiting)
+                    result = _outcome(pool, _schedule(pool, function, values, seconds), seconds)
+                yield values, result
+        except BaseException:  # GeneratorExit among them: what is scheduled is of no use any more
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the processes, whatever they do."""
+        if self._pool:
+            self._pool.stop()
+            self._pool.join()
+            self._pool = None
+
+    def _started(self) -> ProcessPool:
+        """The pool, if it works; else a new one."""
+        if self._pool and not self._pool.active:
+            self.stop()
+        self._pool = self._pool or _new_pool(self.count)
+        return self._pool
 
 
 def _schedule(
@@ -100,8 +131,3 @@ def _outcome(pool: ProcessPool, future: "Future[Any] | None", seconds: float | N
 
 def _new_pool(workers: int) -> ProcessPool:
     return ProcessPool(workers, context=get_context("loky"))
-
-
-def _stop(pool: ProcessPool) -> None:
-    pool.stop()
-    pool.join()

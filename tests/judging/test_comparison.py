@@ -9,7 +9,6 @@ from conftest import table_of, write_photos
 from registered import write_model
 
 from chromascape.colorizing import training_photos as seen
-from chromascape.colorizing.colorizer import Colorizer
 from chromascape.errors import ChromascapeError
 from chromascape.files import sha256_of_file, write_table
 from chromascape.judging import comparison, evaluation
@@ -35,10 +34,8 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shards:
 
 def write_figures_of(folder: Path, photos: Shards) -> pd.DataFrame:
     """What the stage `evaluate` writes for this model."""
-    colorizer, manifest = Colorizer.load(folder, "cpu"), pd.read_csv(comparison.MANIFEST)
-    table = evaluation.evaluate(
-        colorizer, colorizer, photos, lambda: evaluation.mean_ab(Shards(comparison.LAB, ("train",))), manifest, 1
-    )
+    manifest = pd.read_csv(comparison.MANIFEST)
+    table = evaluation.evaluate_splits(folder, "cpu", comparison.LAB, manifest, ["test"], 1)["test"]
     write_table(table, comparison.TABLES["test"])
     return table
 
@@ -46,7 +43,7 @@ def write_figures_of(folder: Path, photos: Shards) -> pd.DataFrame:
 def test_a_champion_is_measured_as_the_model_was(photos: Shards, tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model", 0.3)
     table = write_figures_of(folder, photos)
-    measured = comparison.faithful_psnr(Colorizer.load(folder, "cpu"), photos, range(4), 1)
+    measured = comparison.faithful_psnr(folder, "cpu", [("test", row) for row in range(4)], 1)
     assert measured.tolist() == table["model.psnr_db"].tolist()
     assert len(set(table["model.psnr_db"])) == 4
 

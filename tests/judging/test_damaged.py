@@ -1,6 +1,7 @@
 """What a model is worth on damaged photos: its colors count, from the lightness that the damage leaves."""
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,9 @@ def test_an_evaluation_measures_them_on_one_split_and_keeps_them(tmp_path: Path)
     kept.mkdir()
 
     def tables(damaged: str | None) -> dict[str, pd.DataFrame]:
-        folder, splits = tmp_path / "lab", ["test", "val"]
-        return evaluation.evaluate_splits(colorizer, colorizer, folder, manifest, splits, 1, kept, damaged)
+        sets = {split: Shards(tmp_path / "lab", (split,)) for split in ("test", "val")}
+        measured = partial(evaluation.predicted_here, colorizer, colorizer, sets, lambda: np.zeros(2), 1)
+        return evaluation.evaluate(partial(measured, damaged=damaged), sets, manifest, kept)
 
     found = tables("test")
     expected = {f"{PREFIX}{label}": gain for label, gain in gains_by_damage(colorizer, photo).items()}

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ MANIFEST = pd.DataFrame({"path": [f"photo-{n:03}.png" for n in range(9)], "group
 def evaluate(
     colorizer: Any, shipped: Any, photos: Shards, train: Shards, manifest: pd.DataFrame = MANIFEST, jobs: int = 1
 ) -> pd.DataFrame:
-    return evaluation.evaluate(colorizer, shipped, photos, lambda: mean_ab(train), manifest, jobs)
+    sets = {"test": photos}
+    measured = partial(evaluation.predicted_here, colorizer, shipped, sets, lambda: mean_ab(train), jobs)
+    return evaluation.evaluate(measured, sets, manifest)["test"]
 
 
 @pytest.fixture(scope="module")
@@ -281,8 +284,14 @@ def test_evaluation_writes_no_files(
 def test_an_interrupted_evaluation_measures_only_what_is_left_and_ends_in_the_same_table(
     shards: tuple[Shards, Shards], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab_folder = Path(shards[1].arrays[0].filename).parent  # type: ignore[attr-defined]
-    whole = evaluation.evaluate_splits(Perfect(), Gray(), lab_folder, MANIFEST, ["test"], 1)["test"]
+    sets = {"test": shards[1]}
+
+    def evaluated(kept: Path | None) -> pd.DataFrame:
+        mean_color = lambda: evaluation.mean_ab(shards[0])  # noqa: E731
+        measured = partial(evaluation.predicted_here, Perfect(), Gray(), sets, mean_color, 1)
+        return evaluation.evaluate(measured, sets, MANIFEST, kept)["test"]  # type: ignore[arg-type]
+
+    whole = evaluated(None)
     measured: list[int] = []
     measure = evaluation.measure_photo
 
@@ -294,12 +303,12 @@ def test_an_interrupted_evaluation_measures_only_what_is_left_and_ends_in_the_sa
 
     monkeypatch.setattr(evaluation, "measure_photo", fail_at_the_third)
     with pytest.raises(RuntimeError, match="killed"):
-        evaluation.evaluate_splits(Perfect(), Gray(), lab_folder, MANIFEST, ["test"], 1, tmp_path)
-    again = evaluation.evaluate_splits(Perfect(), Gray(), lab_folder, MANIFEST, ["test"], 1, tmp_path)["test"]
+        evaluated(tmp_path)
+    again = evaluated(tmp_path)
     assert len(measured) == 3 + 2  # two of four were kept
     pd.testing.assert_frame_equal(again, whole, check_exact=True)
     monkeypatch.setattr(evaluation, "mean_ab", lambda photos: pytest.fail("the training photos were read"))
-    kept = evaluation.evaluate_splits(Perfect(), Gray(), lab_folder, MANIFEST, ["test"], 1, tmp_path)["test"]
+    kept = evaluated(tmp_path)
     pd.testing.assert_frame_equal(kept, whole, check_exact=True)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork
 from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
-from chromascape.judging.evaluation import evaluate, mean_ab
+from chromascape.judging.evaluation import evaluate, mean_ab, predicted_here
 from chromascape.judging.modelcard import model_card
 from chromascape.learning import results
 from chromascape.learning.calibration import MIN_PHOTOS
@@ -56,6 +57,11 @@ def finish(trained: Trained, photos: tuple[Path, pd.DataFrame], params: Params) 
     return colorizer, results.training_summary(trained, colorizer, 3, len(val), psnr, "abc")
 
 
+def evaluated(colorizer: Colorizer, photos: Shards, manifest: pd.DataFrame) -> pd.DataFrame:
+    measured = partial(predicted_here, colorizer, colorizer, {"val": photos}, lambda: mean_ab(photos), 1)
+    return evaluate(measured, {"val": photos}, manifest)["val"]
+
+
 def test_the_summary_has_losses_and_psnr_beside_grays(
     trained: Trained, photos: tuple[Path, pd.DataFrame], make_params: Callable[..., Params]
 ) -> None:
@@ -63,11 +69,11 @@ def test_the_summary_has_losses_and_psnr_beside_grays(
     torch.nn.init.normal_(network.head.weight, std=0.1)
     colorizer, summary = finish(replace(trained, weights=network.state_dict()), photos, make_params(SMALL))
     val = Shards(photos[0], ("val",))
-    table = evaluate(colorizer, colorizer, val, lambda: mean_ab(val), photos[1], 1)
+    table = evaluated(colorizer, val, photos[1])
     assert summary["val_psnr_db"] == pytest.approx(table["model.psnr_db"].mean())
     assert summary["gray_val_psnr_db"] == pytest.approx(table["gray.psnr_db"].mean())
     shipped = Colorizer.load(SHIPPED, "cpu")
-    beside = evaluate(shipped, shipped, val, lambda: mean_ab(val), photos[1], 1)
+    beside = evaluated(shipped, val, photos[1])
     assert summary["shipped_val_psnr_db"] == pytest.approx(beside["model.psnr_db"].mean())
     assert len({summary[f"{name}val_psnr_db"] for name in ("", "shipped_", "gray_")}) == 3
     assert results.headline(summary) == {"best_epoch": 2}  # no losses, which differ with train.loss

@@ -6,7 +6,7 @@ from typing import Any
 from chromascape.errors import ChromascapeError, explain_os_error
 from chromascape.health import Finding
 from chromascape.health.leftovers import checkpoints, locks, outputs
-from chromascape.health.machine import data, device, devices, disk, experiments, precision, versions
+from chromascape.health.machine import data, device, devices, disk, engine, experiments, precision, versions
 from chromascape.health.mlflow_store import store
 from chromascape.learning.checks import check_train
 from chromascape.params import Params, load_params
@@ -26,6 +26,7 @@ WITH_PARAMS: dict[str, Callable[[Params], list[Finding]]] = {
     "precision": precision,
     "data.dir": data,
     "disk": disk,
+    "engine": engine,
     "MLflow": store,
 }
 

@@ -14,7 +14,8 @@ import psutil
 from chromascape.disk import bytes_of, shown_bytes
 from chromascape.files import repository_root
 from chromascape.health import Finding
-from chromascape.params import Params, locked_stages
+from chromascape.lockfile import locked_stages
+from chromascape.params import Params
 from chromascape.resume import STALE_SECONDS, kept_folders, lock_of
 
 DAY = 24 * 3600

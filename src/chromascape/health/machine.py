@@ -93,6 +93,19 @@ def data(params: Params) -> list[Finding]:
     return [Finding("ok", "data.dir", f"{count:,} files, {shown_bytes(size)} in {folder}, all trackable by DVC")]
 
 
+def engine(params: Params) -> list[Finding]:
+    """Whether the workers that `engine` names can do the work of this machine."""
+    if params.engine.name == "local":
+        return []
+    from chromascape.engine import connected  # here: it may not be installed, and takes a second
+
+    with connected(params.engine, params.jobs) as cluster:
+        found = cluster.refusals()
+    if refused := sorted(f"worker {name} {why}" for name, why in found.items() if why):
+        return [Finding("problem", "engine", line) for line in refused]
+    return [Finding("ok", "engine", f"{params.engine.scheduler} has {len(found)} workers with what this machine has")]
+
+
 def disk(params: Params) -> list[Finding]:
     """Free disk against the shards and checkpoints that are still to be written; the shards without DVC's copy.
 

@@ -1,7 +1,7 @@
 """Figures of a model on test photos, photo by photo, always beside those of gray and of a mean color."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -18,10 +18,13 @@ from chromascape.colorizing.model_files import CONFIG
 from chromascape.files import sha256_of_file
 from chromascape.judging.damaged import PREFIX, gains_by_damage
 from chromascape.judging.figures import gains
-from chromascape.parallel import ProgressBar, in_parallel
+from chromascape.judging.stored import one_thread, stored_model, stored_of, stored_photos
+from chromascape.parallel import Jobs, ProgressBar, in_parallel
 from chromascape.photos.shards import Shards
 from chromascape.resume import Journal, photos_fingerprint
 
+Row = tuple[str, int]  # split and number of a photo
+Measured = Callable[[Sequence[Row]], Iterator[dict[str, float]]]
 Predicted = dict[str, NDArray[np.float32]]  # Lab (H, W, 3) by the name of the prediction
 
 
@@ -36,44 +39,134 @@ def mean_ab(photos: Shards) -> NDArray[np.float32]:
     return (total.astype(np.float64) / pixels - lab.NEUTRAL).astype(np.float32)
 
 
-def evaluate(
-    colorizer: Colorizer,
-    shipped: Colorizer,
-    photos: Shards,
-    mean_color: Callable[[], NDArray[np.floating]],
+def evaluate_splits(
+    model: Path,
+    device: str,
+    lab_folder: Path,
     manifest: pd.DataFrame,
-    jobs: int,
-    journal: Journal | None = None,
-    damaged: bool = False,
-) -> pd.DataFrame:
-    """A row a photo: path, group, `prediction.metric` for every prediction and metric of METRICS, and `truth.metric`
-    for those that describe a picture alone.
+    splits: Iterable[str],
+    jobs: Jobs,
+    kept: Path | None = None,
+    damaged: str | None = None,
+) -> dict[str, pd.DataFrame]:
+    """What `evaluate` finds on the photos of each split.
+
+    On the CPU, `jobs` predict too, each process with one thread, so that their number changes no digit. A GPU is used
+    by this process alone, and `jobs` measure.
+
+    Args:
+        model: the folder of the trained model.
+        kept: a folder for what an interrupted evaluation has measured.
+        damaged: the split whose photos are measured under each damage too.
+    """
+    mean_color = cache(lambda: mean_ab(Shards(lab_folder, ("train",))))
+    photos = {split: Shards(lab_folder, (split,)) for split in splits}
+    if device == "cpu":
+        measured: Measured = partial(in_workers, model, lab_folder, mean_color, jobs, damaged=damaged)
+    else:
+        colorizer, shipped = (Colorizer.load(folder, device, by_torch=True) for folder in (model, SHIPPED))
+        measured = partial(predicted_here, colorizer, shipped, photos, mean_color, jobs, damaged=damaged)
+    return evaluate(measured, photos, manifest, kept)
+
+
+def evaluate(
+    measured: Measured, photos: dict[str, Shards], manifest: pd.DataFrame, kept: Path | None = None
+) -> dict[str, pd.DataFrame]:
+    """A row a photo of each split: path, group, `prediction.metric` for every prediction and metric of METRICS, and
+    `truth.metric` for those that describe a picture alone.
 
     RGB metrics are taken on 8-bit sRGB, after colors were fitted into it.
 
     Args:
-        colorizer: the trained model: predictions `model`, its faithful rendering, and `vivid`.
-        shipped: the model that comes with the package, in its faithful rendering.
-        mean_color: gives a* and b*, (2,), of the prediction `mean_ab`; called only if a photo is left to measure.
+        measured: gives what is measured of photos, see `in_workers`; it is not called if no photo is left.
+        photos: of each split.
         manifest: whose columns path and group tell which photos show the same scene.
-        journal: rows that an interrupted evaluation has measured, by path; new ones are added.
-        damaged: add `damage.NAME` for every entry of `photos.damage.FIXED`, see `judging.damaged.gains_by_damage`.
+        kept: a folder for the rows that an interrupted evaluation has measured; new ones are added.
     """
-    journal = journal or Journal(None, "evaluation")
-    todo = [row for row, path in enumerate(photos.paths) if path not in journal.entries]
-    measured = dict(journal.entries)
-    predict = partial(_predictions, colorizer, shipped, mean_color() if todo else np.zeros(2))
-    for row, figures in zip(todo, measure(photos, todo, predict, jobs, "evaluate"), strict=True):
-        if damaged:
-            by_damage = gains_by_damage(colorizer, photos.read(np.array([row]))[0])
-            figures |= {f"{PREFIX}{label}": gain for label, gain in by_damage.items()}
-        journal.add(photos.paths[row], figures)
-        measured[photos.paths[row]] = figures
-    table = pd.DataFrame([measured[path] for path in photos.paths])
+    with ExitStack() as stack:
+        journals = {
+            split: stack.enter_context(closing(Journal(kept and kept / f"{split}.jsonl", "evaluation")))
+            for split in photos
+        }
+        rows = {split: dict(journal.entries) for split, journal in journals.items()}
+        todo = [
+            (split, row) for split in photos for row, path in enumerate(photos[split].paths) if path not in rows[split]
+        ]
+        for (split, row), figures in zip(todo, measured(todo) if todo else (), strict=True):
+            path = photos[split].paths[row]
+            journals[split].add(path, figures)
+            rows[split][path] = figures
+    return {
+        split: _table([rows[split][path] for path in photos[split].paths], photos[split], manifest) for split in rows
+    }
+
+
+def _table(rows: list[dict[str, float]], photos: Shards, manifest: pd.DataFrame) -> pd.DataFrame:
+    """The figures of the photos with their paths and groups."""
+    table = pd.DataFrame(rows)
     groups = dict(zip(manifest["path"], manifest["group"], strict=True))
     table.insert(0, "path", pd.Series(photos.paths, dtype=object))  # names may hold bytes that are not UTF-8
     table.insert(1, "group", pd.Series([groups[path] for path in photos.paths], dtype=object))
     return table
+
+
+def in_workers(
+    model: Path,
+    lab_folder: Path,
+    mean_color: Callable[[], NDArray[np.floating]],
+    jobs: Jobs,
+    rows: Sequence[Row],
+    damaged: str | None = None,
+) -> Iterator[dict[str, float]]:
+    """What is measured of each of the photos, predicted by the CPUs of the workers.
+
+    Args:
+        model: the folder of the trained model: predictions `model`, its faithful rendering, and `vivid`. The model
+            that comes with the package gives `shipped`, in its faithful rendering.
+        mean_color: gives a* and b*, (2,), of the prediction `mean_ab`.
+        damaged: a split for whose photos `damage.NAME` is added for every entry of `photos.damage.FIXED`, see
+            `judging.damaged.gains_by_damage`.
+    """
+    stored = stored_of(model, lab_folder)
+    color = mean_color()
+    tasks = ((*stored, split, row, color, split == damaged) for split, row in rows)
+    return in_parallel(_evaluated, tasks, jobs, len(rows), "evaluate")
+
+
+def predicted_here(
+    colorizer: Colorizer,
+    shipped: Colorizer,
+    photos: dict[str, Shards],
+    mean_color: Callable[[], NDArray[np.floating]],
+    jobs: Jobs,
+    rows: Sequence[Row],
+    damaged: str | None = None,
+) -> Iterator[dict[str, float]]:
+    """As `in_workers`, predicted by these models in this process."""
+    predict = partial(_predictions, colorizer, shipped, mean_color())
+    found = measure(photos, rows, predict, jobs, "evaluate")
+    for (split, row), figures in zip(rows, found, strict=True):
+        if split == damaged:
+            figures |= _damage_figures(colorizer, photos[split].photo(row))
+        yield figures
+
+
+def _evaluated(
+    model: Path, model_digest: str, lab_folder: Path, lab_digest: str, split: str, row: int,
+    mean_color: NDArray[np.floating], damaged: bool,
+) -> dict[str, float]:  # fmt: skip
+    """What is measured of a photo; runs in worker processes, on the CPU."""
+    with one_thread():
+        colorizer, shipped = stored_model(model, model_digest), stored_model(SHIPPED)
+        quantised = stored_photos(lab_folder, lab_digest, split).photo(row)
+        figures = measure_photo(quantised, _predictions(colorizer, shipped, mean_color, lab.dequantise(quantised)))
+        return figures | (_damage_figures(colorizer, quantised) if damaged else {})
+
+
+def _damage_figures(colorizer: Colorizer, quantised: NDArray[np.uint8]) -> dict[str, float]:
+    """Columns of the table for a photo (H, W, 3)."""
+    gains = gains_by_damage(colorizer, np.ascontiguousarray(quantised.transpose(2, 0, 1)))
+    return {f"{PREFIX}{label}": gain for label, gain in gains.items()}
 
 
 def _predictions(
@@ -91,41 +184,20 @@ def _predictions(
 
 
 def measure(
-    photos: Shards, rows: Sequence[int], predict: Callable[[NDArray[np.float32]], Predicted], jobs: int, title: str
+    photos: dict[str, Shards],
+    rows: Sequence[Row],
+    predict: Callable[[NDArray[np.float32]], Predicted],
+    jobs: Jobs,
+    title: str,
 ) -> Iterator[dict[str, float]]:
-    """What `measure_photo` finds of each of the photos with these numbers; `predict` takes the true Lab (H, W, 3)."""
+    """What `measure_photo` finds of each of the photos; `predict` takes the true Lab (H, W, 3), in this process."""
 
     def tasks() -> Iterator[Any]:
-        for row in rows:
-            quantised = photos.photo(row)
+        for split, row in rows:
+            quantised = photos[split].photo(row)
             yield quantised, predict(lab.dequantise(quantised))
 
     yield from in_parallel(measure_photo, tasks(), jobs, len(rows), title)
-
-
-def evaluate_splits(
-    colorizer: Colorizer,
-    shipped: Colorizer,
-    lab_folder: Path,
-    manifest: pd.DataFrame,
-    splits: Iterable[str],
-    jobs: int,
-    kept: Path | None = None,
-    damaged: str | None = None,
-) -> dict[str, pd.DataFrame]:
-    """What `evaluate` finds on the photos of each split.
-
-    Args:
-        kept: a folder for what an interrupted evaluation has measured.
-        damaged: the split whose photos are measured under each damage too.
-    """
-    mean_color = cache(lambda: mean_ab(Shards(lab_folder, ("train",))))
-    tables = {}
-    for split in splits:
-        photos = Shards(lab_folder, (split,))
-        with closing(Journal(kept and kept / f"{split}.jsonl", "evaluation")) as journal:
-            tables[split] = evaluate(colorizer, shipped, photos, mean_color, manifest, jobs, journal, split == damaged)
-    return tables
 
 
 def evaluation_fingerprint(
@@ -153,6 +225,7 @@ def measure_photo(quantised: NDArray[np.uint8], predictions: Predicted) -> dict[
     truth = Picture(true_lab, lab.lab_to_rgb(true_lab))
     row: dict[str, float] = {}
     for name, predicted in predictions.items():
+        predicted = np.ascontiguousarray(predicted)  # as a worker process receives it: see `Shards.photo`
         picture = Picture(predicted, predicted_rgb(predicted))
         row |= {f"{name}.{key}": metric.of(truth, picture) for key, metric in METRICS.items()}
     alone = {key: metric for key, metric in METRICS.items() if metric.direction == "neither"}

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import ExifTags, Image
 
 from chromascape.color.measures import colorfulness
 from chromascape.errors import ChromascapeError
-from chromascape.parallel import in_parallel
+from chromascape.parallel import Jobs, in_parallel
 from chromascape.params import Validate
 from chromascape.photos import reading, source
 from chromascape.photos.likeness import describe
@@ -151,7 +152,7 @@ def _measures(image: Image.Image, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def inspect_folder(folder: Path, validate: Validate, jobs: int, kept: Path | None = None) -> pd.DataFrame:
+def inspect_folder(folder: Path, validate: Validate, jobs: Jobs, kept: Path | None = None) -> pd.DataFrame:
     """The rows of `inspect` for every file below the folder, sorted by path, computed in parallel.
 
     Args:
@@ -167,8 +168,9 @@ def inspect_folder(folder: Path, validate: Validate, jobs: int, kept: Path | Non
     known = {name: journal.entries[name] for name in names if name in journal.entries}
     if known:
         tell(f"validation resumes at file {len(known):,} of {len(names):,}")
+    seen = partial(source.check_seen, folder, names[0])
     calls = ((folder, name, limits, known.get(name)) for name in names)
-    found = in_parallel(inspect, calls, jobs, len(names), "validate", validate.seconds or None, lost)
+    found = in_parallel(inspect, calls, jobs, len(names), "validate", validate.seconds or None, lost, seen)
     rows = []
     for name, row in zip(names, found, strict=True):
         if "sha256" in row and row != known.get(name):

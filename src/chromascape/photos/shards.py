@@ -17,7 +17,7 @@ from PIL import Image
 from chromascape.color.quantised import rgb_to_quantised
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_folder, sha256_of_file, write_json
-from chromascape.parallel import ProgressBar, in_parallel
+from chromascape.parallel import Jobs, ProgressBar, in_parallel
 from chromascape.photos import reading, source
 from chromascape.resume import WORK, KeptFiles, photos_fingerprint, tell
 
@@ -63,7 +63,7 @@ def photo_to_lab(
 
 def write_shards(
     folder: Path, photos_dir: Path, manifest: pd.DataFrame, side: int, fit: Literal["crop", "squash"],
-    shard_mb: float, jobs: int, kept: Path | None = None,
+    shard_mb: float, jobs: Jobs, kept: Path | None = None,
 ) -> None:  # fmt: skip
     """Write all accepted photos as shards into `folder`, which appears whole or not at all.
 

@@ -103,6 +103,14 @@ def check_folder(folder: Path) -> Path:
     return folder
 
 
+def check_seen(folder: Path, name: str) -> None:
+    """Raises ChromascapeError if this machine sees no such file in the folder."""
+    if not os.path.lexists(folder / name):
+        raise ChromascapeError(
+            f"data.dir: {folder} has no {shown_name(name)} here: every worker needs the same photos at the same path"
+        )
+
+
 def check_trackable(folder: Path) -> int:
     """The number of files below a folder, none of which is opened.
 

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from chromascape.files import atomic_folder
+from chromascape.parallel import Jobs
 from chromascape.params import Data, Validate
 from chromascape.photos import inspection, rules, splits
 from chromascape.photos.manifest import summarize
@@ -127,7 +128,7 @@ class Suites:
 
 
 def validate_folder(
-    folder: Path, data: Data, validate: Validate, docs: Path, jobs: int, kept: Path | None = None
+    folder: Path, data: Data, validate: Validate, docs: Path, jobs: Jobs, kept: Path | None = None
 ) -> tuple[pd.DataFrame, str | None]:
     """The manifest of a folder: a row for each file. Data Docs go to `docs`.
 

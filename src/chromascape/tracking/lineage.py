@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write, repository_root
-from chromascape.params import locked_stages
+from chromascape.lockfile import locked_stages
 
 # What a run's figures follow from, beside the photos and params that it logs itself.
 CODE = ["src", "stages", "experiments", "dvc.yaml", "pyproject.toml", "constraints.txt"]

@@ -7,7 +7,10 @@ from typing import Any
 from chromascape.params import Params, flatten, non_default
 
 SHOWN = 4  # differences in a name; the tag chromascape.changed_params lists all
-LEFT_OUT = ("data.dir", "train.network", "track.experiment", "jobs")  # named anyway, or without effect on figures
+# Named anyway, or without effect on figures.
+LEFT_OUT = (
+    "data.dir", "train.network", "track.experiment", "jobs", "engine.name", "engine.scheduler", "engine.chunk"
+)  # fmt: skip
 
 
 def changes(params: Params) -> dict[str, Any]:
