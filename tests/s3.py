@@ -1,6 +1,6 @@
 """An S3 server on loopback (moto's), which counts requests and fails where a test says so."""
 
-import os
+import re
 import threading
 import time
 import urllib.request
@@ -17,8 +17,8 @@ VARIABLES = {
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_CONFIG_FILE": os.devnull,  # those of whoever runs the tests are for other servers
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_CONFIG_FILE": "no-such-file",  # those of whoever runs the tests are for other servers
+    "AWS_SHARED_CREDENTIALS_FILE": "no-such-file",
     "NO_PROXY": "127.0.0.1",
 }
 
@@ -75,14 +75,21 @@ class S3:
         return {kind: kinds.count(kind) for kind in sorted({*kinds})}
 
     def send(self, method: str, path: str, data: bytes | None = None) -> bytes:
-        """A request without keys, which is not counted; names are as people write them."""
+        """A request that is not counted; names are as people write them."""
         before = len(self.requests)
-        kind = {"Content-Type": "application/octet-stream"}
-        request = urllib.request.Request(f"{self.url}/{quote(path)}", data, kind, method=method)
+        keys = "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+        headers = {"Content-Type": "application/octet-stream", "Authorization": keys}
+        request = urllib.request.Request(f"{self.url}/{quote(path)}", data, headers, method=method)
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
             content: bytes = answer.read()
         del self.requests[before:]
         return content
+
+    def names(self, place: str) -> list[str]:
+        """The keys below BUCKET/FOLDER, without the bucket; at most 1,000."""
+        bucket, _, folder = place.partition("/")
+        answer = self.send("GET", bucket).decode()
+        return [key for key in re.findall("<Key>(.*?)</Key>", answer) if key.startswith(f"{folder}/")]
 
     def put_folder(self, folder: Path, place: str) -> None:
         """Every file below a folder as an object."""

@@ -149,6 +149,11 @@ def source_of(place: str | Path | Source) -> Source:
     return place if isinstance(place, Source) else Source(str(place))
 
 
+def absolute(place: str) -> str:
+    """The same place for a process in another folder."""
+    return place if URL.match(place) else str(Path(place).resolve())
+
+
 def list_files(folder: Path) -> list[str]:
     """Every file below a folder, as sorted paths relative to it, with '/' between the parts.
 
