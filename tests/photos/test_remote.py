@@ -220,12 +220,10 @@ def test_a_read_ends_in_time_even_where_bytes_drip(folder: Path, s3: S3, monkeyp
         Source(IN).read("gray.png")
 
 
-def test_a_slow_network_is_no_slow_photo(
-    folder: Path, params: Params, s3: S3, quick_workers: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(params.validate_, "seconds", 1.0)
+def test_a_slow_network_is_no_slow_photo(folder: Path, params: Params, s3: S3, quick_workers: None) -> None:
+    limited = params.validate_.model_copy(update={"seconds": 1.0})
     s3.faults.append(("GET photos/in/photo-003.png", 1, 1.5))
-    found = inspection.inspect_folder(Source(IN), params.validate_, 2).set_index("path")
+    found = inspection.inspect_folder(Source(IN), limited, 2).set_index("path")
     assert pd.isna(found["problem"]["photo-003.png"])
 
 

@@ -1,11 +1,13 @@
 """This machine: versions, device and free disk, against what params.yaml and its photos need."""
 
 import platform
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 from chromascape import __version__
 from chromascape.disk import bytes_of, check_disk, free_bytes, shard_bytes, shown_bytes
+from chromascape.errors import ChromascapeError
 from chromascape.files import repository_root
 from chromascape.health import Finding
 from chromascape.parallel import cores
@@ -97,7 +99,9 @@ def disk(params: Params) -> list[Finding]:
 
 def _photos_to_accept(photos: Source) -> int:
     """The accepted photos of the manifest if it lists as many files as the folder has, else all photos there."""
-    names = list(photos.entries) if photos.is_remote or photos.folder.is_dir() else []
+    names: list[str] = []
+    with suppress(ChromascapeError):  # the check of data.dir reports it
+        names = list(photos.entries) if photos.is_remote or photos.folder.is_dir() else []
     try:
         accepted = read_manifest(MANIFEST)["verdict"] == "accepted"
         if len(accepted) == len(names):
