@@ -30,6 +30,7 @@ from chromascape.color.metrics import METRICS
 from chromascape.files import atomic_write
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.params import read_yaml
+from chromascape.photos.source import absolute
 
 COMPARED, PER_PHOTO = "metrics/evaluate.json", "reports/per_photo_val.csv"
 Row = tuple[dict[str, Any], pd.DataFrame]  # figures on the validation photos, and the table of each photo's
@@ -39,11 +40,11 @@ def main() -> None:
     """Run the rows of a list one by one; the table is written anew after each."""
     parser = argparse.ArgumentParser(description="Experiments through DVC, as one Markdown table.")
     parser.add_argument("list", type=Path, help="YAML file with title, common and rows")
-    parser.add_argument("--data", type=Path, required=True, help="folder of photos")
+    parser.add_argument("--data", required=True, help="folder of photos")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="params for all rows")
     parser.add_argument("-o", "--output", type=Path, required=True, help="Markdown file to write")
     options = parser.parse_args()
-    plan, data = read_yaml(options.list), str(options.data.resolve())
+    plan, data = read_yaml(options.list), absolute(options.data)
     if files := changed():
         sys.exit(f"error: commit your changes first ({', '.join(files[:5])}): each row is tied to a commit")
     common = [f"data.dir={data}", "evaluate.split=val", *settings(plan["common"]), *options.set]

@@ -36,6 +36,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write
 from chromascape.parallel import in_threads
 from chromascape.params import load_params
+from chromascape.photos.source import absolute
 from chromascape.tracking.run import reason
 from chromascape.tracking.store import connect
 
@@ -56,7 +57,7 @@ def main() -> None:
     """Go on with the search until it has all its trials."""
     parser = argparse.ArgumentParser(description="A search by Optuna; its trials are experiments of DVC.")
     parser.add_argument("list", type=Path, help="YAML file with title, trials, common and params")
-    parser.add_argument("--data", type=Path, required=True, help="folder of photos")
+    parser.add_argument("--data", required=True, help="folder of photos")
     parser.add_argument("--jobs", type=int, default=1, help="trials at a time on this machine (%(default)s)")
     parser.add_argument("--storage", default=f"sqlite:///{DATABASE}", help="Optuna's database (%(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="Markdown file to write; beside it a picture")
@@ -77,7 +78,7 @@ def search(plan: dict[str, Any], options: argparse.Namespace) -> None:
         raise ChromascapeError(f"commit your changes first ({', '.join(files[:5])}): each trial is tied to a commit")
     if options.jobs < 1:
         raise ChromascapeError("--jobs must be at least 1")
-    common = settings({"data.dir": str(options.data.resolve()), "evaluate.split": "val"} | plan["common"])
+    common = settings({"data.dir": absolute(options.data), "evaluate.split": "val"} | plan["common"])
     study, is_new = open_study(plan, common, options.storage)
     if is_new:
         study.enqueue_trial(first_values(plan))

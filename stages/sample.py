@@ -7,7 +7,7 @@ from _stage import Params, run
 from chromascape.learning.checks import check_train
 from chromascape.photos.rules import check_policy
 from chromascape.photos.sample import write_sample
-from chromascape.photos.source import check_folder, check_trackable
+from chromascape.photos.source import Source
 
 
 def sample(params: Params) -> None:
@@ -15,8 +15,10 @@ def sample(params: Params) -> None:
     check_train(params.train)
     check_policy(params.validate_.policy)  # the first stage reports every mistake
     folder = Path("data/sample")
-    if Path(params.data.dir) != folder:
-        check_trackable(check_folder(Path(params.data.dir)))
+    photos = Source(params.data.dir)
+    if str(photos) != str(folder):
+        photos.check()
+        photos.check_trackable()
     count = write_sample(folder, Path("data/sample-provenance.csv"), params.sample.max_side, Path("data/landscapes"))
     print(f"{count} files of the sample written to {folder}")
 

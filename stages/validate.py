@@ -12,7 +12,7 @@ from chromascape.photos.inspection import fingerprint
 from chromascape.photos.likeness import running_note
 from chromascape.photos.manifest import headline, summarize, write_manifest
 from chromascape.photos.rules import check_policy
-from chromascape.photos.source import relative_note
+from chromascape.photos.source import Source, relative_note
 from chromascape.photos.splits import only_note
 from chromascape.photos.validation import counts_line, validate_folder
 from chromascape.resume import open_folder
@@ -21,22 +21,22 @@ from chromascape.resume import open_folder
 def validate(params: Params) -> None:
     """Write the manifest, its counts, its page and Data Docs, even if a threshold then stops the pipeline."""
     check_policy(params.validate_.policy)
-    folder, docs = Path(params.data.dir), Path("reports/data_docs")
-    with open_folder(repository_root(), "validate", fingerprint(folder, params.validate_)) as kept:
+    photos, docs = Source(params.data.dir), Path("reports/data_docs")
+    with open_folder(repository_root(), "validate", fingerprint(photos, params.validate_)) as kept:
         with opened(params.engine, params.jobs) as jobs:
-            manifest, stopped = validate_folder(folder, params.data, params.validate_, docs, jobs, kept)
+            manifest, stopped = validate_folder(photos, params.data, params.validate_, docs, jobs, kept)
         write_manifest(manifest, Path("data/manifest.csv"))
         counts = summarize(manifest)
         write_json(counts, Path("metrics/validate.json"))
         write_json(headline(counts), Path("metrics/headline/validate.json"))
-        page = render_gallery(manifest, folder, params.validate_, stopped, params.jobs)
+        page = render_gallery(manifest, photos, params.validate_, stopped, params.jobs)
         with atomic_write(Path("reports/validation.html")) as file:
             file.write_text(page, encoding="utf-8")
     where = "reports/validation.html shows what was rejected and why, data/manifest.csv lists it"
     if stopped:
         raise ChromascapeError(f"{stopped}; {where}")
     print(counts_line(manifest))
-    print(only_note(manifest, params.data) + relative_note(folder), end="")
+    print(only_note(manifest, params.data) + relative_note(photos), end="")
     if note := running_note(manifest):
         print(f"note: {note}")
     print(where)

@@ -305,6 +305,30 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, "mlflow.db", set_up_store)
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Any]:
+    pytest.importorskip("moto", reason="moto is not installed here: make test")
+    import s3
+
+    server, end = s3.serve()
+    yield server
+    end()
+
+
+@pytest.fixture
+def s3(s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An S3 server on loopback with an empty bucket `photos`; the variables of this process lead to it. See s3.py."""
+    from s3 import VARIABLES
+
+    for name, value in {**VARIABLES, "AWS_ENDPOINT_URL": s3_server.url}.items():
+        monkeypatch.setenv(name, value)
+    s3_server.send("POST", "moto-api/reset")
+    s3_server.send("PUT", "photos")
+    s3_server.faults.clear()
+    s3_server.requests.clear()
+    return s3_server
+
+
 def copy_tree(folder: Path, *parts: str) -> None:
     """Copy this working tree, or parts of it, without what git ignores."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *parts]

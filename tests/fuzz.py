@@ -218,7 +218,7 @@ def read_as_stages_do(folder: Path, name: str, limits: source.Limits) -> tuple[s
     row = inspection.inspect(folder, name, limits)
     verdict = row.get("problem") or ("mode" if row.get("detail") else "photo")
     if not row.get("problem"):
-        gallery.thumbnail(folder / name, limits)
+        gallery.thumbnail(source.Source(str(folder)), name, limits)
     if verdict == "photo":
         box, whole_photo = (row["left"], row["top"], row["right"], row["bottom"]), (row["width"], row["height"])
         lab = photo_to_lab(source.read_bytes(folder / name, limits), box, whole_photo, 64, "crop")

@@ -24,7 +24,7 @@ def hostile(number: int, folder: Path) -> int:
     return 2 * number
 
 
-def hostile_inspect(folder: Path, name: str, limits: Any, known: None) -> dict[str, Any]:
+def hostile_inspect(folder: Path, name: str, limits: Any, *_: object) -> dict[str, Any]:
     """A reader that hangs in C at one name, and takes its process with it at another."""
     from chromascape.photos import inspection
 

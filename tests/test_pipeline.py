@@ -17,6 +17,7 @@ from alone import alone, written
 from conftest import REPOSITORY, changed_params, copy_tree, write_photos
 from killing import kill_training
 from PIL import Image
+from s3 import S3
 from warm import cold_path, unmeasured, warm_path
 
 from chromascape.params import flatten, load_params
@@ -176,21 +177,44 @@ def test_a_second_repro_changes_nothing(clone: Path) -> None:
     assert "Data and pipelines are up to date." in output
 
 
-def test_a_colleague_with_the_same_photos_elsewhere_only_validates_them(clone: Path, tmp_path: Path) -> None:
-    other, photos = tmp_path / "clone", tmp_path / "own photos"
+def set_folder(clone: Path, place: str) -> None:
+    values = yaml.safe_load((clone / "params.yaml").read_text())
+    values["data"]["dir"] = place
+    (clone / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def test_a_colleague_with_the_same_photos_elsewhere_only_validates_them(clone: Path, tmp_path: Path, s3: S3) -> None:
+    """Through a remote in a bucket; one in a folder, which may be on a disk of all, holds the same."""
+    other, photos, remote = tmp_path / "clone", tmp_path / "own photos", tmp_path / "remote"
     run(tmp_path, "git", "clone", "-q", str(clone), str(other))
     shutil.copytree(clone.parent / "photos", photos)
     for folder in (clone, other):
-        run(folder, "dvc", "remote", "add", "--local", "--default", "team", str(tmp_path / "remote"))
+        run(folder, "dvc", "remote", "add", "--local", "--default", "team", "s3://photos/remote")
     run(clone, "dvc", "push", "-q", "--run-cache")
+    run(clone, "dvc", "remote", "add", "--local", "disk", str(remote))
+    run(clone, "dvc", "push", "-q", "--run-cache", "--remote", "disk")
+    on_disk = {file.relative_to(tmp_path).as_posix() for file in remote.rglob("*") if file.is_file()}
+    assert set(s3.names("photos/remote")) == on_disk
     run(other, "dvc", "pull", "-q", "--run-cache")
-    values = yaml.safe_load((other / "params.yaml").read_text())
-    values["data"]["dir"] = str(photos)
-    (other / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    set_folder(other, str(photos))
     assert stages_run(run(other, "dvc", "repro")) == ["sample", "validate"]
     page = "reports/validation.html"  # names the folder
     assert hashes(other) | {page: ""} == hashes(clone) | {page: ""}
     assert stages_run(run(other, "dvc", "repro")) == []
+
+
+def test_the_same_photos_in_a_bucket_are_validated_and_nothing_else_runs(clone: Path, s3: S3) -> None:
+    before, page = hashes(clone), "reports/validation.html"
+    s3.put_folder(clone.parent / "photos", "photos/in")
+    set_folder(clone, "s3://photos/in")
+    assert stages_run(run(clone, "dvc", "repro")) == ["sample", "validate"]
+    assert hashes(clone) | {page: ""} == before | {page: ""}
+    shown = len(re.findall("<img ", (clone / page).read_text()))
+    once = 1  # byte, by which each of the two stages sees that it may read
+    assert s3.since()["GET"] == 28 + shown + 2 * once
+    start = len(s3.requests)
+    assert stages_run(run(clone, "dvc", "repro")) == []
+    assert "GET" not in s3.since(start)
 
 
 def test_the_same_photos_and_params_give_the_same_bytes(clone: Path) -> None:

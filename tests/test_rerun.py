@@ -16,6 +16,7 @@ import yaml
 from conftest import REPOSITORY, changed_params
 from dvc.repo import Repo
 from dvc.stage.cache import _get_cache_hash
+from s3 import S3
 
 from chromascape.params import flatten
 
@@ -133,3 +134,30 @@ def test_every_changed_key_runs_the_stages_that_depend_on_it(repo: Path) -> None
     assert sorted(stages_that_ran(repo, changed)) == ["evaluate", "preprocess", "register"]
     # The run cache was on: what ran once is not run again, except for `register`, whose result no file holds.
     assert stages_that_ran(repo, start) == ["register"]
+
+
+@pytest.mark.scale
+@pytest.mark.no_cover
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_object_that_is_added_changed_or_removed_runs_the_stage_again(repo: Path, s3: S3) -> None:
+    """And what DVC asks for is what docs/scale.md says."""
+    for number in range(12):
+        s3.send("PUT", f"photos/in/{number % 3}/{number}.png", b"a photo")
+    stage = {"cmd": f'"{sys.executable}" -I -S record.py validate', "deps": ["s3://photos/in"], "outs": ["out"]}
+    stage["cmd"] += " out"
+    (repo / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"validate": stage}}), encoding="utf-8")
+
+    def ran() -> list[str]:
+        s3.requests.clear()
+        return stages_that_ran(repo, {})
+
+    assert ran() == ["validate"]
+    assert ran() == []
+    assert s3.since() == {"HEAD": 3, "LIST": 3 + 3}
+    s3.send("PUT", "photos/in/0/new.png", b"a photo")
+    assert ran() == ["validate"]
+    s3.send("PUT", "photos/in/0/new.png", b"a phot0")
+    assert ran() == ["validate"]
+    s3.send("DELETE", "photos/in/0/new.png")
+    assert ran() == ["validate"]
+    assert ran() == []

@@ -61,6 +61,7 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *parts: str) -> None
         ({"data.dir": "/nowhere/at/all"}, ["data.dir: /nowhere/at/all does not exist: write the path of your photos"]),
         ({"data.dir": "~/photos"}, ["data.dir", "'~' is not expanded"]),
         ({"data.dir": "params.yaml"}, ["data.dir: params.yaml is a file"]),
+        ({"data.dir": "s3://me:secret@bucket/photos"}, ["data.dir: has a password in it"]),
         ({"train.network": "resnet"}, ["train.network", "'unet', ", "'efficientnet_lite1'", "'resnet'"]),
         ({"train.lr": -0.1}, ["train.lr", "greater than 0", "-0.1"]),
         ({"train.learning_rate": 0.1}, ["train.learning_rate: unknown key"]),

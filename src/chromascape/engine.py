@@ -279,8 +279,8 @@ def _code() -> str:
 
 
 def absolute(values: "Arguments") -> "Arguments":
-    """The values with absolute paths: a cluster's workers have other current folders."""
-    return tuple(value.absolute() if isinstance(value, Path) else value for value in values)
+    """The values with absolute paths and sources: a cluster's workers have other current folders."""
+    return tuple(value.absolute() if hasattr(value, "absolute") else value for value in values)
 
 
 def _unable(address: str, error: BaseException) -> str:

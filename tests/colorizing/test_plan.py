@@ -173,3 +173,10 @@ def test_a_clash_of_names_leaves_out_one_photo_alone() -> None:
             ("other/b.png", "out/b.png", "in/b.png"), ("in/a.gif", "out/a.png", "in/a.png"),
         )
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("inputs", "output"), [(["a.png", "s3://bucket/in"], "out"), (["a.png"], "s3://bucket/out")])
+def test_object_storage_is_refused_in_one_line(inputs: list[str], output: str) -> None:
+    touch("a.png")
+    with pytest.raises(ChromascapeError, match=r"^s3://bucket/.*: colorize takes files of this machine only: copy the"):
+        make_plan(inputs, output, False)

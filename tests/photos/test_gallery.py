@@ -205,9 +205,13 @@ def test_a_folder_without_faults_says_so(manifest: pd.DataFrame, folder: Path) -
 
 
 def test_a_file_that_went_away_since_is_a_placeholder(tmp_path: Path) -> None:
-    assert thumbnail(tmp_path / "gone.png", source.DEFAULT_LIMITS) == (None, "No such file or directory")
+    photos = source.Source(str(tmp_path))
+    assert thumbnail(photos, "gone.png", source.DEFAULT_LIMITS) == (
+        None,
+        "No such file or directory",
+    )
     (tmp_path / "now.png").write_text("a text")
-    made, problem = thumbnail(tmp_path / "now.png", source.DEFAULT_LIMITS)
+    made, problem = thumbnail(photos, "now.png", source.DEFAULT_LIMITS)
     assert made is None and "in none of the formats" in problem
 
 

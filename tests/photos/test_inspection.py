@@ -381,8 +381,8 @@ def inspected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     inspect = inspection.inspect
 
-    def noted(folder: Path, name: str, limits: source.Limits, known: Any) -> dict[str, Any]:
-        row = inspect(folder, name, limits, known)
+    def noted(folder: Path, name: str, limits: source.Limits, known: Any, entry: source.Entry) -> dict[str, Any]:
+        row = inspect(folder, name, limits, known, entry)
         if row is not known:
             names.append(name)
         return row

@@ -34,5 +34,5 @@ def test_other_code_has_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_requirements_are_what_the_code_imports_in_exact_versions() -> None:
     found = dict(line.split("==") for line in requirements())
     assert found.keys() >= {"mlflow", "numpy", "onnxruntime", "pandas", "pillow", "safetensors", "torch", "tqdm"}
-    assert not found.keys() & {"chromascape", "dvc", "mlflow-skinny", "great-expectations", "scikit-image"}
+    assert not found.keys() & {"chromascape", "dvc", "fsspec", "mlflow-skinny", "great-expectations", "scikit-image"}
     assert found["tqdm"] == version("tqdm") and "+" not in found["torch"]

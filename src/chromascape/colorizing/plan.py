@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chromascape.errors import ChromascapeError
 from chromascape.photos.reading import EXTENSIONS
-from chromascape.photos.source import is_apple_double, list_files
+from chromascape.photos.source import URL, is_apple_double, list_files
 from chromascape.photos.writing import SUFFIXES
 
 KNOWN = frozenset().union(*EXTENSIONS.values())
@@ -41,6 +41,8 @@ def make_plan(inputs: list[str], output: str, recursive: bool) -> Plan:
     Raises:
         ChromascapeError: an input is missing or can't be read; the output can't be written, or is an input.
     """
+    if elsewhere := [text for text in [*inputs, output] if URL.match(text)]:
+        raise ChromascapeError(f"{elsewhere[0]}: colorize takes files of this machine only: copy the photos here first")
     plan = Plan()
     sources = [path for text in inputs for path in _matches(text, plan)]
     several = len(sources) > 1 or sources[0].is_dir()

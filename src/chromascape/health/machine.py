@@ -1,22 +1,25 @@
 """This machine: versions, device and free disk, against what params.yaml and its photos need."""
 
 import platform
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 from chromascape import __version__
 from chromascape.devices import pick_device
 from chromascape.disk import bytes_of, check_disk, free_bytes, shard_bytes, shown_bytes
+from chromascape.errors import ChromascapeError
 from chromascape.files import repository_root
 from chromascape.health import Finding
 from chromascape.parallel import cores
 from chromascape.params import Params
 from chromascape.photos.manifest import read_manifest
 from chromascape.photos.reading import EXTENSIONS
-from chromascape.photos.source import check_folder, check_trackable, list_files
+from chromascape.photos.source import Source
 
 SHOWN = ("torch", "onnxruntime", "numpy", "pillow", "scikit-image", "dvc", "mlflow")
 CONSTRAINTS, MANIFEST = Path("constraints.txt"), Path("data/manifest.csv")
+SAMPLE = str(Path("data/sample"))
 
 
 def versions(params: Params | None) -> list[Finding]:
@@ -85,12 +88,12 @@ def experiments(params: Params | None) -> list[Finding]:
 
 def data(params: Params) -> list[Finding]:
     """The number and size of the files in data.dir; the check stops at files that DVC can't track."""
-    folder = Path(params.data.dir)
-    if folder == Path("data/sample") and not folder.exists():
-        return [Finding("ok", "data.dir", f"{folder}, which the first stage creates")]
-    count = check_trackable(check_folder(folder))
-    size = sum((folder / name).stat().st_size for name in list_files(folder))
-    return [Finding("ok", "data.dir", f"{count:,} files, {shown_bytes(size)} in {folder}, all trackable by DVC")]
+    photos = Source(params.data.dir)
+    if str(photos) == SAMPLE and not photos.folder.exists():
+        return [Finding("ok", "data.dir", f"{photos}, which the first stage creates")]
+    photos.check()
+    count, size = photos.check_trackable(), photos.total_bytes()
+    return [Finding("ok", "data.dir", f"{count:,} files, {shown_bytes(size)} in {photos}, all trackable by DVC")]
 
 
 def engine(params: Params) -> list[Finding]:
@@ -117,16 +120,18 @@ def disk(params: Params) -> list[Finding]:
     )
 
     root, side = repository_root(), params.preprocess.side
-    shards = max(0, shard_bytes(_photos_to_accept(Path(params.data.dir)), side) - bytes_of(Path(), "data/lab/*"))
+    shards = max(0, shard_bytes(_photos_to_accept(Source(params.data.dir)), side) - bytes_of(Path(), "data/lab/*"))
     checkpoints = needed_bytes(params.train, root)
     check_disk(root, shards + checkpoints, "shards and checkpoints", f"free some, or lower preprocess.side ({side})")
     needs = f"shards need {shown_bytes(shards)} more, checkpoints {shown_bytes(checkpoints)}"
     return [Finding("ok", "disk", f"{shown_bytes(free_bytes(root))} free in {root}; {needs}")]
 
 
-def _photos_to_accept(folder: Path) -> int:
+def _photos_to_accept(photos: Source) -> int:
     """The accepted photos of the manifest if it lists as many files as the folder has, else all photos there."""
-    names = list_files(folder) if folder.is_dir() else []
+    names: list[str] = []
+    with suppress(ChromascapeError):  # the check of data.dir reports it
+        names = list(photos.entries) if photos.is_remote or photos.folder.is_dir() else []
     try:
         accepted = read_manifest(MANIFEST)["verdict"] == "accepted"
         if len(accepted) == len(names):

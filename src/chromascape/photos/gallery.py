@@ -9,9 +9,10 @@ import pandas as pd
 from chromascape.parallel import in_parallel
 from chromascape.params import Validate
 from chromascape.photos import likeness, reading, rules, source
-from chromascape.photos.inspection import limits_of
+from chromascape.photos.inspection import limits_of, seconds_of
 from chromascape.photos.manifest import summarize
 from chromascape.photos.pages import data_uri, render_page
+from chromascape.photos.source import Source, source_of
 
 THUMBNAIL = 200  # pixels, longer side
 # At most this many files are shown for each reason, for each scene, and in total, so that the page stays small.
@@ -21,7 +22,9 @@ FEW = 48  # thumbnails take less time than starting a second process
 RARE = 3  # combinations of reasons with fewer files share one heading
 
 
-def render_gallery(manifest: pd.DataFrame, folder: Path, validate: Validate, stopped: str | None, jobs: int) -> str:
+def render_gallery(
+    manifest: pd.DataFrame, place: Path | Source, validate: Validate, stopped: str | None, jobs: int
+) -> str:
     """The page as HTML. It contains no times, so the same photos give the same bytes.
 
     Args:
@@ -31,12 +34,12 @@ def render_gallery(manifest: pd.DataFrame, folder: Path, validate: Validate, sto
     scenes, n_scenes = _scenes(manifest, left_out)
     rejected = _rejected(manifest[(manifest["verdict"] == "rejected") & ~left_out])
     alike = _alike(manifest)
-    _add_thumbnails(
-        [file for group in [*scenes, *rejected, *alike] for file in group["files"]], manifest, folder, validate, jobs
-    )
+    photos = source_of(place)
+    shown = [file for group in [*scenes, *rejected, *alike] for file in group["files"]]
+    _add_thumbnails(shown, manifest, photos, validate, jobs)
     return render_page(
         Path(__file__).with_name("gallery.html.j2"),
-        folder=source.shown_name(str(folder)),
+        folder=source.shown_name(str(photos)),
         stopped=stopped and source.shown_name(stopped),
         counts=summarize(manifest),
         described={rule.reason: rule.description for rule in rules.RULES},
@@ -134,24 +137,23 @@ def _facts(row: Any) -> str:
 
 
 def _add_thumbnails(
-    files: list[dict[str, Any]], manifest: pd.DataFrame, folder: Path, validate: Validate, jobs: int
+    files: list[dict[str, Any]], manifest: pd.DataFrame, photos: Source, validate: Validate, jobs: int
 ) -> None:
     """Add thumbnails of the files that validation could read; others, such as pipes, are not opened again."""
     readable = [file for file in files if pd.isna(manifest.at[file["row"], "problem"])]
     limits = limits_of(validate)
-    tasks = ((folder / manifest.at[file["row"], "path"], limits) for file in readable)
+    tasks = ((photos, manifest.at[file["row"], "path"], limits) for file in readable)
     jobs = jobs if len(readable) > FEW else 1
-    pictures = in_parallel(
-        thumbnail, tasks, jobs, len(readable), "thumbnails", validate.seconds, lambda *lost: (None, lost[-1])
-    )
+    seconds = seconds_of(photos, validate)
+    pictures = in_parallel(thumbnail, tasks, jobs, len(readable), "thumbnails", seconds, lambda *lost: (None, lost[-1]))
     for file, (picture, problem) in zip(readable, pictures, strict=True):
         file.update(thumbnail=picture, detail=file["detail"] or problem)
 
 
-def thumbnail(path: Path, limits: source.Limits) -> tuple[str | None, str]:
+def thumbnail(photos: Source, name: str, limits: source.Limits) -> tuple[str | None, str]:
     """A data URI of the photo at `THUMBNAIL` pixels and no problem, or None and the problem."""
     try:
-        image = reading.to_rgb(reading.open_photo(source.read_bytes(path, limits), limits), THUMBNAIL)
+        image = reading.to_rgb(reading.open_photo(photos.read(name, limits), limits), THUMBNAIL)
     except source.PhotoError as error:
         return None, str(error)
     image.thumbnail((THUMBNAIL, THUMBNAIL))

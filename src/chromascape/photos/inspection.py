@@ -19,7 +19,7 @@ from chromascape.photos import reading, source
 from chromascape.photos.likeness import describe
 from chromascape.photos.manifest import COLUMNS, TYPES
 from chromascape.photos.pixels import tolerantly
-from chromascape.photos.source import check_folder
+from chromascape.photos.source import UNKNOWN, Entry, Source, source_of
 from chromascape.resume import WORK, Journal, photos_fingerprint, tell
 
 # Pixels: photos are reduced to a shorter side of this, or up to twice as much, before they are measured. It is the
@@ -31,24 +31,32 @@ EXIF_FRACTION = re.compile(r"[0-9]{1,9}")
 LONGEST_NAME = 100  # characters of a camera's make, model or serial number; longer ones are ignored
 
 
-def inspect(folder: Path, name: str, limits: source.Limits, known: dict[str, Any] | None = None) -> dict[str, Any]:
+def inspect(
+    photos: Path | Source, name: str, limits: source.Limits, known: dict[str, Any] | None = None, entry: Entry = UNKNOWN
+) -> dict[str, Any]:
     """All facts about one file that validation needs, from a single read.
 
     Args:
         known: its row of an earlier run, which is returned if the content is the same.
+        entry: what a listing says of it. A known row with the same stamp is returned without a read.
 
     Returns:
         A row with the columns up to `taken`. If the file is not a usable photo, `problem` (one of `rules.RULES`) and
         `detail` say why. Width, height and the box left..bottom (the picture without black bars) are in pixels of
-        the upright photo. Gray modes have no `colorfulness`. `likeness` (see `likeness.describe`) is not kept in the
-        manifest.
+        the upright photo. Gray modes have no `colorfulness`. `likeness` (see `likeness.describe`) and the entry's
+        `stamp` are not kept in the manifest.
+    Raises:
+        ChromascapeError: no file can be read now.
     """
-    row: dict[str, Any] = {"path": name}
+    stamp = {"stamp": entry.stamp} if entry.stamp else {}
+    if known and stamp and known.get("stamp") == entry.stamp:
+        return known
+    row: dict[str, Any] = {"path": name} | stamp
     try:
-        data = source.read_bytes(folder / name, limits)
+        data = source_of(photos).read(name, limits, entry.size)
         row |= {"bytes": len(data), "sha256": source.sha256(data)}
         if known and known["sha256"] == row["sha256"]:
-            return known
+            return known | stamp if stamp else known
         image = reading.open_photo(data, limits)
         row |= _header(image, name)
         reading.decode(image, MEASURING_SIDE)
@@ -66,7 +74,9 @@ def inspect(folder: Path, name: str, limits: source.Limits, known: dict[str, Any
     return row
 
 
-def lost(folder: Path, name: str, limits: source.Limits, known: None, reason: str, detail: str) -> dict[str, Any]:
+def lost(
+    photos: Source, name: str, limits: source.Limits, known: None, entry: Entry, reason: str, detail: str
+) -> dict[str, Any]:
     """The row of a file for which `inspect` took too long or crashed."""
     return {"path": name, "problem": reason, "detail": detail}
 
@@ -152,25 +162,27 @@ def _measures(image: Image.Image, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def inspect_folder(folder: Path, validate: Validate, jobs: Jobs, kept: Path | None = None) -> pd.DataFrame:
-    """The rows of `inspect` for every file below the folder, sorted by path, computed in parallel.
+def inspect_folder(place: Path | Source, validate: Validate, jobs: Jobs, kept: Path | None = None) -> pd.DataFrame:
+    """The rows of `inspect` for every file of a folder, sorted by path, computed in parallel.
 
     Args:
         kept: a folder for a journal of the rows, from which a killed validation resumes; None: no journal.
     Raises:
         ChromascapeError: the folder is missing, unreadable, empty or not a folder.
     """
-    names = source.list_files(check_folder(folder))
+    photos = source_of(place)
+    photos.check()
+    names = list(photos.entries)
     if not names:
-        raise ChromascapeError(f"data.dir: {folder} is empty: put your photos there or point data.dir elsewhere")
+        raise ChromascapeError(f"data.dir: {photos} is empty: put your photos there or point data.dir elsewhere")
     limits = limits_of(validate)
     journal = Journal(kept and kept / "inspected.jsonl", WORK["validate"])
     known = {name: journal.entries[name] for name in names if name in journal.entries}
     if known:
         tell(f"validation resumes at file {len(known):,} of {len(names):,}")
-    seen = partial(source.check_seen, folder, names[0])
-    calls = ((folder, name, limits, known.get(name)) for name in names)
-    found = in_parallel(inspect, calls, jobs, len(names), "validate", validate.seconds or None, lost, seen)
+    seen = partial(Source.check_seen, photos, names[0])
+    calls = ((photos, name, limits, known.get(name), entry) for name, entry in photos.entries.items())
+    found = in_parallel(inspect, calls, jobs, len(names), "validate", seconds_of(photos, validate), lost, seen)
     rows = []
     for name, row in zip(names, found, strict=True):
         if "sha256" in row and row != known.get(name):
@@ -180,7 +192,12 @@ def inspect_folder(folder: Path, validate: Validate, jobs: Jobs, kept: Path | No
     return pd.DataFrame(rows, dtype=object).reindex(columns=[*COLUMNS, "likeness"]).astype(TYPES)
 
 
-def fingerprint(folder: Path, validate: Validate) -> str:
+def seconds_of(photos: Source, validate: Validate) -> float | None:
+    """The time limit of a file, if there is one: a network that hangs must not reject it."""
+    return validate.seconds + photos.patience if validate.seconds else None
+
+
+def fingerprint(photos: Path | Source, validate: Validate) -> str:
     """Fingerprint of what the rows depend on, besides the content of the files."""
     limits = {"max_pixels": validate.max_pixels, "max_file_mb": validate.max_file_mb}
-    return photos_fingerprint(Path(__file__), folder=str(folder), **limits)
+    return photos_fingerprint(Path(__file__), folder=str(photos), **limits)

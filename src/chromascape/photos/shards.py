@@ -19,6 +19,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_folder, sha256_of_file, write_json
 from chromascape.parallel import Jobs, ProgressBar, in_parallel
 from chromascape.photos import reading, source
+from chromascape.photos.source import Source, source_of
 from chromascape.resume import WORK, KeptFiles, photos_fingerprint, tell
 
 SPLITS = ("train", "val", "test")
@@ -62,7 +63,7 @@ def photo_to_lab(
 
 
 def write_shards(
-    folder: Path, photos_dir: Path, manifest: pd.DataFrame, side: int, fit: Literal["crop", "squash"],
+    folder: Path, place: Path | Source, manifest: pd.DataFrame, side: int, fit: Literal["crop", "squash"],
     shard_mb: float, jobs: Jobs, kept: Path | None = None,
 ) -> None:  # fmt: skip
     """Write all accepted photos as shards into `folder`, which appears whole or not at all.
@@ -71,6 +72,7 @@ def write_shards(
     is bounded by one shard.
 
     Args:
+        place: where the photos of the manifest are.
         kept: a folder for complete shards, from which a killed preprocessing resumes; None: nothing is kept.
     Raises:
         ChromascapeError: a photo changed or disappeared after validation.
@@ -83,7 +85,7 @@ def write_shards(
         photos = [row for name, rows in shards.items() if not digests[name] for row in rows]
         if found := sum(map(len, shards.values())) - len(photos):
             tell(f"preprocessing resumes at photo {found:,} of {found + len(photos):,}")
-        arguments = ((photos_dir, row, side, fit) for row in photos)
+        arguments = ((source_of(place), row, side, fit) for row in photos)
         converted = in_parallel(_convert, arguments, jobs, len(photos), "preprocess")
         for name, rows in shards.items():
             digest = digests[name]
@@ -113,18 +115,17 @@ def _plan(manifest: pd.DataFrame, per_shard: int) -> dict[str, list[dict[str, An
     return shards  # type: ignore[return-value]
 
 
-def _convert(photos_dir: Path, row: dict[str, Any], side: int, fit: Literal["crop", "squash"]) -> NDArray[np.uint8]:
+def _convert(photos: Source, row: dict[str, Any], side: int, fit: Literal["crop", "squash"]) -> NDArray[np.uint8]:
     """A manifest row as quantised Lab; runs in worker processes."""
     left, top, right, bottom, width, height = (int(row[column]) for column in BOX_COLUMNS)
-    path = photos_dir / row["path"]
     try:
-        data = source.read_bytes(path)
+        data = photos.read(row["path"])
         if source.sha256(data) != row["sha256"]:
             raise source.PhotoError("unreadable", "changed since it was validated")
         return photo_to_lab(data, (left, top, right, bottom), (width, height), side, fit)
     except source.PhotoError as error:
         raise ChromascapeError(
-            f"{path}: {error}, but it was accepted earlier: run `dvc repro` to validate again"
+            f"{photos.path(row['path'])}: {error}, but it was accepted earlier: run `dvc repro` to validate again"
         ) from None
 
 

@@ -1,13 +1,18 @@
-"""A folder of photos: the only module that lists its files and reads their bytes."""
+"""A folder of photos: the only module that lists its files and reads their bytes, through `remote` from elsewhere."""
 
 import errno
 import hashlib
 import os
+import re
 import stat
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from chromascape.errors import ChromascapeError
+
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # a disk of Windows has one letter and no second slash
 
 
 class PhotoError(ChromascapeError):
@@ -30,6 +35,134 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+
+class Entry(NamedTuple):
+    """What a listing alone says of a file: its size in bytes, and a stamp that changes with its content.
+
+    Both are None for files on this machine.
+    """
+
+    size: int | None = None
+    stamp: str | None = None
+
+
+UNKNOWN = Entry()
+
+
+@dataclass(frozen=True)
+class Source:
+    """The photos of `data.dir`: a folder on this machine, or what fsspec opens, such as `s3://bucket/folder`.
+
+    It is cheap to send to a worker process: the listing stays behind.
+    """
+
+    location: str
+
+    def __reduce__(self) -> tuple[type["Source"], tuple[str]]:
+        return Source, (self.location,)
+
+    def __str__(self) -> str:
+        return re.sub(r"(?<=[^/:])/+$", "", self.location) if self.is_remote else str(self.folder)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the photos are elsewhere than in a folder of this machine."""
+        return URL.match(self.location) is not None
+
+    @property
+    def folder(self) -> Path:
+        """The folder, if it is on this machine."""
+        return Path(self.location)
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """What a listing says of every file, by its name (see `list_files`), sorted. Listed once.
+
+        Raises:
+            ChromascapeError: elsewhere than on this machine, nothing is there or no answer comes.
+        """
+        if not self.is_remote:
+            return dict.fromkeys(list_files(self.folder), UNKNOWN)
+        from chromascape.photos import remote  # here, as most photos are on a disk
+
+        return {name: Entry(*found) for name, found in remote.files(str(self)).items()}
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a file may take to come, besides the time that it may take to read."""
+        if not self.is_remote:
+            return 0.0
+        from chromascape.photos import remote
+
+        return 2 * remote.LONGEST_READ
+
+    def check(self) -> None:
+        """Raises a ChromascapeError that names `data.dir` and the fix, unless files can be listed and read."""
+        if not self.is_remote:
+            check_folder(self.folder)
+            return
+        from chromascape.photos import remote
+
+        remote.check_readable(str(self), list(self.entries))
+
+    def check_seen(self, name: str) -> None:
+        """Raises ChromascapeError if this machine sees no such file in the folder; elsewhere each read finds out."""
+        if not self.is_remote and not os.path.lexists(self.folder / name):
+            raise ChromascapeError(
+                f"data.dir: {self} has no {shown_name(name)} here: every worker needs the same photos at the same path"
+            )
+
+    def absolute(self) -> "Source":
+        """The same photos for a process in another folder."""
+        return Source(absolute(self.location))
+
+    def check_trackable(self) -> int:
+        """The number of files; raises a ChromascapeError if DVC can't track some of them."""
+        return len(self.entries) if self.is_remote else check_trackable(self.folder)
+
+    def total_bytes(self) -> int:
+        """The size of all files."""
+        if self.is_remote:
+            return sum(entry.size or 0 for entry in self.entries.values())
+        return sum((self.folder / name).stat().st_size for name in self.entries)
+
+    def read(self, name: str, limits: Limits = DEFAULT_LIMITS, size: int | None = None) -> bytes:
+        """The file's bytes, read once.
+
+        Args:
+            size: of the file, if a listing told it, so that one too large is not read.
+        Raises:
+            PhotoError: this file is unreadable, empty or too large.
+            ChromascapeError: it can't be read now, as others can't be.
+        """
+        if not self.is_remote:
+            return read_bytes(self.folder / name, limits)
+        from chromascape.photos import remote
+
+        if size is not None and size > limits.max_file_bytes:
+            raise _too_large(size, limits)
+        try:
+            data = remote.read(str(self), name, limits.max_file_bytes + 1)
+        except OSError as error:
+            raise PhotoError("unreadable", " ".join(str(error).split()) or type(error).__name__) from None
+        if len(data) > limits.max_file_bytes:
+            raise _too_large(len(data), limits)
+        return _not_empty(data)
+
+    def path(self, name: str) -> str:
+        """Where a file is, for people."""
+        return f"{self}/{name}" if self.is_remote else str(self.folder / name)
+
+
+def source_of(place: str | Path | Source) -> Source:
+    """The photos of a place, which may be a source already."""
+    return place if isinstance(place, Source) else Source(str(place))
+
+
+def absolute(place: str) -> str:
+    """The same place for a process in another folder."""
+    return place if URL.match(place) else str(Path(place).resolve())
 
 
 def list_files(folder: Path) -> list[str]:
@@ -65,11 +198,19 @@ def read_bytes(path: Path, limits: Limits = DEFAULT_LIMITS) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise PhotoError("unreadable", "not a regular file")
         if status.st_size > limits.max_file_bytes:
-            size, limit = -(-status.st_size // 10**6), limits.max_file_bytes // 10**6
-            raise PhotoError("too_large", f"{size:,} MB, more than the limit of {limit:,} MB: save it smaller, as JPEG")
+            raise _too_large(status.st_size, limits)
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         raise PhotoError("unreadable", getattr(error, "strerror", None) or str(error)) from None
+    return _not_empty(data)
+
+
+def _too_large(size: int, limits: Limits) -> PhotoError:
+    shown, limit = -(-size // 10**6), limits.max_file_bytes // 10**6
+    return PhotoError("too_large", f"{shown:,} MB, more than the limit of {limit:,} MB: save it smaller, as JPEG")
+
+
+def _not_empty(data: bytes) -> bytes:
     if not data:
         raise PhotoError("not_an_image", "the file is empty")
     return data
@@ -101,14 +242,6 @@ def check_folder(folder: Path) -> Path:
     if not os.access(folder, os.R_OK | os.X_OK):
         raise ChromascapeError(f"data.dir: {folder} can't be read: check its permissions")
     return folder
-
-
-def check_seen(folder: Path, name: str) -> None:
-    """Raises ChromascapeError if this machine sees no such file in the folder."""
-    if not os.path.lexists(folder / name):
-        raise ChromascapeError(
-            f"data.dir: {folder} has no {shown_name(name)} here: every worker needs the same photos at the same path"
-        )
 
 
 def check_trackable(folder: Path) -> int:
@@ -155,8 +288,12 @@ def _missing_hint(folder: Path) -> str:
     return "write the path of your photos"
 
 
-def relative_note(folder: Path) -> str:
+def relative_note(place: Path | Source) -> str:
     """A warning about a relative path outside the repository (the current folder); empty for other paths."""
+    photos = source_of(place)
+    if photos.is_remote:
+        return ""
+    folder = photos.folder
     absolute = folder.resolve()
     if folder.is_absolute() or absolute.is_relative_to(Path.cwd()):
         return ""

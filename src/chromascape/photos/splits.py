@@ -10,6 +10,7 @@ import pandas as pd
 from chromascape.errors import ChromascapeError
 from chromascape.params import Data, Split
 from chromascape.photos import source
+from chromascape.photos.source import Source, source_of
 
 # The sample's folder that is for testing only. Its name is unusual, so that no user's folder has it by chance.
 LANDSCAPES = "sample-landscapes"
@@ -210,30 +211,34 @@ def _check_apart(trained: pd.DataFrame, measured: pd.DataFrame) -> None:
         )
 
 
-def check_named_folders(folder: Path, data: Data) -> None:
+def check_named_folders(place: Path | Source, data: Data) -> None:
     """Raises ChromascapeError unless `data.train_only` and `data.test_only` name folders inside `data.dir`.
 
     Only the sample's own folder may be missing, because it stays in params.yaml when data.dir changes.
     """
+    photos = source_of(place)
     for key, names in (("train_only", data.train_only), ("test_only", data.test_only)):
         for name in names:
-            source.check_folder(folder)
-            problem = _folder_problem(folder, PurePosixPath(name))
+            problem = _folder_problem(photos, PurePosixPath(name))
             if problem and (problem, key, name) != (_MISSING, "test_only", LANDSCAPES):
                 raise ChromascapeError(
-                    f"data.{key}: {name!r} {problem}: name folders inside data.dir ({folder}), relative to it"
+                    f"data.{key}: {name!r} {problem}: name folders inside data.dir ({photos}), relative to it"
                 )
 
 
-def _folder_problem(folder: Path, name: PurePosixPath) -> str | None:
-    """Why `name` is not a usable folder inside `folder`, or None."""
+def _folder_problem(photos: Source, name: PurePosixPath) -> str | None:
+    """Why `name` is not a usable folder among the photos, or None."""
+    if not photos.is_remote:
+        source.check_folder(photos.folder)
     if name.is_absolute() or Path(name).is_absolute():
         return "is an absolute path"
     if ".." in name.parts:
         return "has a '..' in it"
     if not name.parts:
         return "is data.dir itself"
-    place = folder
+    if photos.is_remote:
+        return None if any(file.startswith(f"{name}/") for file in photos.entries) else _MISSING
+    place = photos.folder
     for part in name.parts:
         try:
             # Compared with the listing, because some file systems ignore case and the manifest's paths do not.

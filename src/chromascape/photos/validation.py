@@ -23,7 +23,7 @@ from chromascape.params import Data, Validate
 from chromascape.photos import inspection, rules, splits
 from chromascape.photos.manifest import summarize
 from chromascape.photos.rules import Rule
-from chromascape.photos.source import shown_name
+from chromascape.photos.source import Source, shown_name, source_of
 
 logging.getLogger("great_expectations").setLevel(logging.ERROR)
 
@@ -128,7 +128,7 @@ class Suites:
 
 
 def validate_folder(
-    folder: Path, data: Data, validate: Validate, docs: Path, jobs: Jobs, kept: Path | None = None
+    place: Path | Source, data: Data, validate: Validate, docs: Path, jobs: Jobs, kept: Path | None = None
 ) -> tuple[pd.DataFrame, str | None]:
     """The manifest of a folder: a row for each file. Data Docs go to `docs`.
 
@@ -139,8 +139,9 @@ def validate_folder(
     Raises:
         ChromascapeError: data.dir, data.train_only or data.test_only is unusable, or both contain the same scene.
     """
-    splits.check_named_folders(folder, data)
-    manifest = inspection.inspect_folder(folder, validate, jobs, kept)
+    photos = source_of(place)
+    splits.check_named_folders(photos, data)
+    manifest = inspection.inspect_folder(photos, validate, jobs, kept)
     suites = Suites(docs)
     facts = rules.facts(manifest)
     failed = suites.run("files", [rule for rule in rules.RULES if not rule.of_set], facts, validate)
@@ -164,7 +165,7 @@ def validate_folder(
         manifest.loc[known, "right"] = manifest.loc[known, "width"]
         manifest.loc[known, "bottom"] = manifest.loc[known, "height"]
     suites.write_docs()
-    return manifest, _failed_gate(failed, manifest, folder, validate) or splits.empty_split(manifest, data)
+    return manifest, _failed_gate(failed, manifest, photos, validate) or splits.empty_split(manifest, data)
 
 
 def counts_line(manifest: pd.DataFrame) -> str:
@@ -187,7 +188,9 @@ def _raise_failure(reason: str, info: dict[str, Any]) -> None:
             raise RuntimeError(f"expectation {reason}: {failure.get('exception_message')}")
 
 
-def _failed_gate(failed: dict[str, list[int]], manifest: pd.DataFrame, folder: Path, validate: Validate) -> str | None:
+def _failed_gate(
+    failed: dict[str, list[int]], manifest: pd.DataFrame, photos: Source, validate: Validate
+) -> str | None:
     if "min_accepted" in failed:
         problem = (
             f"At least validate.min_accepted = {validate.min_accepted} are needed: "
@@ -200,4 +203,4 @@ def _failed_gate(failed: dict[str, list[int]], manifest: pd.DataFrame, folder: P
         )
     else:
         return None
-    return f"data.dir: {folder}: {counts_line(manifest)}. {problem}"
+    return f"data.dir: {photos}: {counts_line(manifest)}. {problem}"

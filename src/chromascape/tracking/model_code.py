@@ -13,8 +13,8 @@ from chromascape.resume import digest
 
 PACKAGE = Path(__file__).parents[1]
 SCRIPT = PACKAGE / "serving" / "mlflow_model.py"
-# A model is read from its own folder, never from MLflow again.
-LEFT_OUT = ("chromascape.tracking",)
+# A model is read from its own folder, never from MLflow again, and gets its photos from who asks.
+LEFT_OUT = ("chromascape.tracking", "chromascape.photos.remote")
 # In an import, and in the text that names a module to import.
 OWN_NAME = re.compile(rf'(^\s*(?:from|import) |\(")({PACKAGE.name})(?=[. ])', re.MULTILINE)
 
