@@ -28,6 +28,7 @@ import chromascape  # first: it keeps the others from reporting home
 # isort: split
 import numpy as np
 import pytest
+import services
 import warm
 from filelock import FileLock
 from packaging.requirements import Requirement
@@ -361,6 +362,18 @@ def browser() -> Iterator[Any]:
         opened = screenshots.launch(started)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """See `services.Postgres`; for tests marked `scale`."""
+    yield from services.postgres()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[dict[str, str]]:
+    """Variables of an S3 with one bucket; for tests marked `scale`."""
+    yield from services.s3()
 
 
 def narrow_page(browser: Any, file: Path) -> Any:
