@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -70,7 +70,10 @@ def postgres() -> Iterator[Postgres]:
             shutil.chown(place / "password", "postgres")
         make = ["--no-sync", "-A", "scram-sha-256", "-U", USER, "--pwfile", place / "password", "-E", "UTF8"]
         subprocess.run(
-            [*other, programs / "initdb", *make, "--locale=C", place / "data"], cwd=place, check=True, capture_output=True
+            [*other, programs / "initdb", *make, "--locale=C", place / "data"],
+            cwd=place,
+            check=True,
+            capture_output=True,
         )
         options = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": place, "fsync": "off"}
         flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
@@ -119,8 +122,10 @@ def s3() -> Iterator[dict[str, str]]:
 def mlflow_server(folder: Path, store: str, *options: str, **environment: str) -> Iterator[str]:
     """`mlflow server` as docs/scale.md starts it, with passwords and four workers; gives its address."""
     port, log = free_port(), folder / "server.log"
+    users = store.replace("%", "%%")  # as a file of this kind needs it
     (folder / "auth.ini").write_text(
-        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {store}\nadmin_username = {ADMIN}\n"
+        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {users}\nadmin_username = {ADMIN}\n"
+        "auth_cache_ttl_seconds = 60\n"  # else each request takes a third of a second to check its password
     )
     command = [
         sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--port", str(port), "--workers", "4",
@@ -138,7 +143,8 @@ def mlflow_server(folder: Path, store: str, *options: str, **environment: str) -
         wait_for_health(port, process, log)
         yield f"http://127.0.0.1:{port}"
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # its workers too
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its workers too
         process.wait()
 
 

@@ -35,7 +35,9 @@ def locked(uri: str, what: str = "") -> Iterator[None]:
         # PostgreSQL frees it when the connection ends, which is this block's own. No transaction stays open meanwhile.
         engine = create_engine(uri, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": zlib.crc32(f"chromascape {what}".encode())})
+            connection.execute(
+                text("SELECT pg_advisory_lock(:key)"), {"key": zlib.crc32(f"chromascape {what}".encode())}
+            )
             yield
     else:
         yield
