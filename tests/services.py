@@ -129,7 +129,7 @@ def mlflow_server(folder: Path, store: str, *options: str, **environment: str) -
     )
     command = [
         sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--port", str(port), "--workers", "4",
-        "--backend-store-uri", store, *options,
+        "--allowed-hosts", f"127.0.0.1:{port}", "--backend-store-uri", store, *options,
     ]  # fmt: skip
     own = {name: value for name, value in os.environ.items() if not name.startswith("COV")} | environment
     own |= {

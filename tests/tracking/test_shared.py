@@ -1,19 +1,26 @@
 """One store for many: PostgreSQL and S3, directly and behind MLflow's server with passwords and four workers."""
 
 import os
+import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pytest
+import requests
 from registered import OUTSIDE, write_outputs
-from services import BUCKET, Postgres, mlflow_server, with_user
+from services import BUCKET, Postgres, free_port, mlflow_server, with_user
+from sqlalchemy import create_engine, inspect, text
 
+from chromascape.errors import ChromascapeError
 from chromascape.params import Params
 from chromascape.tracking import run as tracking
+from chromascape.tracking import store_checks
 from chromascape.tracking.artifacts import model_digest
 from chromascape.tracking.registry import Decision, open_registry
+from chromascape.tracking.store import connect
 from chromascape.tracking.store_checks import check_store
 
 pytestmark = [pytest.mark.scale, pytest.mark.no_cover]
@@ -114,3 +121,56 @@ def test_four_pipelines_at_once_behind_a_server(server: str, params: Params, her
     client = four_at_once(here, params, forks, {"MLFLOW_TRACKING_URI": server})
     (run, *_) = client.search_runs([client.get_experiment_by_name("tests").experiment_id])
     assert run.info.artifact_uri.startswith("mlflow-artifacts:/")
+
+
+def said(uri: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The line with which every stage stops before any work; empty where it goes on."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    try:
+        check_store("tests")
+    except ChromascapeError as error:
+        assert "\n" not in str(error) and "lovelace" not in str(error) and "pass%20word" not in str(error)
+        return str(error)
+    return ""
+
+
+def test_what_the_server_refuses_is_a_line_before_any_work(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    connect("tests")
+    account = {"username": "bob", "password": "builder-1999"}
+    assert requests.post(f"{server}/api/2.0/mlflow/users/create", json=account, timeout=20).status_code == 200
+    address = server.rpartition("@")[2]
+    assert said(server, monkeypatch) == ""
+    for others in ("", "ada:wrong-password@"):
+        line = said(f"http://{others}{address}", monkeypatch)
+        assert line.startswith(f"MLFLOW_TRACKING_URI: http://{address}: refuses access (") and "401" in line
+        assert line.endswith("check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
+    line = said(f"http://bob:builder-1999@{address}", monkeypatch)
+    assert "lets you read the experiment 'tests', but not write it (403)" in line
+    line = said(server.replace("127.0.0.1", "localhost"), monkeypatch)
+    assert f"refuses the name {address.replace('127.0.0.1', 'localhost')}: add it to the server's" in line
+    # Asking has left nothing behind.
+    client = mlflow.MlflowClient(server)
+    found = client.search_runs([client.get_experiment_by_name("tests").experiment_id])
+    assert all(run.info.status == "FINISHED" for run in found)
+
+
+def test_what_postgresql_refuses_is_a_line_before_any_work(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = postgres.new("refusing")
+    assert said(uri, monkeypatch) == said(uri.replace("+psycopg", ""), monkeypatch) == ""
+    assert not inspect(create_engine(uri)).get_table_names()  # asking makes none
+    assert "password authentication failed" in said(postgres.uri("refusing", "wrong"), monkeypatch)
+    assert 'database "nowhere" does not exist' in said(postgres.uri("nowhere"), monkeypatch)
+    with create_engine(uri).begin() as connection:
+        connection.execute(text("CREATE ROLE guest LOGIN PASSWORD 'guest'"))
+    guest = f"postgresql://guest:guest@127.0.0.1:{postgres.port}/refusing"
+    assert "user guest may not write it: as its owner, `GRANT CREATE ON SCHEMA public TO guest`" in said(
+        guest, monkeypatch
+    )
+    begun = time.monotonic()
+    down = said(uri.replace(f":{postgres.port}/", f":{free_port()}/"), monkeypatch)
+    assert "can't be used (connection failed" in down and "Connection refused" in down and "that it runs" in down
+    monkeypatch.setattr(store_checks, "SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        line = said(uri.replace(f":{postgres.port}/", f":{silent.getsockname()[1]}/"), monkeypatch)
+    assert "no answer within 1 seconds: check address and network" in line and time.monotonic() - begun < 10
