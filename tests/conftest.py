@@ -429,9 +429,9 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 # The files that take longest, longest first; where files run side by side, none of them may be the last. Those that
 # need the shipped model's export stand apart: one worker makes it for all.
 LONG = [
-    "pipeline", "kills", "docs", "outage", "training", "checkpoints", "run", "registry", "stages", "onnx_export",
-    "stream", "batch", "validation", "inspection", "page", "browser", "dvc_views", "splits", "networks", "cli", "fuzz",
-    "mlflow_model", "rerun", "web_export", "evaluation",
+    "pipeline", "kills", "docs", "shared", "outage", "training", "checkpoints", "run", "registry", "stages",
+    "onnx_export", "stream", "batch", "validation", "inspection", "page", "browser", "dvc_views", "splits", "networks", "cli",
+    "fuzz", "mlflow_model", "rerun", "web_export", "evaluation",
 ]  # fmt: skip
 
 

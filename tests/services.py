@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import shutil
 import signal
 import socket
@@ -118,25 +119,38 @@ def s3() -> Iterator[dict[str, str]]:
     server.stop()
 
 
+def page_of_scale() -> str:
+    """The page whose commands are run here."""
+    return (Path(__file__).parents[1] / "docs/scale.md").read_text(encoding="utf-8")
+
+
 @contextmanager
-def mlflow_server(folder: Path, store: str, *options: str, **environment: str) -> Iterator[str]:
-    """`mlflow server` as docs/scale.md starts it, with passwords and four workers; gives its address."""
-    port, log = free_port(), folder / "server.log"
-    users = store.replace("%", "%%")  # as a file of this kind needs it
-    (folder / "auth.ini").write_text(
-        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {users}\nadmin_username = {ADMIN}\n"
-        "auth_cache_ttl_seconds = 60\n"  # else each request takes a third of a second to check its password
-    )
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--port", str(port), "--workers", "4",
-        "--allowed-hosts", f"127.0.0.1:{port}", "--backend-store-uri", store, *options,
-    ]  # fmt: skip
+def mlflow_server(folder: Path, store: str, place: str, **environment: str) -> Iterator[str]:
+    """MLflow's server as docs/scale.md starts it, with passwords and four workers; gives its address.
+
+    Args:
+        store: address of a database.
+        place: where it keeps files.
+    """
+    port, log, page = free_port(), folder / "server.log", page_of_scale()
+    for ini in re.findall(r"cat > auth.ini <<'END'\n(.*?)END\n", page, re.DOTALL):
+        users = re.sub(r"(?<=database_uri = ).*", lambda _: store.replace("%", "%%"), ini)
+        (folder / "auth.ini").write_text(users)
+    (line,) = re.findall(r"^mlflow server (.*?)\n```", page.replace("\\\n", ""), re.MULTILINE | re.DOTALL)
+    for written, here in {"0.0.0.0": "127.0.0.1", "tracking.example.org:5000": f"127.0.0.1:{port}"}.items():
+        line = line.replace(written, here)
+    command = [sys.executable, "-m", "mlflow", "server", *line.replace("s3://BUCKET/runs", place).split()]
+    command += ["--port", str(port)]
     own = {name: value for name, value in os.environ.items() if not name.startswith("COV")} | environment
     own |= {
-        "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini"),
+        "MLFLOW_BACKEND_STORE_URI": store,
+        "MLFLOW_AUTH_CONFIG_PATH": "auth.ini",
         "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN_PASSWORD,
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "a secret of this test",
     }
+    assert all(
+        f"{name}=" in page for name in own if name.startswith("MLFLOW_") and name not in (os.environ | environment)
+    )
     with log.open("w") as said:
         process = subprocess.Popen(command, cwd=folder, env=own, start_new_session=True, stdout=said, stderr=said)
     try:

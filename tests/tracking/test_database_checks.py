@@ -42,8 +42,8 @@ def test_a_database_without_tables_is_left_so(tmp_path: Path) -> None:
         ("UPDATE experiments SET artifact_location = 'mlflow-artifacts:/0'", "behind a server of MLflow: name that"),
         ("UPDATE experiments SET artifact_location = 's3://b/0'", "in s3://b/0, which needs the package boto3 here"),
         (
-            "UPDATE experiments SET artifact_location = 'file:///home/nobody/here/mlartifacts'",
-            "keeps its files in /home/nobody/here/mlartifacts, on another machine: choose another name",
+            "UPDATE experiments SET artifact_location = 'file:///home/me/none/mlartifacts'",
+            "keeps its files in /home/me/none/mlartifacts, on another machine: choose another name",
         ),
     ],
 )

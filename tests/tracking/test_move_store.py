@@ -1,5 +1,6 @@
 """A store with runs, models, versions and aliases goes from SQLite to PostgreSQL, whole or not at all."""
 
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from typing import Any
 
 import mlflow
 import pytest
-from conftest import set_up_store
+from conftest import REPOSITORY, set_up_store
 from registered import OUTSIDE, evaluated_run
 from services import BUCKET, Postgres
 from sqlalchemy import create_engine, text
@@ -80,8 +81,13 @@ def test_a_store_moves_to_postgresql_whole(
     for name, value in s3.items():
         monkeypatch.setenv(name, value)
     before, new = contents(old), postgres.new("moved")
-    place = f"s3://{BUCKET}/moved"
-    monkeypatch.setattr(sys, "argv", ["move_store", "sqlite:///mlflow.db", new, "--artifacts", place])
+    place, page = f"s3://{BUCKET}/moved", (REPOSITORY / "docs/move-runs.md").read_text(encoding="utf-8")
+    (command,) = re.findall(
+        r"^python -m chromascape\.tracking\.(move_store .*)$", page.replace("\\\n", ""), re.MULTILINE
+    )
+    command = command.replace("s3://BUCKET/moved", place)
+    command = command.replace("postgresql+psycopg://mlflow:PASSWORD@HOST/mlflow", new)
+    monkeypatch.setattr(sys, "argv", command.split())
     move_store.main()
     said = capsys.readouterr().out
     assert said.startswith("moved 2 runs, 2 models and 2 versions to postgresql+psycopg://127.0.0.1:")

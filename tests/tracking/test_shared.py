@@ -30,8 +30,7 @@ pytestmark = [pytest.mark.scale, pytest.mark.no_cover]
 def server(postgres: Postgres, s3: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """MLflow's server on PostgreSQL; it alone reads and writes S3. Gives its address with the administrator's name."""
     store = postgres.new("server")
-    folder, place = tmp_path_factory.mktemp("server"), f"s3://{BUCKET}/served"
-    with mlflow_server(folder, store, "--artifacts-destination", place, **s3) as uri:
+    with mlflow_server(tmp_path_factory.mktemp("server"), store, f"s3://{BUCKET}/served", **s3) as uri:
         yield with_user(uri)
 
 
