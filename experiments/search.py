@@ -31,13 +31,17 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from run import changed, git, settings
 from search_list import first_values, read_plan, suggest
 from search_table import picture, table
+from sqlalchemy import create_engine, inspect
+from sqlalchemy.pool import NullPool
 
 from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write
 from chromascape.parallel import in_threads
 from chromascape.params import load_params
 from chromascape.photos.source import absolute
+from chromascape.tracking.locks import locked
 from chromascape.tracking.run import reason
+from chromascape.tracking.server import without_credentials
 from chromascape.tracking.store import connect
 
 EPOCH = re.compile(r"^epoch (\d+)/\d+: train loss \S+, val loss ([\d.]+), gray's ([\d.]+)")
@@ -83,27 +87,29 @@ def search(plan: dict[str, Any], options: argparse.Namespace) -> None:
     if is_new:
         study.enqueue_trial(first_values(plan))
     begin_again(study)
-    parent = parent_run(study.study_name, plan["title"])
+    with locked(options.storage, "search"):
+        parent = parent_run(study.study_name, plan["title"])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     workers = max(2, options.jobs)  # threads, also for one job: signals interrupt the main thread
-    for _ in in_threads(
-        lambda _: run_trials(study, plan, common, parent, options.output), range(options.jobs), workers
-    ):
+    for _ in in_threads(lambda _: run_trials(study, plan, common, parent, options), range(options.jobs), workers):
         pass
     write(study, plan, parent, options.output)
-    mlflow.MlflowClient().set_terminated(parent, "FINISHED")
+    if not study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):  # on other machines
+        mlflow.MlflowClient().set_terminated(parent, "FINISHED")
     if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         raise ChromascapeError("no trial has ended with a model: see above")
     name = study.best_trial.user_attrs["experiment"]
     print(f"best: {study.best_value:+.3f} dB on val, {named(study.best_params)}\n`dvc exp apply {name}` takes it")
 
 
-def run_trials(study: optuna.Study, plan: dict[str, Any], common: list[str], parent: str, output: Path) -> None:
+def run_trials(
+    study: optuna.Study, plan: dict[str, Any], common: list[str], parent: str, options: argparse.Namespace
+) -> None:
     """Run one trial after another, until there are enough; a thread of its own for each of `--jobs`."""
     failures = 0
     while not stopping.is_set() and failures < FAILURES:
-        with choosing:
+        with choosing, locked(options.storage, "search"):  # of all threads, then of all machines
             if len(study.get_trials(deepcopy=False, states=BEGUN)) >= plan["trials"]:
                 return
             trial = study.ask()
@@ -119,7 +125,7 @@ def run_trials(study: optuna.Study, plan: dict[str, Any], common: list[str], par
         with choosing:
             if not stopping.is_set():
                 print(f"trial {trial.number}: {outcome(study.trials[trial.number])}", flush=True)
-                write(study, plan, parent, output)
+                write(study, plan, parent, options.output)
 
 
 def process_id(number: int) -> list[Any]:
@@ -146,17 +152,28 @@ def open_study(plan: dict[str, Any], common: list[str], storage: str) -> tuple[o
     name = f"search-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
     DATABASE.parent.mkdir(parents=True, exist_ok=True)
     try:
-        database = optuna.storages.RDBStorage(storage)
-        known = name in optuna.get_all_study_names(database)
-        ended = count(optuna.load_study(study_name=name, storage=database)) if known else 0
-        # Another seed each time it goes on: the same one would propose the same values again.
-        sampler = optuna.samplers.TPESampler(seed=ended, n_startup_trials=5, multivariate=True)
-        pruner = optuna.pruners.MedianPruner(n_startup_trials=COMPARED_AFTER, n_warmup_steps=1)
-        study = optuna.create_study(
-            storage=database, sampler=sampler, pruner=pruner, study_name=name, direction="maximize", load_if_exists=True
-        )
+        with locked(storage, "search"):
+            return _open(name, storage)
+    except ChromascapeError:
+        raise
     except Exception as error:  # a driver that is missing, a server that is down: each database has its own errors
-        raise ChromascapeError(f"--storage: {' '.join(str(error).split())[:200]}") from None
+        said = without_credentials(" ".join(str(error).split()))
+        raise ChromascapeError(f"--storage: {said[:200]}") from None
+
+
+def _open(name: str, storage: str) -> tuple[optuna.Study, bool]:
+    """A study by its name, and whether it is new."""
+    if inspect(create_engine(storage, poolclass=NullPool)).has_table("experiments"):
+        raise ChromascapeError("--storage: names MLflow's own database: Optuna needs another one, beside it")
+    database = optuna.storages.RDBStorage(storage)
+    known = name in optuna.get_all_study_names(database)
+    ended = count(optuna.load_study(study_name=name, storage=database)) if known else 0
+    # Another seed each time it goes on: the same one would propose the same values again.
+    sampler = optuna.samplers.TPESampler(seed=ended, n_startup_trials=5, multivariate=True)
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=COMPARED_AFTER, n_warmup_steps=1)
+    study = optuna.create_study(
+        storage=database, sampler=sampler, pruner=pruner, study_name=name, direction="maximize", load_if_exists=True
+    )
     return study, not known
 
 

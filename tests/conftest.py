@@ -28,6 +28,7 @@ import chromascape  # first: it keeps the others from reporting home
 # isort: split
 import numpy as np
 import pytest
+import services
 import warm
 from filelock import FileLock
 from packaging.requirements import Requirement
@@ -387,6 +388,18 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """See `services.Postgres`; for tests marked `scale`."""
+    yield from services.postgres()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[dict[str, str]]:
+    """Variables of an S3 with one bucket; for tests marked `scale`."""
+    yield from services.s3()
+
+
 def narrow_page(browser: Any, file: Path) -> Any:
     """A page as a phone shows it, 400 pixels wide, with all pictures loaded."""
     page = browser.new_page(viewport={"width": 400, "height": 800})
@@ -440,9 +453,9 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 # The files that take longest, longest first; where files run side by side, none of them may be the last. Those that
 # need the shipped model's export stand apart: one worker makes it for all.
 LONG = [
-    "pipeline", "kills", "docs", "outage", "training", "checkpoints", "run", "registry", "stages", "onnx_export",
-    "stream", "batch", "validation", "inspection", "page", "browser", "dvc_views", "splits", "networks", "cli", "fuzz",
-    "mlflow_model", "rerun", "web_export", "evaluation",
+    "pipeline", "kills", "docs", "shared", "outage", "training", "checkpoints", "run", "registry", "stages",
+    "onnx_export", "stream", "batch", "validation", "inspection", "page", "browser", "dvc_views", "splits", "networks", "cli",
+    "fuzz", "mlflow_model", "rerun", "web_export", "evaluation",
 ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import REPOSITORY
 
 HADOLINT = shutil.which("hadolint", path=str(Path(sys.executable).parent))
@@ -17,6 +18,29 @@ HADOLINT = shutil.which("hadolint", path=str(Path(sys.executable).parent))
 def test_the_dockerfile_passes_its_linter() -> None:
     done = subprocess.run([str(HADOLINT), "Dockerfile"], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_file_for_compose_has_the_form_that_compose_reads(tmp_path: Path) -> None:
+    checked = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    text = (REPOSITORY / "compose.yaml").read_text(encoding="utf-8")
+    (tmp_path / "wrong.yaml").write_text(text.replace("healthcheck:", "healthcheks:"), encoding="utf-8")
+    for file, passes in ((REPOSITORY / "compose.yaml", True), (tmp_path / "wrong.yaml", False)):
+        done = subprocess.run([*checked, str(file)], capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) is passes, done.stdout
+
+
+def test_the_tracking_server_has_no_password_of_its_own_and_is_published_here_alone() -> None:
+    services = yaml.safe_load((REPOSITORY / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    assert services["tracking"]["ports"] == ["${MLFLOW_PUBLISH:-127.0.0.1:5000}:5000"]
+    assert not any("ports" in services[name] for name in ("database", "files"))
+    secrets = [(key, value) for each in services.values() for key, value in each["environment"].items()
+               if key.endswith(("PASSWORD", "SECRET_KEY", "SECRET_ACCESS_KEY"))]  # fmt: skip
+    assert len(secrets) == 5 and all(value.startswith("${") and ":-" not in value for _, value in secrets)
+    assert not any("PASSWORD" in part for each in services.values() for part in each.get("command", []))
+    written = (REPOSITORY / "docs/scale.md").read_text(encoding="utf-8")  # what it takes from .env
+    text = (REPOSITORY / "compose.yaml").read_text(encoding="utf-8")
+    for name in set(re.findall(r"\$\{(\w+)", text)):
+        assert f"{name}=" in written, name
 
 
 def test_the_image_takes_all_tracked_files_and_no_secrets() -> None:

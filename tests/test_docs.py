@@ -62,8 +62,10 @@ def test_every_page_s_blocks_of_shell_are_run_here() -> None:
     assert {name for name in DOCS if commands(name)} == {
         "comparing",
         "container",  # needs Docker; tests/test_container.py
+        "move-runs",  # tests/tracking/test_move_store.py
         "promoting",  # tests/tracking/test_registry.py
         "reliability",
+        "scale",  # tests/tracking/test_shared.py, test_search.py
         "serving",  # tests/serving/test_mlflow_model.py
         "training",
         "using",  # tests/test_using.py

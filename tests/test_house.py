@@ -30,6 +30,7 @@ WHOLE = {
     "test_rerun",
     "test_search",
     "test_kills",
+    "test_shared",
     "test_silent",
     "test_stages",
     "test_experiments",

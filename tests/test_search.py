@@ -1,5 +1,6 @@
 """The search: its list, what it tells Optuna, its table. Trainings are stood in for by a process that prints epochs."""
 
+import argparse
 import os
 import platform
 import sys
@@ -7,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import optuna
 import pytest
 import yaml
@@ -24,6 +26,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "train.epochs": {"low": 1, "high": 4},
     "train.flip": {"choices": [True, False]},
 }
+OPTIONS = argparse.Namespace(output=Path("search.md"), storage="sqlite:///search.db")
 
 
 @pytest.fixture(scope="module")
@@ -160,11 +163,11 @@ def test_a_search_has_as_many_trials_as_its_list_says_and_gives_up_when_all_fail
         return result
 
     monkeypatch.setattr(search, "run_trial", run_trial)
-    search.run_trials(study, {"trials": 3, "params": {}}, [], "parent", tmp_path)
+    search.run_trials(study, {"trials": 3, "params": {}}, [], "parent", OPTIONS)
     states = [trial.state.name for trial in study.trials]
     assert states == ["COMPLETE", "PRUNED", "FAIL", "COMPLETE"]  # one that failed does not count
     results = iter([ChromascapeError("failed")] * 9)
-    search.run_trials(study, {"trials": 9, "params": {}}, [], "parent", tmp_path)
+    search.run_trials(study, {"trials": 9, "params": {}}, [], "parent", OPTIONS)
     assert len(study.trials) == 4 + search.FAILURES
 
 
@@ -173,7 +176,7 @@ def test_a_trial_that_runs_elsewhere_counts(
 ) -> None:
     study.ask()
     monkeypatch.setattr(search, "run_trial", lambda *_: pytest.fail("one too many"))
-    search.run_trials(study, {"trials": 1, "params": {}}, [], "parent", tmp_path)
+    search.run_trials(study, {"trials": 1, "params": {}}, [], "parent", OPTIONS)
     assert len(study.trials) == 1
 
 
@@ -213,6 +216,55 @@ def test_a_failed_trial_says_why_and_a_stopped_one_is_done_again(
     finally:
         search.stopping.clear()
     assert study.ask().suggest_float("train.lr", 1e-5, 1e-3, log=True) == trial.params["train.lr"]
+
+
+def machine(folder: Path, storage: str, number: int, barrier: Any) -> None:
+    """A search on one of several machines, whose trials take no time."""
+    os.chdir(folder)
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+    sys.path.insert(0, str(LIST.parent))
+    search = load_file(LIST.with_suffix(".py"))
+    search.git, search.write = lambda *_: "0" * 40, lambda *_: None
+    search.platform.node = lambda: f"machine-{number}"
+    search.run_trial = lambda trial, *_: trial.suggest_float("x", 0, 1)
+    plan = {"title": "small", "trials": 9, "params": PARAMS, "common": {}}
+    barrier.wait()
+    study, _ = search.open_study(plan, ["data.dir=x"], storage)
+    options = argparse.Namespace(output=folder / "search.md", storage=storage)
+    with search.locked(storage, "search"):
+        parent = search.parent_run(study.study_name, "small")
+    barrier.wait()
+    search.run_trials(study, plan, [], parent, options)
+
+
+@pytest.mark.scale
+@pytest.mark.no_cover
+def test_several_machines_share_one_search_in_postgresql(
+    postgres: Any, forks: Any, tmp_path: Path, empty_store: Path, search: Any
+) -> None:
+    storage = postgres.new("optuna")
+    (tmp_path / "mlflow.db").write_bytes(empty_store.read_bytes())
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed_params({"track.experiment": "tests"})))
+    barrier = forks.Barrier(3)
+    machines = [forks.Process(target=machine, args=(tmp_path, storage, number, barrier)) for number in range(3)]
+    for process in machines:
+        process.start()
+    for process in machines:
+        process.join(60)
+    assert [process.exitcode for process in machines] == [0] * 3
+    (name,) = optuna.get_all_study_names(storage)
+    trials = optuna.load_study(study_name=name, storage=storage).trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 9  # not one more
+    assert {trial.user_attrs["process"][0] for trial in trials} <= {f"machine-{number}" for number in range(3)}
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    assert len(client.search_runs([client.get_experiment_by_name("tests").experiment_id])) == 1  # one parent
+
+
+def test_mlflow_s_own_database_is_refused(search: Any, tmp_path: Path, empty_store: Path) -> None:
+    """Both keep a table alembic_version, and neither would open it again."""
+    (tmp_path / "mlflow.db").write_bytes(empty_store.read_bytes())
+    with pytest.raises(ChromascapeError, match="names MLflow's own database: Optuna needs another one"):
+        search.open_study(search.read_plan(plan_file(tmp_path)), [], f"sqlite:///{tmp_path}/mlflow.db")
 
 
 def done(number: int, gain: float, lr: float) -> optuna.trial.FrozenTrial:

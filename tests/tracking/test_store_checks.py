@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chromascape.errors import ChromascapeError
-from chromascape.tracking import store_checks
+from chromascape.tracking import database_checks, store_checks
 from chromascape.tracking.store_checks import check_store, store_state
 
 
@@ -63,22 +63,10 @@ def test_a_store_of_no_use_is_one_line_that_names_it_and_the_remedy(
 def test_a_database_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = threading.Event()
     monkeypatch.setattr(store_checks, "SECONDS", 0.01)
-    monkeypatch.setattr(store_checks, "_database_problem", lambda *_: str(waiting.wait(60)))
+    monkeypatch.setattr(store_checks, "database_state", lambda *_: str(waiting.wait(60)))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://host/x")
     assert store_state("tests")[1].startswith("MLFLOW_TRACKING_URI: postgresql://host/x: no answer within ")
     waiting.set()
-
-
-def test_a_database_of_another_kind_is_asked_for_the_experiment(empty_store: Path) -> None:
-    """SQLite stands for PostgreSQL: what SQLAlchemy is asked is the same."""
-    uri = f"sqlite:///{Path('copy.db').absolute()}"
-    Path("copy.db").write_bytes(empty_store.read_bytes())
-    assert store_checks._database_problem(uri, "Default") == store_checks._database_problem(uri, "none") == ""
-    with closing(sqlite3.connect("copy.db")) as database, database:
-        database.execute("UPDATE experiments SET lifecycle_stage = 'deleted'")
-    assert store_checks._database_problem(uri, "Default").startswith(
-        "track.experiment: 'Default' was deleted in MLflow"
-    )
 
 
 @pytest.fixture
@@ -145,13 +133,18 @@ class Guarded(http.server.BaseHTTPRequestHandler):
     """A server with a password, such as `mlflow server --app-name basic-auth`."""
 
     answer: tuple[int, str] = (200, "")
+    answers: dict[str, tuple[int, str]] = {}  # of paths that end so
 
     def do_GET(self) -> None:
-        status, body = self.answer
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        path = self.path.partition("?")[0]
+        status, body = next((self.answers[end] for end in self.answers if path.endswith(end)), self.answer)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         self.wfile.write(body.encode())
+
+    do_POST = do_GET
 
     def log_message(self, *_: object) -> None:
         pass
@@ -192,3 +185,34 @@ def test_what_a_server_says_is_known_before_any_work(server: type[Guarded], answ
     assert level == ("problem" if said else "ok") and said in text and "secret" not in text and "\n" not in text
     if "refuses" in said:
         assert "check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in text
+
+
+KNOWN = json.dumps({"experiment": {"experiment_id": "7", "name": "tests", "lifecycle_stage": "active"}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ""),
+        ({"/version": (200, "2.22.1")}, "is MLflow 2.22.1, and 3."),
+        ({"/version": (200, "3.1.0.dev0")}, ""),
+        ({"/version": (404, "no such page")}, ""),
+        ({"/runs/create": (403, "Permission denied")}, "lets you read the experiment 'tests', but not write it (403)"),
+        ({"/get-by-name": (404, json.dumps(UNKNOWN))}, ""),
+        (
+            {"/get-by-name": (404, json.dumps(UNKNOWN)), "/experiments/create": (403, "no")},
+            "lets you make no experiment (403): ask its owner to make 'tests'",
+        ),
+        ({"/get-by-name": (200, KNOWN.replace("active", 'active", "artifact_location": "s3://b/7'))}, "boto3"),
+        ({"/get-by-name": (403, "Invalid Host header - possible DNS rebinding attack detected")}, "--allowed-hosts"),
+    ],
+)
+def test_what_may_be_done_on_a_server_is_known_before_any_work(
+    server: type[Guarded], changes: dict[str, tuple[int, str]], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = database_checks.find_spec
+    monkeypatch.setattr(database_checks, "find_spec", lambda name: None if name == "boto3" else found(name))
+    server.answers = {"/get-by-name": (200, KNOWN), "/version": (200, "3.17.2")} | changes
+    server.answer = (400, "{}")  # a request that lacks something
+    level, text = store_state("tests")
+    assert level == ("problem" if said else "ok") and said in text and "secret" not in text and "\n" not in text

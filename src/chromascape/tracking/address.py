@@ -10,6 +10,7 @@ from chromascape.files import repository_root
 
 FOLDER_STORE = re.compile(r"(file:)?(?!/|databricks|uc$)[^:]+")  # a relative one
 FOLDER = "mlartifacts"  # beside the database; also what `mlflow server` serves by default
+DATABASES = ("postgresql", "mysql", "mssql")  # beside SQLite
 LOCATION = f"file:{FOLDER}"  # of artifacts, in place of an absolute path: see `beside_store`
 
 
@@ -41,6 +42,11 @@ def sqlite_file(uri: str) -> str:
     file = unquote(rest.partition("?")[0])
     kept = separator and scheme.lower().split("+")[0] == "sqlite" and not file.startswith((":memory:", "file:"))
     return file if kept else ""
+
+
+def scheme_of(uri: str) -> str:
+    """The protocol of an address without the name of a driver: 'postgresql' of postgresql+psycopg://host/name."""
+    return uri.partition(":")[0].lower().split("+")[0]
 
 
 def database_file() -> str:

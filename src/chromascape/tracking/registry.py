@@ -3,24 +3,27 @@
 `judging` decides which of them a version gets; here it is recorded.
 """
 
+import time
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from chromascape.errors import ChromascapeError
 from chromascape.tracking.artifacts import DIGEST
+from chromascape.tracking.locks import has_lock, locked
 from chromascape.tracking.resolve import download, explain, model_of_run, model_of_version
 from chromascape.tracking.run import TRAINING
 from chromascape.tracking.server import without_credentials
-from chromascape.tracking.store import connect, database_file, tracking_uri
+from chromascape.tracking.store import connect, tracking_uri
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 ALIAS, REASON, REPLACED = (f"chromascape.{name}" for name in ("alias", "reason", "replaced"))  # tags
+ANNOUNCED = "chromascape.announced"  # tag of the registered model: who is about to become champion
+SETTLED = 1.0  # seconds, by far longer than a request takes
 BY_HAND = "made champion by hand"
 DESCRIPTION = (
     "Colorizes gray photos. `champion` is the version that beat gray by the required margin, and the previous champion "
@@ -55,10 +58,11 @@ class Registry:
         client: MLflow's.
         name: of the registered model.
         experiment: id of the experiment whose runs are looked through.
+        alone: nobody else registers meanwhile.
     """
 
-    def __init__(self, client: Any, name: str, experiment: str):
-        self.client, self.name, self.experiment = client, name, experiment
+    def __init__(self, client: Any, name: str, experiment: str, alone: bool = True):
+        self.client, self.name, self.experiment, self.alone = client, name, experiment, alone
 
     def version_of(self, digest: str, run: Any) -> Any:
         """The version of a model, made from its run where there is none yet.
@@ -74,8 +78,7 @@ class Registry:
         model = model_of_run(self.client, run)
         if model is None:
             raise ChromascapeError(f"run {run.info.run_id} has no model: `dvc repro --force --single-item evaluate`")
-        if not self.client.search_registered_models(f"name = '{self.name}'"):
-            self.client.create_registered_model(self.name, description=DESCRIPTION)
+        self._create()
         return self.client.create_model_version(
             self.name,
             source=f"models:/{model.model_id}",
@@ -108,17 +111,46 @@ class Registry:
         while True:
             champion = self._at(CHAMPION)
             decision = decide(champion)
-            if _number(self._at(CHAMPION)) == _number(champion):
+            rises = decision.promoted and _number(champion) != _number(version)
+            if (not rises or self._is_first()) and _number(self._at(CHAMPION)) == _number(champion):
                 break
-        if decision.promoted and _number(champion) != _number(version):
+        if rises:
             self.client.set_registered_model_alias(self.name, CHAMPION, version.version)
         if not decision.promoted:
             self.client.set_registered_model_alias(self.name, CHALLENGER, version.version)
             if champion and not is_explained(champion):
                 self._explain(champion, Decision(True, BY_HAND))
         self._explain(version, decision)
-        self._tidy(version if decision.promoted else champion)
+        self._tidy(self._at(CHAMPION))  # another version, where another process was quicker
         return decision
+
+    def _create(self) -> None:
+        """Make the registered model, unless there is one."""
+        from mlflow import MlflowException
+
+        if self.client.search_registered_models(f"name = '{self.name}'"):
+            return
+        try:
+            self.client.create_registered_model(self.name, description=DESCRIPTION)
+        except MlflowException as error:  # another process was quicker
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _is_first(self) -> bool:
+        """Whether nobody else is about to become champion. Of several who ask within a second it is the last one.
+
+        Where a store has no lock, two might both find the same champion, and both take its place: whoever means to
+        announces it, and looks a second later whether another one has done so. If so, that one needs another second.
+        """
+        if self.alone:
+            return True
+        own = uuid.uuid4().hex
+        self.client.set_registered_model_tag(self.name, ANNOUNCED, own)
+        time.sleep(SETTLED)
+        if self.client.get_registered_model(self.name).tags.get(ANNOUNCED) == own:
+            return True
+        time.sleep(2 * SETTLED)
+        return False
 
     def looks(self, photos: str) -> int:
         """How many trainings were measured on a set of test photos, by the runs of the experiment.
@@ -175,8 +207,8 @@ class Registry:
 def open_registry(name: str, experiment: str) -> Iterator[Registry]:
     """The registry of a store, for one registration at a time.
 
-    A lock guards a store in a file, so that two models are not both compared with the same champion. A server offers
-    no lock: `Registry.assign` checks the champion again right before it changes the alias.
+    A lock guards a store in a file or in PostgreSQL, so that two models are not both compared with the same champion.
+    A server offers no lock: there, `Registry.assign` announces itself before it changes the alias.
 
     Args:
         name: of the registered model.
@@ -187,13 +219,13 @@ def open_registry(name: str, experiment: str) -> Iterator[Registry]:
     identifier = connect(experiment)
     from mlflow import MlflowClient, MlflowException
 
-    file = database_file()
+    uri = tracking_uri()
     try:
         # Not the lock of `connect`: starting a run need not wait for a comparison.
-        with FileLock(f"{file}.register.lock") if file else nullcontext():
-            yield Registry(MlflowClient(), name, identifier)
+        with locked(uri, "register"):
+            yield Registry(MlflowClient(), name, identifier, alone=has_lock(uri))
     except MlflowException as error:
-        store = without_credentials(tracking_uri())
+        store = without_credentials(uri)
         raise ChromascapeError(
             f"MLflow can't register the model in {store} ({explain(error)}): fix that, then run `dvc repro` again"
         ) from None

@@ -21,8 +21,9 @@ from chromascape.tracking import artifacts, names
 from chromascape.tracking.address import tracking_uri
 from chromascape.tracking.figures import constants_of, metrics_of, result_in_words
 from chromascape.tracking.lineage import checkout, lineage, place
+from chromascape.tracking.locks import locked
 from chromascape.tracking.server import one_line, without_credentials
-from chromascape.tracking.store import connect, locked
+from chromascape.tracking.store import connect
 from chromascape.tracking.view import VAL_PHOTOS
 
 MODEL = Path("models/colorizer")
@@ -65,7 +66,7 @@ def _log_run(params: Params) -> str:
     note = f"{names.description(params)}\n\n{result_in_words(figures, split)}"
     tags = run_tags(params) | {NOTE: note, TRAINING: _training_here(), EXECUTION: execution(params)}
     tags["chromascape.precision"] = read_metrics(TRAIN, "train").get("precision", "")
-    with locked():
+    with locked(tracking_uri()):
         run = _find_or_create(client, experiment, tags)
     run_id = run.info.run_id
     log_params(client, run, flatten(params))

@@ -3,15 +3,24 @@
 import logging
 import os
 import sqlite3
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from filelock import FileLock
-
 from chromascape.errors import ChromascapeError
-from chromascape.tracking.address import FOLDER, LOCATION, absolute, database_file, files_beside, tracking_uri
+from chromascape.files import repository_root
+from chromascape.tracking.address import (
+    DATABASES,
+    FOLDER,
+    LOCATION,
+    absolute,
+    database_file,
+    files_beside,
+    scheme_of,
+    tracking_uri,
+)
+from chromascape.tracking.locks import locked
 from chromascape.tracking.server import check_server, deleted
 from chromascape.tracking.view import experiment_tags
 
@@ -42,10 +51,12 @@ def existing_client() -> Any:
         raise ChromascapeError(
             f"no MLflow store at {file}: run this in the project's folder, or name the store in MLFLOW_TRACKING_URI"
         )
-    client = _mlflow().MlflowClient()
     if file:
-        _relocate(file)
-    return client
+        client = _mlflow().MlflowClient()
+        relocate(file)
+        return client
+    with locked(tracking_uri()):  # MLflow makes the tables of a database that has none, and fails where two do
+        return _mlflow().MlflowClient()
 
 
 def _mlflow() -> Any:
@@ -68,35 +79,52 @@ def _mlflow() -> Any:
 def connect(experiment: str) -> str:
     """Set MLflow to the store, create the experiment if it is new, and return its id.
 
-    A lock guards a fresh SQLite store: if several processes set it up at once, all but one crash.
+    A lock guards a fresh database: if several processes set it up at once, all but one crash.
     """
     mlflow, file = _mlflow(), database_file()
-    with locked():
+    with locked(tracking_uri()):
         client = mlflow.MlflowClient()
         if file:
-            _relocate(file)
+            relocate(file)
         known = client.get_experiment_by_name(experiment)
         if known is not None and known.lifecycle_stage == "deleted":
             raise ChromascapeError(deleted(experiment, known.experiment_id))
         if known is None:
-            place = (Path(file).parent / FOLDER).as_uri() if file else None  # a relative one MLflow makes absolute
-            number = client.create_experiment(experiment, artifact_location=place, tags=experiment_tags())
+            number = _create(client, experiment)
             if file:
-                _relocate(file)
-            return str(number)
+                relocate(file)
+            return number
         for name, value in experiment_tags().items():
             if name not in known.tags:  # of an older version; changes made in MLflow's page stay
                 client.set_experiment_tag(known.experiment_id, name, value)
         return str(known.experiment_id)
 
 
-def locked() -> Any:
-    """A lock of this store, where it is a file: beside it, where every process that shares it looks."""
-    file = database_file()
-    return FileLock(f"{file}.lock") if file else nullcontext()
+def _create(client: Any, experiment: str) -> str:
+    """The id of a new experiment. A server has no lock: where another client was quicker, it is that client's."""
+    from mlflow import MlflowException
+
+    try:
+        return str(client.create_experiment(experiment, artifact_location=new_location(), tags=experiment_tags()))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return str(client.get_experiment_by_name(experiment).experiment_id)
 
 
-def _relocate(file: str) -> None:
+def new_location() -> str | None:
+    """Where a new experiment keeps its files; None where a server knows.
+
+    Of a database, MLflow would take a folder below the current one, which DVC removes with its temporary copies.
+    """
+    if file := database_file():
+        return (Path(file).parent / FOLDER).as_uri()  # a relative one MLflow makes absolute
+    if scheme_of(tracking_uri()) in DATABASES:
+        return os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT") or (repository_root() / FOLDER).as_uri()
+    return None
+
+
+def relocate(file: str) -> None:
     """Make the absolute paths of artifacts relative that lie beside a SQLite store, see `beside_store`.
 
     MLflow wrote them, perhaps of a place that the project has left. If others write to the store, it is left for the

@@ -4,35 +4,19 @@ import re
 import sqlite3
 import tempfile
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import psutil
 
 from chromascape.errors import ChromascapeError, did_you_mean
-from chromascape.tracking.address import files_beside, is_beside, sqlite_file, tracking_uri
-from chromascape.tracking.server import (
-    SECONDS,
-    check_server,
-    deleted,
-    one_line,
-    within_seconds,
-    without_credentials,
-)
+from chromascape.tracking.address import DATABASES, files_beside, is_beside, scheme_of, sqlite_file, tracking_uri
+from chromascape.tracking.database_checks import EXPERIMENT, State, database_state, revision_problem
+from chromascape.tracking.server import SECONDS, check_server, deleted, within_seconds, without_credentials
+from chromascape.tracking.server_checks import explain, server_problem
 
-DATABASES = ("postgresql", "mysql", "mssql")
-DRIVERS = {  # packages that are named otherwise than their modules
-    "psycopg2": "psycopg2-binary",
-    "psycopg": "'psycopg[binary]'",
-    "MySQLdb": "mysqlclient",
-    "mysql": "mysql-connector-python",
-}
-EXPERIMENT = "SELECT lifecycle_stage, experiment_id, artifact_location FROM experiments WHERE name = :name"
 FORMS = "write sqlite:///FILE, http://HOST:PORT or postgresql://USER:PASSWORD@HOST/NAME, or unset the variable"
-
-State = tuple[Literal["ok", "note", "problem"], str]  # and what it is about
 
 
 def check_store(experiment: str) -> None:
@@ -52,16 +36,25 @@ def store_state(experiment: str) -> State:
     shown, scheme = without_credentials(uri), uri.partition(":")[0].lower()
     if file := sqlite_file(uri):
         return _sqlite_state(Path(file), experiment)
+    if scheme_of(uri) in DATABASES:
+        level, text = _database_state(uri, experiment)
+        named = level != "problem" or text.startswith("track.experiment")
+        return level, text if named else f"MLFLOW_TRACKING_URI: {text}"
     if scheme in ("http", "https"):
         check_server()
-        problem = _asked(experiment)
-    elif scheme.split("+")[0] in DATABASES:
-        problem = within_seconds(2 * SECONDS, lambda: _database_problem(uri, experiment))
+        problem = _asked(uri, experiment)
     else:
-        problem = _kind_problem(uri, shown) or _asked(experiment)
+        problem = _kind_problem(uri, shown) or _asked(uri, experiment)
     if problem.startswith("track.experiment"):
         return "problem", problem
     return ("problem", f"MLFLOW_TRACKING_URI: {shown}: {problem}") if problem else ("ok", f"runs are kept at {shown}")
+
+
+def _database_state(uri: str, experiment: str) -> State:
+    """The state of a database behind a network, which may never answer."""
+    found: list[State] = []
+    silent = within_seconds(2 * SECONDS, lambda: found.append(database_state(uri, experiment)) or "")
+    return found[0] if found else ("problem", f"{without_credentials(uri)}: {silent}: check address and network")
 
 
 def _kind_problem(uri: str, shown: str) -> str:
@@ -82,39 +75,20 @@ def _kind_problem(uri: str, shown: str) -> str:
     return f"MLflow knows no store of this kind{did_you_mean(scheme, known)}: {FORMS}"
 
 
-def _asked(experiment: str) -> str:
+def _asked(uri: str, experiment: str) -> str:
     """What MLflow itself says, with its own credentials and certificates; empty if the store can take a run."""
     from chromascape.tracking.store import existing_client  # it sets how long MLflow waits
 
     try:
-        known = existing_client().get_experiment_by_name(experiment)
+        client = existing_client()
+        if uri.lower().startswith("http"):
+            return server_problem(client, uri, experiment)
+        known = client.get_experiment_by_name(experiment)
     except ChromascapeError as error:
         return str(error)
     except Exception as error:  # each store has errors of its own
-        said = one_line(error) or type(error).__name__
-        if re.search(r"\b40[13]\b|UNAUTHENTICATED|PERMISSION_DENIED", f"{said} {getattr(error, 'error_code', '')}"):
-            return f"refuses access ({said}): check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-        return f"MLflow can't use it ({said})"
+        return explain(error, uri)
     return deleted(experiment, known.experiment_id) if known and known.lifecycle_stage == "deleted" else ""
-
-
-def _database_problem(uri: str, experiment: str) -> str:
-    """Why a database of another kind than SQLite can't take a run, asked without MLflow, which would set it up."""
-    from sqlalchemy import create_engine, inspect, text
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        engine = create_engine(uri)
-        with engine.connect() as connection:
-            if not inspect(connection).has_table("experiments"):
-                return ""
-            found = connection.execute(text(EXPERIMENT), {"name": experiment}).fetchone()
-    except ModuleNotFoundError as error:
-        name = (error.name or "").partition(".")[0]
-        return f"needs the package {name}: pip install {DRIVERS.get(name, name)}"
-    except (SQLAlchemyError, ValueError) as error:
-        return f"can't be used ({one_line(getattr(error, 'orig', None) or error)}): check address, user and password"
-    return deleted(experiment, found[1]) if found and found[0] == "deleted" else ""
 
 
 def _sqlite_state(file: Path, experiment: str) -> State:
@@ -157,11 +131,8 @@ def _contents_state(file: Path, database: Any, experiment: str) -> State:
     revision = database.execute("SELECT version_num FROM alembic_version").fetchone() if set_up else None
     if not revision:
         return "note", f"{file} was never set up to its end: the next run does"
-    made, followed = _revisions()
-    if str(revision[0]) not in made:
-        return "problem", f"{file} was made by a newer MLflow: install that, or name another store"
-    if str(revision[0]) in followed:
-        return "problem", f"{file} was made by an older MLflow: `mlflow db upgrade sqlite:///{file}`, after a copy"
+    if problem := revision_problem(str(revision[0]), str(file), f"sqlite:///{file}"):
+        return "problem", problem
     found = database.execute(EXPERIMENT, {"name": experiment}).fetchone()
     if found and found[0] == "deleted":
         return "problem", deleted(experiment, found[1])
@@ -180,20 +151,6 @@ def _lost_files(file: Path, database: Any, number: int, location: str) -> str:
         return ""
     remedy = "copy it there" if beside else f"copy it beside {file}, and `make ui` finds it there"
     return f"{folder} is missing, which has the files and models of the runs in {file}: {remedy}"
-
-
-def _revisions() -> tuple[set[str], set[str]]:
-    """The versions of the tables that the installed MLflow knows, and those that others follow.
-
-    Read as text: importing them takes seconds.
-    """
-    spec = find_spec("mlflow")
-    place = Path(next(iter(spec.submodule_search_locations or []))) if spec else Path()
-    text = "\n".join(file.read_text("utf-8") for file in (place / "store/db_migrations/versions").glob("*.py"))
-    made, followed = (
-        set(re.findall(rf"^{name}\s*=\s*['\"](\w+)", text, re.MULTILINE)) for name in ("revision", "down_revision")
-    )
-    return made, followed
 
 
 def holders(file: Path) -> list[psutil.Process]:
