@@ -20,10 +20,12 @@ Line = tuple[float, float]  # a and b of a side: y = a + b x for the top and the
 RIM = 0.02  # of the shorter side: how thick a border is at least
 UNEVEN = 12.0  # units of L* between the paper at one side of the scan and at another, at most
 NEAR, FAR = 3.0, 8.0  # units of L* by which paper differs from its level, at most: by its own spread, in this range
-OF_RIM = 0.75  # the share of each side's rim that is paper, at least: the rest may lie beside a tilted page
+OF_RIM = 0.65  # the share of each side's rim that is paper, at least: the rest may lie beside a tilted page
 DUST = 0.04  # the share of a row that may differ from paper in a gutter
-GUTTER = 0.01  # of the shorter side: what is closer is one block
+GUTTER = 0.025  # of the shorter side: what is closer is one block
 LEAST = 0.2  # of the scan's shorter side: the shorter side of a picture, at least
+CAPTION = 0.08  # of the shorter side: what is lower is a line of text
+FULL = 0.2  # the share of paper in what lies between both, below which it may be a part of a picture
 STEEPEST = math.tan(math.radians(2))  # of a picture's sides
 STEP = 0.7  # of a pixel, between the slopes that are tried
 STRAIGHT = 0.55  # the share of a side's length along which paper ends at its line, at least
@@ -97,15 +99,16 @@ def _on_page(lightness: Float, depth: int) -> list[Picture]:
     paper = _paper(lightness)
     if paper is None:
         return []
-    least = max(8, LEAST * min(paper.shape))
-    blocks = [block for block in _blocks(paper, (0, 0)) if min(_shape(block)) >= least]
-    sides = [_sides(paper, block) for block in blocks]
+    shorter, blocks = min(paper.shape), _blocks(paper, (0, 0))
+    sides = [_sides(paper, block) for block in blocks if min(_shape(block)) >= LEAST * shorter]
+    strips = [block for block in blocks if LEAST * shorter > min(_shape(block)) >= CAPTION * shorter]
     pictures = [picture for picture in sides if picture is not None]
-    if len(pictures) < len(blocks):
+    if len(pictures) < len(sides) or any(paper[block].mean() < FULL for block in strips):
         return []
     found = []
     for picture in pictures:
         rows, columns = picture.box(1, 1)
+        rows, columns = slice(rows.start + 1, rows.stop - 1), slice(columns.start + 1, columns.stop - 1)
         within = _on_page(lightness[rows, columns], depth - 1) if depth > 1 else []
         found += [inner.moved(rows.start, columns.start) for inner in within] or [picture]
     return found
@@ -159,16 +162,21 @@ def _runs(other: Float) -> list[slice]:
 
 
 def _sides(paper: Mask, block: Box) -> Picture | None:
-    """The straight sides of a block; None if it has others."""
+    """The straight sides of a block; None if more than one is not straight.
+
+    One may be missed where it is as light as the paper, as a white sky or a black ground; there the block ends.
+    """
     rows, columns = block
     height, width = paper.shape
     top = _side(paper, rows.start, columns)
     bottom = _side(paper[::-1], height - rows.stop, columns)
     left = _side(paper.T, columns.start, rows)
     right = _side(paper.T[::-1], width - columns.stop, rows)
-    if top is None or bottom is None or left is None or right is None:
+    if [top, bottom, left, right].count(None) > 1:
         return None
-    return Picture(top, (height - bottom[0], -bottom[1]), left, (width - right[0], -right[1]))
+    bottom = bottom and (height - bottom[0], -bottom[1])
+    right = right and (width - right[0], -right[1])
+    return Picture(top or (rows.start, 0), bottom or (rows.stop, 0), left or (columns.start, 0), right or (columns.stop, 0))
 
 
 def _side(paper: Mask, near: int, along: slice) -> Line | None:
@@ -199,4 +207,7 @@ def _side(paper: Mask, near: int, along: slice) -> Line | None:
     clear = near_line[0] & ~near_line.all(axis=0)
     end = at[rise, max(0, row - 1)] + past
     slope, middle = np.polyfit(places[clear], end[clear], 1)
+    straight = clear & (np.abs(end - middle - slope * places) <= 1)
+    if straight.sum() > 2:
+        slope, middle = np.polyfit(places[straight], end[straight], 1)
     return float(middle + SHARP - slope * (along.start + along.stop) / 2), float(slope)
