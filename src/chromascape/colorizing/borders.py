@@ -46,23 +46,24 @@ class Picture:
         """The sides after y is multiplied by `down` and x by `across`."""
         flat = [(a * down, b * down / across) for a, b in (self.top, self.bottom)]
         steep = [(a * across, b * across / down) for a, b in (self.left, self.right)]
-        return Picture(*flat, *steep)
+        return Picture(flat[0], flat[1], steep[0], steep[1])
 
     def moved(self, down: float, right: float) -> "Picture":
         """The sides so far down and to the right."""
         flat = [(a + down - b * right, b) for a, b in (self.top, self.bottom)]
         steep = [(a + right - b * down, b) for a, b in (self.left, self.right)]
-        return Picture(*flat, *steep)
+        return Picture(flat[0], flat[1], steep[0], steep[1])
 
     def box(self, height: int, width: int) -> Box:
         """The pixels of a plane (height, width) in the largest upright box in which there is no paper."""
-        picture = self.scaled(height, width)
-        middle, center = (picture.top[0] + picture.bottom[0]) / 2, (picture.left[0] + picture.right[0]) / 2
-        before, after = _at(picture.left, middle), _at(picture.right, middle)
-        above, below = _at(picture.top, center), _at(picture.bottom, center)
-        top, bottom = (pick(_at(line, before), _at(line, after)) for line, pick in ((picture.top, max), (picture.bottom, min)))
-        left, right = (pick(_at(line, above), _at(line, below)) for line, pick in ((picture.left, max), (picture.right, min)))
-        return slice(math.ceil(top), math.floor(bottom)), slice(math.ceil(left), math.floor(right))
+        shape = self.scaled(height, width)
+        middle, center = (shape.top[0] + shape.bottom[0]) / 2, (shape.left[0] + shape.right[0]) / 2
+        ends = [_at(side, middle) for side in (shape.left, shape.right)]
+        top, bottom = max(_at(shape.top, x) for x in ends), min(_at(shape.bottom, x) for x in ends)
+        ends = [_at(side, center) for side in (shape.top, shape.bottom)]
+        left, right = max(_at(shape.left, y) for y in ends), min(_at(shape.right, y) for y in ends)
+        rows = slice(max(0, math.ceil(top)), math.floor(bottom))
+        return rows, slice(max(0, math.ceil(left)), math.floor(right))
 
     def cover(self, x: Float, y: Float, soft: tuple[float, float]) -> NDArray[np.float32]:
         """How far places lie in the picture, (len(y), len(x)): 0 on paper, up to 1 past a soft rim.
@@ -72,12 +73,15 @@ class Picture:
             soft: width of the rim along x and y, in the same shares.
         """
         down, right = y[:, None].astype(np.float32), x[None].astype(np.float32)
-        sideways = np.minimum(right - _at(self.left, down), _at(self.right, down) - right) / np.float32(soft[0])
-        upright = np.minimum(down - _at(self.top, right), _at(self.bottom, right) - down) / np.float32(soft[1])
-        return np.clip(np.minimum(sideways, upright), 0, 1)
+        (top, down_a), (bottom, down_b), (left, right_a), (right_end, right_b) = (
+            self.top, self.bottom, self.left, self.right,
+        )  # fmt: skip
+        sideways = np.minimum(right - left - right_a * down, right_end + right_b * down - right) / soft[0]
+        upright = np.minimum(down - top - down_a * right, bottom + down_b * right - down) / soft[1]
+        return np.clip(np.minimum(sideways, upright), 0, 1).astype(np.float32)
 
 
-def _at(line: Line, place: float | Float) -> float | Float:
+def _at(line: Line, place: float) -> float:
     return line[0] + line[1] * place
 
 
