@@ -71,7 +71,8 @@ KINDS = (
     Kind("negative with an orange mask", ("life",), (0.04, 0.04, 0.04, 0.04), 10, tone=MASK, negative=True),
     Kind("two photos on a page", ("kite", "this-is-not-windows"), tone=YELLOWED),
     Kind("print with a white border on black card", ("evening-glow",), (0.05, 0.05, 0.05, 0.05), bed=28),
-    Kind("faded, wide lower border", ("sunset",), (0.05, 0.05, 0.05, 0.25), 244, damages=(("fading", 0.45), ("vignette", 0.4))),
+    Kind("faded, wide lower border", ("sunset",), (0.05, 0.05, 0.05, 0.25), 244,
+         damages=(("fading", 0.45), ("vignette", 0.4))),
     Kind("postcard: line, scratches, JPEG", ("dune",), (0.05, 0.05, 0.05, 0.12), 225, line=60, tone=YELLOWED,
          damages=(("scratches", 6), ("jpeg", 30))),
 )  # fmt: skip
@@ -126,7 +127,9 @@ def _print(kind: Kind, photo: Rgb, random: np.random.Generator) -> tuple[Image.I
     if kind.caption:
         pen.text((left + wide // 12, top + high + bottom // 4), CAPTION, 50, ImageFont.load_default(wide // 28))
     rough = random.normal(0, 1.5, (size[1], size[0]))
-    gray = Image.fromarray(np.clip(np.asarray(gray) + rough, 0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(0.6))
+    gray = Image.fromarray(np.clip(np.asarray(gray) + rough, 0, 255).astype(np.uint8)).filter(
+        ImageFilter.GaussianBlur(0.6)
+    )
     return gray, truth, inside
 
 
@@ -176,7 +179,7 @@ def main() -> None:
     for number, kind in enumerate(KINDS):
         rows.append(_row(colorizer, kind, make_scan(kind, [photos[name] for name in kind.photos], _random(number))))
         found, figures = 0, []
-        for first, name in enumerate(names):
+        for first in range(len(names)):
             own = [photos[names[(first + after) % len(names)]] for after in range(len(kind.photos))]
             scan = make_scan(kind, own, _random(number))
             figures.append(measure(colorizer, kind, scan))
@@ -203,7 +206,9 @@ def _is_found(colorizer: Colorizer, scan: Scan, count: int) -> bool:
     """Whether as many pictures are found as there are, each side within 2 % of where it is."""
     high, wide = scan.gray.shape
     light = scans.Scan(Photo(scan.rgb), colorizer.working_size, False, False)
-    cover = light.cover(high, wide, slice(0, high), slice(0, wide)) > 0.5 if light.pictures else np.ones((high, wide), bool)
+    cover = (
+        light.cover(high, wide, slice(0, high), slice(0, wide)) > 0.5 if light.pictures else np.ones((high, wide), bool)
+    )
     wrong = (cover != scan.inside).sum() / (scan.inside.sum() * 0.04)
     return len(light.pictures) == count and wrong < 1
 

@@ -180,7 +180,9 @@ def _sides(paper: Mask, block: Box) -> Picture | None:
         return None
     bottom = bottom and (height - bottom[0], -bottom[1])
     right = right and (width - right[0], -right[1])
-    return Picture(top or (rows.start, 0), bottom or (rows.stop, 0), left or (columns.start, 0), right or (columns.stop, 0))
+    return Picture(
+        top or (rows.start, 0), bottom or (rows.stop, 0), left or (columns.start, 0), right or (columns.stop, 0)
+    )
 
 
 def _side(paper: Mask, near: int, along: slice) -> Line | None:

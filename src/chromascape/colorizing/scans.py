@@ -63,7 +63,10 @@ class Scan:
     def _boxes(self) -> list[Box]:
         """The pixels of the plane in which pictures are, without paper."""
         height, width = self.small.shape
-        return [picture.box(height, width) for picture in self.pictures] or [(slice(0, height), slice(0, width))]
+        boxes = [picture.box(height, width) for picture in self.pictures]
+        # Without the pixels around, in which paper is mixed with the picture.
+        boxes = [(slice(y.start + 1, y.stop - 1), slice(x.start + 1, x.stop - 1)) for y, x in boxes]
+        return boxes or [(slice(0, height), slice(0, width))]
 
 
 def _shape(box: Box) -> tuple[int, int]:
