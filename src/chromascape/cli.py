@@ -87,6 +87,7 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     named = "colors you name: a JSON file, a PNG with paint on a transparent layer, or a folder of them: docs/using.md"
     add("--hints", type=Path, metavar="FILE", help=named)
     add("--like", type=Path, metavar="PHOTO", help="a color photo of the same place or season: take its colors")
+    add("--negative", action="store_true", help="the photos are negatives: invert them")
     add("--compare", action="store_true", help="write gray and color side by side")
     add("--recursive", action="store_true", help="include subfolders, keeping their structure")
     add("--overwrite", action="store_true", help="replace existing outputs instead of skipping them")
@@ -141,10 +142,10 @@ def _add_serving(commands: Any) -> None:
 
 def _colorize(options: argparse.Namespace) -> int:
     """Colorize every input; bad ones are reported, and the rest continue. Returns 1 if any failed."""
-    from chromascape.colorizing.plan import make_plan
+    from chromascape.colorizing.plan import default_folder, make_plan
 
     style: Rendering = "vivid" if options.vivid else options.style
-    output = _folder(style, options) if options.output is None else options.output
+    output = default_folder(style, vars(options)) if options.output is None else options.output
     plan = make_plan(options.inputs, output, options.recursive)
     if options.hints and not options.hints.exists():
         raise ChromascapeError(f"{options.hints}: no such file")
@@ -155,7 +156,7 @@ def _colorize(options: argparse.Namespace) -> int:
     from chromascape.parallel import with_progress
 
     like = read_reference(options.like) if options.like else None
-    how = Options(style, options.saturation, options.compare, options.hints, like)
+    how = Options(style, options.saturation, options.compare, options.hints, like, options.negative)
     model = _model(options.model)
     colorizer = Colorizer.load(model, options.device)
     _say([f"error: {line}" for line in plan.errors] + [f"note: {line}" for line in plan.notes])
@@ -179,13 +180,6 @@ def _colorize(options: argparse.Namespace) -> int:
     parts += [f"{failed} failed"] * bool(failed)
     print(", ".join(parts))
     return 1 if failed else 0
-
-
-def _folder(style: str, options: argparse.Namespace) -> str:
-    """The folder for pictures where none is named: another for another style, so that none is skipped as done."""
-    parts = [style] * (style != "faithful") + [f"{options.saturation:g}"] * (options.saturation != 1)
-    parts += [name for name in ("hints", "like", "compare") if getattr(options, name)]
-    return "-".join(["colorized", *parts])
 
 
 def _say(lines: list[str]) -> None:

@@ -33,6 +33,7 @@ class Options:
     compare: bool = False
     hints: Path | None = None
     like: Reference | None = None
+    negative: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def colorize_file(colorizer: Colorizer, source: Path, target: Path, options: Opt
     file_of_hints = hints_of(source, options.hints)
     hints = read_hints(file_of_hints, (photo.pixels.width, photo.pixels.height)) if file_of_hints else ()
     strips: Iterable[Strip] = colorizer.strips(
-        photo.pixels, options.rendering, options.saturation, hints, options.like
+        photo.pixels, options.rendering, options.saturation, hints, options.like, options.negative
     )  # fmt: skip
     with atomic_write(target) as temporary, temporary.open("wb") as file:
         write(photo, map(_beside_gray, strips) if options.compare else strips, file)

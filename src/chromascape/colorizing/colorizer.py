@@ -11,11 +11,12 @@ from PIL import Image
 from chromascape.color import lab
 from chromascape.color.srgb import to_srgb
 from chromascape.colorizing import model_files
-from chromascape.colorizing.fullsize import FullSize, Light, resize
+from chromascape.colorizing.fullsize import FullSize, resize
 from chromascape.colorizing.hints import Hints, change
 from chromascape.colorizing.like import Reference, colors_of
 from chromascape.colorizing.onnx_network import OnnxNetwork, graph_of
 from chromascape.colorizing.padding import predict
+from chromascape.colorizing.scans import Scan
 from chromascape.devices import check_device
 from chromascape.errors import ChromascapeError, how_to_install
 from chromascape.parallel import cpu_threads, in_threads
@@ -112,6 +113,7 @@ class Colorizer:
         saturation: float = 1.0,
         hints: Hints = (),
         like: Picture | Reference | None = None,
+        negative: bool = False,
     ) -> Any:
         """Color for a photo of any size.
 
@@ -124,6 +126,7 @@ class Colorizer:
             saturation: a further factor on the colors' strength, 0 (gray) to 10.
             hints: colors that you name, see `hints.Hint`, for places of the upright image.
             like: a color photo of the same place or season, whose colors are taken where both look alike.
+            negative: whether the photo is a negative, which is inverted.
         Returns:
             For a Pillow image, an image of the upright input's size, 8-bit RGB, or RGBA if it has transparency. For
             an array, an array (H, W, 3) of its type (floats: float32).
@@ -142,7 +145,7 @@ class Colorizer:
         photo = Photo(upright(image) if isinstance(image, Image.Image) else image)
         if like is not None and not isinstance(like, Reference):
             like = Reference(Photo(upright(like) if isinstance(like, Image.Image) else like))
-        return _assembled(photo, self.strips(photo, rendering, saturation, hints, like))
+        return _assembled(photo, self.strips(photo, rendering, saturation, hints, like, negative))
 
     def colorize_batch(
         self,
@@ -178,6 +181,7 @@ class Colorizer:
         saturation: float = 1.0,
         hints: Hints = (),
         like: Reference | None = None,
+        negative: bool = False,
     ) -> Iterator[Strip]:
         """A photo's colors from top to bottom: rows, sRGB (h, W, 3) of the photo's dtype, and alpha (h, W) if any.
 
@@ -187,29 +191,39 @@ class Colorizer:
             raise ChromascapeError(f"rendering: {rendering!r} is none of {', '.join(sorted(self.renderings))}")
         if not 0 <= saturation <= 10:
             raise ChromascapeError(f"saturation: must be from 0 to 10 (it is {saturation})")
-        light = Light(photo, self.luma)
-        small = light.small(*self.working_size(photo.height, photo.width))
-        ab = self._small_ab(lab.scale_lightness(small)) * np.float32(self.renderings[rendering] * saturation)
-        if like is not None:
-            ab = ab + colors_of(like, small, ab)
+        scan = Scan(photo, self.working_size, self.luma, negative)
+        factor = np.float32(self.renderings[rendering] * saturation)
+
+        def of_picture(lightness: NDArray[np.float32]) -> NDArray[np.float32]:
+            ab = self._small_ab(lab.scale_lightness(lightness)) * factor
+            return ab if like is None else ab + colors_of(like, lightness, ab)
+
+        ab = scan.colors(of_picture)
         if hints != ():
-            ab = ab + change(small, ab, hints)
-        colors = FullSize(ab, small, photo.height, photo.width, self.network.cell)
+            ab = ab + change(scan.small, ab, hints)
+        colors = FullSize(ab, scan.small, photo.height, photo.width, self.network.cell)
 
         def strip(rows: slice) -> Strip:
-            values, alpha = light.rows(rows)
+            values, alpha = scan.light.rows(rows)
             picture = np.empty((*values.shape[:2], 3), photo.dtype)
             for columns in colors.columns(rows):
-                lightness = light.measure(values[:, columns])
-                picture[:, columns] = to_srgb(lightness, colors.ab(rows, columns, lightness), photo.dtype)
+                lightness = scan.light.measure(values[:, columns])
+                ab = colors.ab(rows, columns, lightness)
+                if scan.pictures:
+                    ab = ab * scan.cover(photo.height, photo.width, rows, columns)
+                picture[:, columns] = to_srgb(lightness, ab, photo.dtype)
             return rows, picture, alpha
 
         yield from in_threads(strip, colors.rows(), cpu_threads())
 
-    def small(self, photo: Photo) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def small(self, photo: Photo, negative: bool = False) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A photo at working size: its L* (h, w) in 0..100, and the network's own a* and b* for it, (h, w, 2)."""
-        lightness = Light(photo, self.luma).small(*self.working_size(photo.height, photo.width))
-        return lightness, self._small_ab(lab.scale_lightness(lightness))
+        scan = Scan(photo, self.working_size, self.luma, negative)
+        ab = scan.colors(lambda lightness: self._small_ab(lab.scale_lightness(lightness)))
+        if scan.pictures:
+            height, width = scan.small.shape
+            ab = ab * scan.cover(height, width, slice(0, height), slice(0, width))[..., None]
+        return scan.small, ab
 
     def network_lab(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:
         """The network's own picture of a photo, Lab (H, W, 3) for Lab (H, W, 3), for measuring.

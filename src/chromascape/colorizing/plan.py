@@ -3,8 +3,10 @@
 import difflib
 import glob
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from chromascape.errors import ChromascapeError
 from chromascape.photos.reading import EXTENSIONS
@@ -29,6 +31,15 @@ class Plan:
     pairs: list[tuple[Path, Path]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)  # a line each: folders that can't be read, photos without a name
     notes: list[str] = field(default_factory=list)  # links to folders, and files that only look like photos
+
+
+def default_folder(style: str, options: Mapping[str, Any]) -> str:
+    """The folder for pictures where none is named: another for another style, so that none is skipped as done."""
+    saturation = options["saturation"]
+    parts = [style] * (style != "faithful") + [f"{saturation:g}"] * (saturation != 1)
+    return "-".join(
+        ["colorized", *parts, *(name for name in ("hints", "like", "negative", "compare") if options[name])]
+    )
 
 
 def make_plan(inputs: list[str], output: str, recursive: bool) -> Plan:
