@@ -28,7 +28,7 @@ from chromascape.params import Train
 from chromascape.resume import tell
 
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}  # the network interface by which processes of one machine talk
-JOIN = timedelta(minutes=5)  # for all processes to import torch and to find each other
+JOIN = timedelta(minutes=10)  # for all processes to import torch and to find each other
 TIMEOUT = timedelta(minutes=10)  # of any exchange: GPUs wait for so long for a process that hangs
 VARIABLES = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
