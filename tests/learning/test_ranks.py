@@ -217,6 +217,7 @@ def test_an_error_of_another_process_is_one_line_of_the_first_and_a_killed_first
     other = wait_for_step(place, 1)
     job.kill()
     assert is_gone(other)
+    assert said(place)[2:] == ["2 processes train together, over gloo"]
 
 
 @pytest.mark.parametrize(("photos", "count"), [(16, 1), (16, 3), (5, 2), (3, 3), (2, 4)])
