@@ -97,7 +97,7 @@ def steps(place: Path) -> list[tuple[int, int]]:
 
 def wait_for_step(place: Path, count: int) -> int:
     """Wait for so many steps of both processes; returns the system's number of process 1."""
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 300  # where many share a machine, an import of torch takes a minute
     while len(done := steps(place)) < 2 * count:
         assert time.monotonic() < limit, said(place)
         time.sleep(0.01)
@@ -114,7 +114,7 @@ def same_curve(found: History, expected: History) -> bool:
 
 def is_gone(process: int) -> bool:
     """Whether a process has ended within seconds; one whose parent was killed has no other that waits for it."""
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + 60
     while time.monotonic() < limit:
         try:
             state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
@@ -144,7 +144,7 @@ def test_two_processes_have_the_curve_of_one_with_batch_norm_and_without(
 def test_a_killed_process_ends_all_in_one_line_and_one_process_goes_on(
     place: Path, undisturbed: dict[str, History]
 ) -> None:
-    (place / "slow").touch()
+    (place / "slow").write_text("0.1")
     job = start(place)
     os.kill(wait_for_step(place, 4), signal.SIGKILL)
     assert os.waitstatus_to_exitcode(job.status()) == 1
@@ -191,7 +191,7 @@ def test_torchrun_s_processes_go_on_where_one_was_killed(place: Path, undisturbe
 @pytest.mark.scale
 def test_either_process_may_be_stopped_and_no_step_is_lost(place: Path, undisturbed: dict[str, History]) -> None:
     """SIGTERM of process 1, as where a machine is drained, stops both after a checkpoint."""
-    (place / "slow").touch()
+    (place / "slow").write_text("0.5")  # both look for it every half second
     job = start(place, "checkpoint_seconds=3600")
     other = wait_for_step(place, 2)
     os.kill(other, signal.SIGTERM)
@@ -212,11 +212,12 @@ def test_an_error_of_another_process_is_one_line_of_the_first_and_a_killed_first
     assert os.waitstatus_to_exitcode(start(place).status()) == 1
     assert said(place)[1:] == ["error: train.batch_size: 5 photos don't fit into the memory of cpu: lower it"]
     (place / "fails").unlink()
-    (place / "slow").touch()
+    (place / "slow").write_text("0.1")
     job = start(place, "epochs=1000")
     other = wait_for_step(place, 1)
     job.kill()
     assert is_gone(other)
+    assert said(place)[2:] == ["2 processes train together, over gloo"]
 
 
 @pytest.mark.parametrize(("photos", "count"), [(16, 1), (16, 3), (5, 2), (3, 3), (2, 4)])

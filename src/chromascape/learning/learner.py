@@ -208,6 +208,8 @@ def load_state(learner: Learner, progress: Progress, state: dict[str, Any]) -> N
 
 def share_state(learner: Learner, progress: Progress) -> None:
     """Bring all processes to where process 0 is: at the start of a training, or at its checkpoint."""
+    if learner.ranks.count == 1:
+        return
     stream = io.BytesIO()
     if learner.ranks.rank == 0:
         torch.save(state_of(learner, progress), stream)

@@ -28,7 +28,7 @@ from chromascape.params import Train
 from chromascape.resume import tell
 
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}  # the network interface by which processes of one machine talk
-JOIN = timedelta(minutes=5)  # for all processes to import torch and to find each other
+JOIN = timedelta(minutes=10)  # for all processes to import torch and to find each other
 TIMEOUT = timedelta(minutes=10)  # of any exchange: GPUs wait for so long for a process that hangs
 VARIABLES = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -195,10 +195,11 @@ def _start(count: int, command: Sequence[str], stack: ExitStack) -> tuple[Any, l
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     store = TCPStore("127.0.0.1", port, None, True, JOIN, False, master_listen_fd=listening.detach())
-    theirs = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    theirs |= {"OMP_NUM_THREADS": each}
+    theirs: dict[str, Any] = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "OMP_NUM_THREADS": each}
+    # What breaks is process 0's to say, not torch's.
+    theirs |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCH_CPP_LOG_LEVEL": "ERROR"}
     if sys.platform in LOOPBACK:
-        theirs["GLOO_SOCKET_IFNAME"] = LOOPBACK[sys.platform]  # type: ignore[assignment]
+        theirs["GLOO_SOCKET_IFNAME"] = LOOPBACK[sys.platform]
         before = os.environ.get("GLOO_SOCKET_IFNAME")
         os.environ["GLOO_SOCKET_IFNAME"] = LOOPBACK[sys.platform]
         stack.callback(_set, "GLOO_SOCKET_IFNAME", before)

@@ -55,22 +55,17 @@ class Trained:
 
 
 def train(
-    train_photos: Shards,
-    val_photos: Shards,
-    params: Train,
-    on_epoch: Callable[[dict[str, float]], None] | None = None,
-    checkpoints: Checkpoints | None = None,
-    precision: Precision | None = None,
-    ranks: Ranks = ALONE,
-) -> Trained:
+    train_photos: Shards, val_photos: Shards, params: Train, on_epoch: Callable[[dict[str, float]], None] | None = None,
+    checkpoints: Checkpoints | None = None, precision: Precision | None = None, ranks: Ranks = ALONE,
+) -> Trained:  # fmt: skip
     """Train the network that `params` names; on a CPU the same input gives the same weights.
 
     Args:
         on_epoch: called after each epoch with its row of the history; after a resume, first with the earlier rows.
         checkpoints: to resume from and to write to; None: the training starts over and writes nothing.
         precision: that `params.precision` is here, as `learning.precision.choose` says; None: it is found out.
-        ranks: the processes that train together, from `learning.ranks.joined`. All start from what process 0 has:
-            precision, and its checkpoint, if there is one; only process 0 gets `on_epoch` and `checkpoints`.
+        ranks: the processes that train together, from `learning.ranks.joined`. All start from what process 0 has, and
+            that one alone gets `on_epoch` and `checkpoints`.
     Raises:
         ChromascapeError: a batch has fewer photos than there are processes, the device is unavailable or runs out of
             memory, or the loss stops being a number.
@@ -84,8 +79,7 @@ def train(
     if checkpoints and checkpoints.restore(learner, progress) and on_epoch:
         for row in progress.history:
             on_epoch(row)
-    if ranks.count > 1:
-        share_state(learner, progress)
+    share_state(learner, progress)
     # Batches have one size: the fastest convolution for it is worth finding.
     with torch.backends.cudnn.flags(enabled=True, benchmark=True), memory_errors_explained(learner):
         try:
@@ -102,8 +96,14 @@ def train(
                 with uninterrupted():  # by a second Ctrl-C
                     checkpoints.save(learner, progress)
             raise
-    best_epoch = min(progress.history, key=lambda row: cost(params.choose_by, row))["epoch"]
-    speed = params.epochs * len(train_photos) / progress.seconds
+    return _trained(learner, progress, len(train_photos))
+
+
+def _trained(learner: Learner, progress: Progress, n_photos: int) -> Trained:
+    """The result of a training that has ended, of so many photos."""
+    choose_by = learner.params.choose_by
+    best_epoch = min(progress.history, key=lambda row: cost(choose_by, row))["epoch"]
+    speed = progress.epochs * n_photos / progress.seconds
     return Trained(progress.best, progress.history, int(best_epoch), speed, "bf16" if learner.bf16 else "float32")
 
 
