@@ -76,7 +76,7 @@ class Cluster:
         self._described = description()
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it says is said here, in one line
         try:
-            self._client = Client(self.address, timeout=CONNECTING, set_as_default=False)
+            self._client = Client(self.address, timeout=CONNECTING)
         except (OSError, ValueError, RuntimeError) as error:
             said = " ".join(str(error).split())[:200]
             remedy = "start `dask scheduler` there, or set engine.name: local"

@@ -106,7 +106,9 @@ def engine(params: Params) -> list[Finding]:
         found = cluster.refusals()
     if refused := sorted(f"worker {name} {why}" for name, why in found.items() if why):
         return [Finding("problem", "engine", line) for line in refused]
-    return [Finding("ok", "engine", f"{params.engine.scheduler} has {len(found)} workers with what this machine has")]
+    return [
+        Finding("ok", "engine", f"{params.engine.scheduler} has {len(found)} worker(s), with what this machine has")
+    ]
 
 
 def disk(params: Params) -> list[Finding]:
