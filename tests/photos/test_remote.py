@@ -33,10 +33,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "PAUSE", 0.01)
 
 
-@pytest.fixture
-def folder(tmp_path: Path, s3: S3) -> Path:
-    """Photos of all kinds in a folder and, the same, in a bucket."""
-    folder = tmp_path / "photos"
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos of all kinds."""
+    folder = tmp_path_factory.mktemp("remote") / "photos"
     write_photos(folder, 6)
     write_photos(folder / "deeper" / "ü [1] #2%20?+", 2, first_seed=10)
     write_photos(folder / "sample-landscapes", 2, first_seed=20)
@@ -46,10 +46,23 @@ def folder(tmp_path: Path, s3: S3) -> Path:
     (folder / "empty.jpg").touch()
     (folder / "text.jpg").write_text("a text")
     (folder / "large.jpg").write_bytes(bytes(200_001))
-    s3.put_folder(folder, "photos/in")
+    return folder
+
+
+@pytest.fixture
+def folder(files: Path, s3: S3) -> Path:
+    """Photos in a folder and, the same, in a bucket."""
+    s3.put_folder(files, "photos/in")
     s3.send("PUT", "photos/in/deeper/")  # what consoles make where one makes a folder
     s3.send("PUT", "photos/in-2/photo-007.png", b"in another folder")
-    return folder
+    return files
+
+
+@pytest.fixture
+def few(s3: S3) -> None:
+    """Three objects, to list and to read."""
+    for name, size in (("gray.png", 9), ("large.jpg", 200_001), ("sub/photo-003.png", 9_000)):
+        s3.send("PUT", f"photos/in/{name}", bytes(range(9)) * (size // 9) + bytes(size % 9))
 
 
 @pytest.fixture
@@ -94,19 +107,19 @@ def test_folders_of_photos_for_one_purpose_are_looked_up_in_the_listing(
         check_named_folders(Source(IN), make_params({"data.train_only": ["deep"]}).data)
 
 
-def test_a_worker_gets_no_listing(folder: Path) -> None:
+def test_a_worker_gets_no_listing(few: None) -> None:
     photos = Source(IN)
-    assert len(photos.entries) == 16
+    assert len(photos.entries) == 3
     sent = pickle.dumps(photos)
     assert pickle.loads(sent) == photos and len(sent) < 150  # noqa: S301  (our own)
 
 
 @pytest.mark.parametrize("fault", ["cut", "InternalError", "SlowDown"])
-@pytest.mark.parametrize("request_", ["LIST photos", "GET photos/in/photo-003.png"])
-def test_what_fails_for_a_moment_is_asked_for_again(folder: Path, s3: S3, fault: str, request_: str) -> None:
+@pytest.mark.parametrize("request_", ["LIST photos", "GET photos/in/sub/photo-003.png"])
+def test_what_fails_for_a_moment_is_asked_for_again(few: None, s3: S3, fault: str, request_: str) -> None:
     s3.faults.append((request_, 2, fault))
-    assert Source(IN).read("photo-003.png") == (folder / "photo-003.png").read_bytes()
-    assert len(Source(IN).entries) == 16
+    assert Source(IN).read("sub/photo-003.png") == bytes(range(9)) * 1000
+    assert len(Source(IN).entries) == 3
     assert s3.since() == {"GET": 1, "LIST": 1} | {request_.partition(" ")[0]: 3}
 
 
@@ -129,9 +142,9 @@ def test_an_outage_stops_and_rejects_nothing_and_what_was_read_is_not_read_again
     assert str(caught.value).startswith(f"data.dir: {IN}/photo-002.png: {said}")
     assert sum("photo-002" in request for request in s3.requests) == requests
     s3.faults.clear()
-    changed = make_photo(40)
-    save(folder / "photo-000.png", changed)  # known, but another one by now
-    s3.put_folder(folder, "photos/in")  # the others have the same bytes, and a new time
+    s3.put_folder(folder, "photos/in")  # the same bytes, at a new time
+    other = (folder / "sample-landscapes" / "photo-020.png").read_bytes()
+    s3.send("PUT", "photos/in/photo-000.png", other)  # known, but another one by now
     s3.requests.clear()
     resumed = inspect(params, kept)
     pd.testing.assert_frame_equal(resumed, inspect(params))
@@ -159,7 +172,7 @@ def test_an_object_that_changed_since_it_was_validated_stops_the_shards(
         write_shards(tmp_path / "lab", Source(IN), manifest, 64, "crop", 1, 1)
 
 
-def test_an_object_that_grew_since_it_was_listed_is_read_to_the_limit_only(folder: Path, s3: S3) -> None:
+def test_an_object_that_grew_since_it_was_listed_is_read_to_the_limit_only(few: None, s3: S3) -> None:
     with pytest.raises(PhotoError, match="1 MB, more than the limit of 0 MB"):
         Source(IN).read("large.jpg", source.Limits(max_file_bytes=100_000))
     assert len(remote.read(IN, "large.jpg", 100_001)) == 100_001
@@ -175,7 +188,7 @@ def test_an_object_that_grew_since_it_was_listed_is_read_to_the_limit_only(folde
         ("LIST", "RequestTimeTooSkewed", "the clock of this machine is wrong: set it"),
     ],
 )
-def test_keys_that_do_not_fit_are_named_at_once(folder: Path, s3: S3, request_: str, fault: str, said: str) -> None:
+def test_keys_that_do_not_fit_are_named_at_once(few: None, s3: S3, request_: str, fault: str, said: str) -> None:
     s3.faults.append((request_, 99, fault))
     assert refused(IN).startswith(f"data.dir: {IN}: {said}")
     assert len(s3.requests) <= 3
@@ -193,7 +206,7 @@ def test_keys_that_do_not_fit_are_named_at_once(folder: Path, s3: S3, request_: 
         ("ftp://me:secret@photos/in", "has a password in it"),
     ],
 )
-def test_a_wrong_place_is_named(folder: Path, location: str, said: str) -> None:
+def test_a_wrong_place_is_named(few: None, location: str, said: str) -> None:
     line = refused(location)
     assert line.startswith(f"data.dir: {said}") and "secret" not in line
 
@@ -205,7 +218,7 @@ def test_without_keys_one_line_says_so(s3: S3, monkeypatch: pytest.MonkeyPatch) 
     assert refused(IN) == f"data.dir: {IN}: {remote.FINAL['NoCredentialsError']}"
 
 
-def test_a_region_that_hangs_gives_a_line_in_time(folder: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_region_that_hangs_gives_a_line_in_time(few: None, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "READ_SECONDS", 0.2)
     s3.faults.append(("LIST", 99, 1.0))
     start = time.monotonic()
@@ -213,7 +226,7 @@ def test_a_region_that_hangs_gives_a_line_in_time(folder: Path, s3: S3, monkeypa
     assert time.monotonic() - start < 20 and len(s3.requests) == BUSY
 
 
-def test_a_read_ends_in_time_even_where_bytes_drip(folder: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_ends_in_time_even_where_bytes_drip(few: None, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "LONGEST_READ", 0.3)
     s3.faults.append(("GET", 99, 1.0))
     with pytest.raises(ChromascapeError, match=r"gray.png: no answer: .* goes on later \(FSTimeoutError\)"):
@@ -252,10 +265,10 @@ def test_any_file_system_that_fsspec_opens_will_do(folder: Path, params: Params)
     pd.testing.assert_frame_equal(there, here)
 
 
-def test_doctor_counts_objects(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_params: Any) -> None:
+def test_doctor_counts_objects(few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_params: Any) -> None:
     monkeypatch.chdir(tmp_path)
     (finding,) = data_found(make_params({"data.dir": IN}))
-    assert finding.level == "ok" and finding.text.startswith("16 files, ")
+    assert finding.level == "ok" and finding.text.startswith("3 files, ")
     assert finding.text.endswith(f" in {IN}, all trackable by DVC")
     (finding,) = disk_found(make_params({"data.dir": IN, "train.device": "cpu"}))
     assert finding.level == "ok"
