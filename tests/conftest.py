@@ -454,8 +454,8 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 # need the shipped model's export stand apart: one worker makes it for all.
 LONG = [
     "pipeline", "kills", "docs", "shared", "outage", "training", "checkpoints", "run", "registry", "stages",
-    "onnx_export", "stream", "batch", "validation", "inspection", "page", "browser", "dvc_views", "splits", "networks", "cli",
-    "fuzz", "mlflow_model", "rerun", "web_export", "evaluation",
+    "onnx_export", "stream", "batch", "validation", "inspection", "page", "browser", "dvc_views", "splits", "networks",
+    "cli", "fuzz", "mlflow_model", "rerun", "web_export", "evaluation",
 ]  # fmt: skip
 
 

@@ -107,12 +107,12 @@ def test_a_store_moves_to_postgresql_whole(
 
 @pytest.mark.scale
 def test_a_move_that_fails_half_way_leaves_nothing(
-    old: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    old: str, postgres: Postgres, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = postgres.new("half")
     monkeypatch.setattr(move_store, "_count_on", lambda *_: 1 / 0)  # when all rows are written
     with pytest.raises(ChromascapeError, match=r"nothing was moved to postgresql\+psycopg://127.* \(ZeroDivisionError"):
-        move(old, new, "file:///tmp/none")
+        move(old, new, (here / "files").as_uri())
     with create_engine(new).connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM runs")).scalar() == 0
         assert connection.execute(text("SELECT name FROM experiments")).scalars().all() == ["Default"]
@@ -132,8 +132,8 @@ def test_what_can_not_be_moved_is_one_line(old: str, here: Path) -> None:
         ("sqlite:///none.db", "no MLflow store"),
     ]:
         with pytest.raises(ChromascapeError, match=said):
-            move(source, old, "file:///tmp/none")
+            move(source, old, "s3://none")
     with create_engine(old).begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '451aebb31d03'"))
     with pytest.raises(ChromascapeError, match="the store to move was made by an older MLflow: `mlflow db upgrade"):
-        move(old, f"sqlite:///{here}/new.db", "file:///tmp/none")
+        move(old, f"sqlite:///{here}/new.db", "s3://none")

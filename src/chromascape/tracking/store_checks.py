@@ -53,7 +53,12 @@ def store_state(experiment: str) -> State:
 def _database_state(uri: str, experiment: str) -> State:
     """The state of a database behind a network, which may never answer."""
     found: list[State] = []
-    silent = within_seconds(2 * SECONDS, lambda: found.append(database_state(uri, experiment)) or "")
+
+    def ask() -> str:
+        found.append(database_state(uri, experiment))
+        return ""
+
+    silent = within_seconds(2 * SECONDS, ask)
     return found[0] if found else ("problem", f"{without_credentials(uri)}: {silent}: check address and network")
 
 
