@@ -142,7 +142,7 @@ def _paper(lightness: Float) -> Mask | None:
 
 
 def _blocks(paper: Mask, at: tuple[int, int], least: float) -> list[Box]:
-    """What lies between gutters of paper, at least `least` high and wide; `at` is where this part of the page begins."""
+    """What lies between gutters of paper, as wide as `least` or more; `at` is where this part of the page begins."""
     found = []
     for rows in _runs(1 - paper.mean(axis=1)):
         for columns in _runs(1 - paper[rows].mean(axis=0)):
