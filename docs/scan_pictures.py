@@ -92,7 +92,7 @@ def make_scan(kind: Kind, photos: list[Rgb], random: np.random.Generator) -> Sca
     """A scan of photos (H, W, 3), one below the other."""
     prints = [_print(kind, photo, random) for photo in photos]
     sheets = [_stacked([one[n] for one in prints]) for n in range(3)]
-    fills = (kind.bed, (kind.bed,) * 3, 0)
+    fills: tuple[Any, ...] = (kind.bed, (kind.bed,) * 3, 0)
     if kind.bed == 28:  # a card around the print
         wide = sheets[0].width // 12
         sheets = [_framed(sheet, wide, fill) for sheet, fill in zip(sheets, fills, strict=True)]
@@ -190,7 +190,7 @@ def main() -> None:
     for number, row in enumerate(rows):
         above = sum(other.height + GAP for other in rows[number % 2 : number : 2])
         sheet.paste(row, (number % 2 * (rows[0].width + GAP), above))
-    sheet.save(IMAGES / "scans.jpg", quality=80)
+    sheet.save(IMAGES / "scans.jpg", quality=70)
 
 
 def _read(name: str) -> Rgb:

@@ -79,7 +79,7 @@ def test_the_network_sees_the_picture_at_its_working_size_and_no_paper(colorizer
     colorizer.colorize(page())
     (seen,) = network.seen
     assert seen.max() < lab.lightness(picture()).max() + 1  # paper has 93
-    assert 60 <= min(seen.shape) <= 68
+    assert min(seen.shape) == 64
 
 
 @pytest.mark.parametrize("paper", [235, 12])

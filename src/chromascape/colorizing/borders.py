@@ -24,7 +24,7 @@ OF_RIM = 0.65  # the share of each side's rim that is paper, at least: the rest 
 DUST = 0.04  # the share of a row that may differ from paper in a gutter
 GUTTER = 0.025  # of the shorter side: what is closer is one block
 LEAST = 0.2  # of the scan's shorter side: the shorter side of a picture, at least
-CAPTION = 0.08  # of the shorter side: what is lower is a line of text
+CAPTION = 0.08  # of the shorter side: what is lower or narrower is text
 FULL = 0.2  # the share of paper in what lies between both, below which it may be a part of a picture
 STEEPEST = math.tan(math.radians(2))  # of a picture's sides
 STEP = 0.7  # of a pixel, between the slopes that are tried
@@ -103,11 +103,11 @@ def _on_page(lightness: Float, depth: int) -> list[Picture]:
     paper = _paper(lightness)
     if paper is None:
         return []
-    shorter, blocks = min(paper.shape), _blocks(paper, (0, 0))
-    sides = [_sides(paper, block) for block in blocks if min(_shape(block)) >= LEAST * shorter]
-    strips = [block for block in blocks if LEAST * shorter > min(_shape(block)) >= CAPTION * shorter]
-    pictures = [picture for picture in sides if picture is not None]
-    if len(pictures) < len(sides) or any(paper[block].mean() < FULL for block in strips):
+    shorter = min(paper.shape)
+    blocks = _blocks(paper, (0, 0), CAPTION * shorter)
+    large = [block for block in blocks if min(_shape(block)) >= LEAST * shorter]
+    pictures = [picture for block in large if (picture := _sides(paper, block)) is not None]
+    if len(pictures) < len(large) or any(paper[block].mean() < FULL for block in blocks if block not in large):
         return []
     found = []
     for picture in pictures:
@@ -141,17 +141,17 @@ def _paper(lightness: Float) -> Mask | None:
     return np.abs(lightness - level) < near
 
 
-def _blocks(paper: Mask, at: tuple[int, int]) -> list[Box]:
-    """What lies between gutters of paper; `at` is where this part of the page begins."""
+def _blocks(paper: Mask, at: tuple[int, int], least: float) -> list[Box]:
+    """What lies between gutters of paper, as wide as `least` or more; `at` is where this part of the page begins."""
     found = []
     for rows in _runs(1 - paper.mean(axis=1)):
         for columns in _runs(1 - paper[rows].mean(axis=0)):
             part = paper[rows, columns]
-            place = at[0] + rows.start, at[1] + columns.start
+            (height, width), top, left = part.shape, at[0] + rows.start, at[1] + columns.start
             if part.shape == paper.shape:
-                found.append((slice(place[0], place[0] + part.shape[0]), slice(place[1], place[1] + part.shape[1])))
-            else:
-                found += _blocks(part, place)
+                found.append((slice(top, top + height), slice(left, left + width)))
+            elif min(height, width) >= least:
+                found += _blocks(part, (top, left), least)
     return found
 
 
@@ -161,8 +161,7 @@ def _runs(other: Float) -> list[slice]:
     if not len(full):
         return []
     gaps = np.flatnonzero(np.diff(full) > max(1, GUTTER * len(other)))
-    starts, stops = full[np.r_[0, gaps + 1]], full[np.r_[gaps, len(full) - 1]] + 1
-    return [slice(int(start), int(stop)) for start, stop in zip(starts, stops, strict=True)]
+    return [slice(int(run[0]), int(run[-1]) + 1) for run in np.split(full, gaps + 1)]
 
 
 def _sides(paper: Mask, block: Box) -> Picture | None:
@@ -172,17 +171,22 @@ def _sides(paper: Mask, block: Box) -> Picture | None:
     """
     rows, columns = block
     height, width = paper.shape
-    top = _side(paper, rows.start, columns)
-    bottom = _side(paper[::-1], height - rows.stop, columns)
-    left = _side(paper.T, columns.start, rows)
-    right = _side(paper.T[::-1], width - columns.stop, rows)
-    if [top, bottom, left, right].count(None) > 1:
-        return None
-    bottom = bottom and (height - bottom[0], -bottom[1])
-    right = right and (width - right[0], -right[1])
-    return Picture(
-        top or (rows.start, 0), bottom or (rows.stop, 0), left or (columns.start, 0), right or (columns.stop, 0)
+    turned = (
+        (paper, rows.start, columns),
+        (paper[::-1], height - rows.stop, columns),
+        (paper.T, columns.start, rows),
+        (paper.T[::-1], width - columns.stop, rows),
     )
+    sides: list[Line] = []
+    missed = 0
+    for plane, near, along in turned:
+        side = _side(plane, near, along)
+        missed += side is None
+        if missed > 1:
+            return None
+        sides.append(side or (float(near), 0.0))
+    top, bottom, left, right = sides
+    return Picture(top, (height - bottom[0], -bottom[1]), left, (width - right[0], -right[1]))
 
 
 def _side(paper: Mask, near: int, along: slice) -> Line | None:
@@ -211,9 +215,18 @@ def _side(paper: Mask, near: int, along: slice) -> Line | None:
     near_line = lines[rise, max(0, row - 1) : row + 4]
     past = near_line.argmin(axis=0)
     clear = near_line[0] & ~near_line.all(axis=0)
+    if not clear.any():
+        return None
     end = at[rise, max(0, row - 1)] + past
-    slope, middle = np.polyfit(places[clear], end[clear], 1)
+    slope, middle = _fitted(places[clear], end[clear])
     straight = clear & (np.abs(end - middle - slope * places) <= 1)
     if straight.sum() > 2:
-        slope, middle = np.polyfit(places[straight], end[straight], 1)
-    return float(middle + SHARP - slope * (along.start + along.stop) / 2), float(slope)
+        slope, middle = _fitted(places[straight], end[straight])
+    return middle + SHARP - slope * (along.start + along.stop) / 2, slope
+
+
+def _fitted(x: Float, y: NDArray[np.integer]) -> tuple[float, float]:
+    """Slope, and y at x = 0, of the line of least squares."""
+    from_mean = x - x.mean()
+    slope = float((from_mean * y).sum() / max(float((from_mean**2).sum()), 1e-6))
+    return slope, float(y.mean()) - slope * float(x.mean())

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromascape.colorizing.borders import Box, find_pictures
-from chromascape.colorizing.fullsize import Light
+from chromascape.colorizing.fullsize import Light, resize
 from chromascape.photos.pixels import Photo
 
 Float = NDArray[np.floating]
@@ -27,6 +27,7 @@ class Scan:
     def __init__(self, photo: Photo, size: Callable[[int, int], tuple[int, int]], luma: bool, negative: bool):
         """Measure a photo; `size` says at which size the network sees one of this height and width."""
         self.light = Light(photo, luma, negative)
+        self._size = size
         self.small = self.light.small(*size(photo.height, photo.width))
         self.pictures = find_pictures(self.small)
         if self.pictures:
@@ -38,11 +39,14 @@ class Scan:
             self.small = self.light.stretch(self.small, [self.small[box] for box in self._boxes()])
 
     def colors(self, of: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> NDArray[np.float32]:
-        """ab (h, w, 2) of the whole plane, where `of` gives the ab of a picture's L*. Past its sides, they go on."""
+        """ab (h, w, 2) of the whole plane; `of` gives them for the L* of a picture at its own working size.
+
+        Around a picture, those of its sides go on.
+        """
         if not self.pictures:
             return of(self.small)
         ab = np.zeros((*self.small.shape, 2), np.float32)
-        parts = [(box, of(np.ascontiguousarray(self.small[box]))) for box in self._boxes()]
+        parts = [(box, self._colors_of_part(self.small[box], of)) for box in self._boxes()]
         for (rows, columns), part in parts:
             wide = np.pad(part, ((AROUND, AROUND), (AROUND, AROUND), (0, 0)), mode="edge")
             above, before = max(rows.start - AROUND, 0), max(columns.start - AROUND, 0)
@@ -52,6 +56,9 @@ class Scan:
         for box, part in parts:
             ab[box] = part
         return ab
+
+    def _colors_of_part(self, part: Float, of: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Float:
+        return resize(of(resize(part, *self._size(*part.shape))), *part.shape)
 
     def cover(self, height: int, width: int, rows: slice, columns: slice) -> NDArray[np.float32]:
         """How much of the colors each pixel of a tile keeps, (h, w): 1 in pictures, 0 on paper; of (height, width)."""
