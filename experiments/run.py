@@ -30,7 +30,7 @@ from chromascape.color.metrics import METRICS
 from chromascape.files import atomic_write
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.params import read_yaml
-from chromascape.photos.source import absolute
+from chromascape.photos.source import Source
 
 COMPARED, PER_PHOTO = "metrics/evaluate.json", "reports/per_photo_val.csv"
 Row = tuple[dict[str, Any], pd.DataFrame]  # figures on the validation photos, and the table of each photo's
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="params for all rows")
     parser.add_argument("-o", "--output", type=Path, required=True, help="Markdown file to write")
     options = parser.parse_args()
-    plan, data = read_yaml(options.list), absolute(options.data)
+    plan, data = read_yaml(options.list), Source(options.data).absolute().location
     if files := changed():
         sys.exit(f"error: commit your changes first ({', '.join(files[:5])}): each row is tied to a commit")
     common = [f"data.dir={data}", "evaluate.split=val", *settings(plan["common"]), *options.set]

@@ -38,7 +38,7 @@ from chromascape.errors import ChromascapeError
 from chromascape.files import atomic_write
 from chromascape.parallel import in_threads
 from chromascape.params import load_params
-from chromascape.photos.source import absolute
+from chromascape.photos.source import Source
 from chromascape.tracking.locks import locked
 from chromascape.tracking.run import reason
 from chromascape.tracking.server import without_credentials
@@ -82,7 +82,7 @@ def search(plan: dict[str, Any], options: argparse.Namespace) -> None:
         raise ChromascapeError(f"commit your changes first ({', '.join(files[:5])}): each trial is tied to a commit")
     if options.jobs < 1:
         raise ChromascapeError("--jobs must be at least 1")
-    common = settings({"data.dir": absolute(options.data), "evaluate.split": "val"} | plan["common"])
+    common = settings({"data.dir": Source(options.data).absolute().location, "evaluate.split": "val"} | plan["common"])
     study, is_new = open_study(plan, common, options.storage)
     if is_new:
         study.enqueue_trial(first_values(plan))

@@ -115,7 +115,7 @@ class Source:
 
     def absolute(self) -> "Source":
         """The same photos for a process in another folder."""
-        return Source(absolute(self.location))
+        return self if self.is_remote else Source(str(self.folder.resolve()))
 
     def check_trackable(self) -> int:
         """The number of files; raises a ChromascapeError if DVC can't track some of them."""
@@ -158,11 +158,6 @@ class Source:
 def source_of(place: str | Path | Source) -> Source:
     """The photos of a place, which may be a source already."""
     return place if isinstance(place, Source) else Source(str(place))
-
-
-def absolute(place: str) -> str:
-    """The same place for a process in another folder."""
-    return place if URL.match(place) else str(Path(place).resolve())
 
 
 def list_files(folder: Path) -> list[str]:
