@@ -395,8 +395,8 @@ def postgres() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def s3() -> Iterator[dict[str, str]]:
-    """Variables of an S3 with one bucket; for tests marked `scale`."""
+def runs_bucket() -> Iterator[dict[str, str]]:
+    """Variables of an S3 with one bucket for the files of runs; for tests marked `scale`."""
     yield from services.s3()
 
 

@@ -75,10 +75,10 @@ def contents(uri: str) -> dict[str, Any]:
 
 @pytest.mark.scale
 def test_a_store_moves_to_postgresql_whole(
-    old: str, params: Params, postgres: Postgres, s3: dict[str, str], here: Path, monkeypatch: pytest.MonkeyPatch,
+    old: str, params: Params, postgres: Postgres, runs_bucket: dict[str, str], here: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    for name, value in s3.items():
+    for name, value in runs_bucket.items():
         monkeypatch.setenv(name, value)
     before, new = contents(old), postgres.new("moved")
     place, page = f"s3://{BUCKET}/moved", (REPOSITORY / "docs/move-runs.md").read_text(encoding="utf-8")

@@ -27,10 +27,10 @@ pytestmark = [pytest.mark.scale, pytest.mark.no_cover]
 
 
 @pytest.fixture(scope="module")
-def server(postgres: Postgres, s3: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(postgres: Postgres, runs_bucket: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """MLflow's server on PostgreSQL; it alone reads and writes S3. Gives its address with the administrator's name."""
     store = postgres.new("server")
-    with mlflow_server(tmp_path_factory.mktemp("server"), store, f"s3://{BUCKET}/served", **s3) as uri:
+    with mlflow_server(tmp_path_factory.mktemp("server"), store, f"s3://{BUCKET}/served", **runs_bucket) as uri:
         yield with_user(uri)
 
 
@@ -103,14 +103,14 @@ def four_at_once(folder: Path, params: Params, forks: Any, environment: dict[str
 
 
 def test_four_pipelines_at_once_on_a_fresh_postgresql(
-    postgres: Postgres, s3: dict[str, str], params: Params, here: Path, forks: Any
+    postgres: Postgres, runs_bucket: dict[str, str], params: Params, here: Path, forks: Any
 ) -> None:
     """Of four that make its tables together three failed; their files go to S3 directly."""
     store = {"MLFLOW_TRACKING_URI": postgres.new("direct"), "MLFLOW_DEFAULT_ARTIFACT_ROOT": f"s3://{BUCKET}/direct"}
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in s3.items():
+        for name, value in runs_bucket.items():
             patch.setenv(name, value)
-        client = four_at_once(here, params, forks, store | s3)
+        client = four_at_once(here, params, forks, store | runs_bucket)
         (run, *_) = client.search_runs([client.get_experiment_by_name("tests").experiment_id])
     assert run.info.artifact_uri == f"s3://{BUCKET}/direct/{run.info.run_id}/artifacts"
 
