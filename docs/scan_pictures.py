@@ -24,6 +24,7 @@ from chromascape.photos.pixels import Photo
 LANDSCAPES = Path(__file__).parent.parent / "data/landscapes"
 IMAGES = Path(__file__).parent / "images"
 CAPTION = "View from the pass, looking towards the lake.\nSummer 1931. Photograph by the author."
+COLORLESS = np.array([1, 0, 0], np.float32)  # times Lab: gray
 WIDE_PHOTO = 600  # pixels of a photo on its print
 SHOWN, GAP = 260, 8  # pixels of the sheet
 HEAD = """\
@@ -116,7 +117,7 @@ def _print(kind: Kind, photo: Rgb, random: np.random.Generator) -> tuple[Image.I
     left, top, right, bottom = (round(share * wide) for share in kind.margins)
     size = wide + left + right, high + top + bottom
     planes = changed(lab.quantise(lab.rgb_to_lab(photo)).transpose(2, 0, 1), kind.damages, random)
-    lightness = lab.dequantise(planes.transpose(1, 2, 0)) * np.float32([1, 0, 0])
+    lightness = lab.dequantise(planes.transpose(1, 2, 0)) * COLORLESS
     gray, truth, inside = Image.new("L", size, kind.paper), Image.new("RGB", size, (128,) * 3), Image.new("L", size, 0)
     pen = ImageDraw.Draw(gray)
     if kind.line is not None:
@@ -156,7 +157,7 @@ def measure(colorizer: Colorizer, kind: Kind, scan: Scan) -> list[float]:
     for picture in (blind(colorizer, kind, scan), colorizer.colorize(scan.rgb, negative=kind.negative)):
         ab = lab.rgb_to_lab(picture)[..., 1:]
         shown = lab.lab_to_rgb(lab.fit_to_srgb(lab.join(truth[..., 0], ab)))
-        gray = lab.lab_to_rgb(truth * np.float32([1, 0, 0]))
+        gray = lab.lab_to_rgb(truth * COLORLESS)
         true = lab.lab_to_rgb(truth)
         gains.append(psnr_db(true[inside], shown[inside]) - psnr_db(true[inside], gray[inside]))
         chromas.append(float(np.linalg.norm(ab[paper], axis=-1).mean()))

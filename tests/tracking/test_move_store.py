@@ -75,8 +75,8 @@ def contents(uri: str) -> dict[str, Any]:
 
 @pytest.mark.scale
 def test_a_store_moves_to_postgresql_whole(
-    old: str, params: Params, postgres: Postgres, runs_bucket: dict[str, str], here: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    old: str, params: Params, postgres: Postgres, runs_bucket: dict[str, str], here: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     for name, value in runs_bucket.items():
         monkeypatch.setenv(name, value)

@@ -25,7 +25,7 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
             share = float(self.momentum or 0.0)
             self.running_mean.lerp_(mean, share)  # type: ignore[union-attr]
             self.running_var.lerp_(var * (count / (count - 1)), share)  # type: ignore[union-attr]
-            self.num_batches_tracked += 1  # type: ignore[operator]
+            self.num_batches_tracked.add_(1)  # type: ignore[union-attr, operator]
         return y  # type: ignore[no-any-return]
 
 
