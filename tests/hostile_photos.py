@@ -12,14 +12,14 @@ from chromascape.photos import inspection
 READ = inspection.inspect
 
 
-def hostile_inspect(folder: Path, name: str, limits: Any, known: None) -> dict[str, Any]:
+def hostile_inspect(photos: Any, name: str, limits: Any, known: None, entry: Any) -> dict[str, Any]:
     """A reader that hangs in C at one name, and takes its process with it at another; the others take a while."""
     if name.startswith("hang"):
         sum(itertools.repeat(0))
     if name.startswith("crash"):
         os.kill(os.getpid(), signal.SIGSEGV)
     time.sleep(0.1)
-    return READ(folder, name, limits)
+    return READ(photos, name, limits)
 
 
 def slowly(number: int, folder: Path) -> int:

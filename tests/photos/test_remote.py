@@ -233,10 +233,10 @@ def test_a_read_ends_in_time_even_where_bytes_drip(few: None, s3: S3, monkeypatc
         Source(IN).read("gray.png")
 
 
-def test_a_slow_network_is_no_slow_photo(folder: Path, params: Params, s3: S3, quick_workers: None) -> None:
+def test_a_slow_network_is_no_slow_photo(folder: Path, params: Params, s3: S3) -> None:
     limited = params.validate_.model_copy(update={"seconds": 1.0})
     s3.faults.append(("GET photos/in/photo-003.png", 1, 1.5))
-    found = inspection.inspect_folder(Source(IN), limited, 2).set_index("path")
+    found = inspection.inspect_folder(Source(IN), limited, 1).set_index("path")
     assert pd.isna(found["problem"]["photo-003.png"])
 
 
