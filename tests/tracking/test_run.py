@@ -630,3 +630,18 @@ def test_the_gain_under_each_damage_is_a_metric_and_the_worst_is_told() -> None:
     assert "damage" not in result_in_words(FIGURES, "test") and not [
         name for name in metrics_of(FIGURES, "test") if "damage" in name
     ]
+
+
+@pytest.mark.parametrize(("failures", "said"), [(2, ""), (3, "unique constraint"), (1, "down")])
+def test_a_dataset_that_two_runs_log_at_once_is_logged_again(failures: int, said: str) -> None:
+    calls = []
+
+    class Client:
+        def log_inputs(self, run_id: str, datasets: list[Any]) -> None:
+            calls.append(datasets)
+            if len(calls) <= failures:
+                raise mlflow.MlflowException(said or "(UniqueViolation) dataset_pk")
+
+    with pytest.raises(mlflow.MlflowException, match=said) if said else contextlib.nullcontext():
+        tracking._log_input(Client(), "run", "photos")
+    assert len(calls) == {"": 3, "unique constraint": 3, "down": 1}[said]

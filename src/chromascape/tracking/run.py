@@ -204,7 +204,19 @@ def _log_datasets(client: Any, run_id: str, folder: str) -> None:
     manifest = read_manifest(MANIFEST)
     for split, context in {"train": "training", "val": "validation", "test": "test"}.items():
         data = Dataset(**artifacts.dataset_of(manifest, folder, split))
-        client.log_inputs(run_id, datasets=[DatasetInput(data, [InputTag("mlflow.data.context", context)])])
+        _log_input(client, run_id, DatasetInput(data, [InputTag("mlflow.data.context", context)]))
+
+
+def _log_input(client: Any, run_id: str, given: Any) -> None:
+    """Log a dataset; another run that logs the same one at this moment may write it first, and then it is there."""
+    from mlflow.exceptions import MlflowException
+
+    for left in (2, 1, 0):
+        try:
+            return client.log_inputs(run_id, datasets=[given])  # type: ignore[no-any-return]
+        except MlflowException as error:
+            if not left or "unique" not in str(error).lower():
+                raise
 
 
 def close_killed_runs(client: Any, experiment: str) -> None:
