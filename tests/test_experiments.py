@@ -7,9 +7,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 from conftest import REPOSITORY, changed_params, load_file
+from registered import write_model
 
 from chromascape.color.metrics import METRICS, Metric
+from chromascape.colorizing.torch_network import load_network
+from chromascape.errors import ChromascapeError
 from chromascape.learning.checks import check_train
 from chromascape.params import Params, read_yaml
 
@@ -149,3 +153,17 @@ def test_names_of_photos_that_look_like_missing_values_are_kept(monkeypatch: pyt
 def test_settings_are_what_dvc_reads() -> None:
     settings = experiments.settings({"a.b": [1, "x"], "c": True, "d": "text", "e": 0.5})
     assert settings == ['a.b=[1, "x"]', "c=true", "d=text", "e=0.5"]
+
+
+def test_a_blend_lies_between_two_models(tmp_path: Path) -> None:
+    blend = load_file(REPOSITORY / "experiments/blend.py").blend
+    for name, value in (("first", 0.2), ("second", 0.4)):
+        write_model(tmp_path / name, value)
+    blend(tmp_path / "first", tmp_path / "second", 0.25, tmp_path / "between")
+    first, second, between = (load_network(tmp_path / name)[1].state_dict() for name in ("first", "second", "between"))
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    for name, value in between.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, first[name].lerp(second[name], 0.25), atol=1e-3, rtol=1e-3)
+    with pytest.raises(ChromascapeError, match="--share: 2 is not from 0 to 1"):
+        blend(tmp_path / "first", tmp_path / "second", 2, tmp_path / "other")

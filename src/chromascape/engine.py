@@ -230,7 +230,7 @@ def _workers(count: int, code: str) -> "Workers":
 def _stop() -> None:
     global _started
     if _started:
-        _started[1].stop()
+        _started[1].close()
     _started = None
 
 

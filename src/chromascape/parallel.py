@@ -73,11 +73,10 @@ def in_parallel(
 
     with ExitStack() as stack:
         if isinstance(jobs, int):
-            workers = Workers(min(jobs or cores(), max(total, 1)))
-            stack.callback(workers.stop)
-            results, count = workers.results(function, arguments, seconds), workers.count
+            count = min(jobs or cores(), max(total, 1))
+            results = stack.enter_context(closing(Workers(count))).results(function, arguments, seconds)
         else:
-            results, count = jobs.results(function, arguments, total, title, seconds, check), jobs.jobs
+            count, results = jobs.jobs, jobs.results(function, arguments, total, title, seconds, check)
         stack.enter_context(closing(results))
         for values, result in with_progress(results, total, title):
             if not isinstance(result, Lost):
@@ -85,9 +84,8 @@ def in_parallel(
             elif instead:
                 yield instead(*values, result.reason, result.detail)
             else:
-                raise ChromascapeError(
-                    f"{title}: a worker process died or hung: if memory is short, lower jobs ({count})"
-                )
+                said = f"{title}: a worker process died or hung: if memory is short, lower jobs ({count})"
+                raise ChromascapeError(said)
 
 
 def in_threads(

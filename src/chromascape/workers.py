@@ -76,10 +76,10 @@ class Workers:
                     result = _outcome(pool, _schedule(pool, function, values, seconds), seconds)
                 yield values, result
         except BaseException:  # GeneratorExit among them: what is scheduled is of no use any more
-            self.stop()
+            self.close()
             raise
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End the processes, whatever they do."""
         if self._pool:
             self._pool.stop()
@@ -89,7 +89,7 @@ class Workers:
     def _started(self) -> ProcessPool:
         """The pool, if it works; else a new one."""
         if self._pool and not self._pool.active:
-            self.stop()
+            self.close()
         self._pool = self._pool or _new_pool(self.count)
         return self._pool
 
