@@ -136,7 +136,7 @@ def test_a_worker_that_hangs_or_dies_costs_its_own_task_alone(tmp_path: Path, jo
 def test_without_a_stand_in_a_lost_task_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ChromascapeError) as caught:
         list(in_parallel(hostile, [(0, tmp_path), (5, tmp_path)], 2, 2, "preprocess"))
-    assert str(caught.value) == "preprocess: a worker process died or hung: if memory is short, lower jobs (2)"
+    assert str(caught.value) == "preprocess: a worker died or hung: if memory is short, lower jobs (2)"
 
 
 def test_what_a_task_raises_is_raised_here_and_no_verdict(tmp_path: Path) -> None:

@@ -61,8 +61,7 @@ def in_parallel(
         seconds: time limit of a task.
         instead: makes the result of a task that was too slow or whose worker died twice, from its arguments and two
             more: "too_slow" or "crashed", and a text for people.
-        check: a cluster's worker calls it before each chunk of tasks; it raises ChromascapeError where they can't be
-            done. A partial of a function at the top level of a module.
+        check: a partial that a cluster's worker calls before each chunk; it raises ChromascapeError to refuse it.
     Raises:
         ChromascapeError: a task was lost, and there is no `instead`; or the cluster can't work.
     """
@@ -84,8 +83,7 @@ def in_parallel(
             elif instead:
                 yield instead(*values, result.reason, result.detail)
             else:
-                said = f"{title}: a worker process died or hung: if memory is short, lower jobs ({count})"
-                raise ChromascapeError(said)
+                raise ChromascapeError(f"{title}: a worker died or hung: if memory is short, lower jobs ({count})")
 
 
 def in_threads(

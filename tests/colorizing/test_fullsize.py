@@ -180,7 +180,7 @@ def test_of_color_each_pixel_is_read_once_and_of_gray_twice(monkeypatch: pytest.
     assert passes(monkeypatch, photo[..., 0]) == (2, 0)
 
 
-@pytest.mark.parametrize(("color", "most"), [(True, 3.5), (False, 1.5)])
+@pytest.mark.parametrize(("color", "most"), [(True, 3.5), (False, 1.8)])
 def test_bytes_a_pixel_beside_the_picture(color: bool, most: float) -> None:
     """Luminance of color has two; a plane of floats at full size would have four."""
     photo = make_photo(1, 500, 375).repeat(8, axis=0).repeat(8, axis=1)

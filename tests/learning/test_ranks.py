@@ -22,10 +22,11 @@ from warm import shared, unmeasured
 from warm_client import Job
 
 from chromascape.errors import ChromascapeError
-from chromascape.learning import learner, ranks, training
+from chromascape.learning import checkpoints, learner, ranks, training
 from chromascape.learning.checkpoints import fingerprint
 from chromascape.learning.checks import check_train
 from chromascape.learning.ranks import ALONE, Ranks, check_devices, joined
+from chromascape.parallel import cores
 from chromascape.params import Train
 from chromascape.photos.shards import write_shards
 
@@ -174,6 +175,7 @@ def test_torchrun_s_processes_go_on_where_one_was_killed(place: Path, undisturbe
             return step(*arguments)
 
         patched.setattr(training, "take_step", dying)
+        patched.setattr(checkpoints, "threads_of_one", cores)  # as torchrun's processes count, whatever torch has here
         with pytest.raises(Killed):
             joined_training.run(joined_training.params_of(["checkpoint_seconds=1e-9"]), [])
     (place / "steps").unlink()

@@ -30,7 +30,7 @@ Float = NDArray[np.floating]
 TILE_ROWS, TILE_PIXELS = 12, 49_152
 # Added to the variance of L* in the 3 × 3 cells: variation below about 5 says nothing about color.
 NOISE = 25.0
-READ_PIXELS = 131_072  # whose L* is measured at a time
+READ_PIXELS = 98_304  # whose L* is measured at a time
 EXTREMES = (0.5, 99.5)  # percentiles of L* that count as black and white
 NARROW = 40.0  # units of L*: negatives whose L* spans less are stretched; 1.7 % of 500 landscapes span less
 REDUCING_GAP = 3  # L* is averaged in whole blocks down to this multiple of the wanted size, then resampled

@@ -180,7 +180,6 @@ def _validate(learner: Learner, photos: Shards, gray: bool = False) -> dict[str,
     title = "validation, gray" if gray else "validation"
     with ProgressBar(len(photos), title, quiet=learner.ranks.rank > 0) as bar:
         for batch in _batches(np.arange(len(photos)), learner.params.batch_size):
-            bar.add(len(batch))
             rows = batch[learner.ranks.own(len(batch))]
             if not len(rows):  # fewer photos than processes
                 continue
@@ -195,6 +194,7 @@ def _validate(learner: Learner, photos: Shards, gray: bool = False) -> dict[str,
             totals["val_loss"] += float(learner.loss(colors, target)) * len(rows)
             if choose_by != LOSS:
                 totals[f"val_{choose_by}"] += sum_of_metric(choose_by, true, colors)
+            bar.add(len(batch))
     sums = learner.ranks.sum(torch.tensor(list(totals.values()), dtype=torch.float64)).tolist()
     return {name: total / len(photos) for name, total in zip(totals, sums, strict=True)}
 
