@@ -195,7 +195,7 @@ def test_what_a_task_raises_is_raised_here_and_a_lost_one_has_its_stand_in(quick
     with opened(quick, 1) as cluster:
         with pytest.raises(TimeoutError, match="a slow disk"):
             list(in_parallel(hostile, [(1, tmp_path), (6, tmp_path)], cluster, 2, "hostile"))
-        with pytest.raises(ChromascapeError, match=r"preprocess: a worker process died .* lower jobs \(1\)"):
+        with pytest.raises(ChromascapeError, match=r"preprocess: a worker died .* lower jobs \(1\)"):
             list(in_parallel(hostile, [(5, tmp_path)], cluster, 1, "preprocess"))
         found = in_parallel(hostile, [(5, tmp_path), (2, tmp_path)], cluster, 2, "x", 30.0, lambda *values: values[0])
         assert list(found) == [5, 4]

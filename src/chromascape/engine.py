@@ -77,7 +77,7 @@ class Cluster:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it says is said here, in one line
         try:
             self._client = Client(self.address, timeout=CONNECTING)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, TypeError) as error:  # TypeError: tls:// without certificates
             said = " ".join(str(error).split())[:200]
             remedy = "start `dask scheduler` there, or set engine.name: local"
             raise ChromascapeError(f"{KEY}: {self.address} does not answer ({said}): {remedy}") from None
@@ -235,12 +235,13 @@ def _stop() -> None:
 
 
 def release() -> None:
-    """Runs in a worker: end its processes, unless they are at work for somebody else."""
-    if _CHUNK.acquire(blocking=False):
-        try:
-            _stop()
-        finally:
-            _CHUNK.release()
+    """Runs in a worker: end its processes, after the chunk that they are at."""
+    threading.Thread(target=_release, daemon=True).start()
+
+
+def _release() -> None:
+    with _CHUNK:
+        _stop()
 
 
 def refusal(described: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ from conftest import REPOSITORY
 from PIL import Image
 
 from chromascape.color import lab
-from chromascape.color.srgb import to_srgb
+from chromascape.color.srgb import AT_ONCE, to_srgb
 from chromascape.colorizing import colorizer
 from chromascape.colorizing.colorizer import Colorizer
 
@@ -81,3 +81,14 @@ def test_a_light_yellow_whose_blue_goes_back_and_forth_does_not_become_gray() ->
     yellow = np.float32([95.1, -21.5, 110.7])
     levels = to_srgb(yellow[:1, None], yellow[1:, None, None], np.dtype(np.uint8))[0, 0]
     assert levels[2] < 200
+
+
+def test_a_wide_row_is_what_its_parts_are() -> None:
+    """Products with matrices are taken in parts of `AT_ONCE` colors."""
+    random = np.random.default_rng(0)
+    width = 2 * AT_ONCE + 7
+    light = random.uniform(0, 100, (1, width)).astype(np.float32)
+    ab = random.uniform(-40, 40, (2, 1, width)).astype(np.float32)
+    whole = to_srgb(light, ab, np.dtype("u1")).astype(int)
+    parts = [to_srgb(light[:, at : at + 100], ab[:, :, at : at + 100], np.dtype("u1")) for at in range(0, width, 100)]
+    assert np.abs(whole - np.concatenate(parts, axis=1)).max() <= 1

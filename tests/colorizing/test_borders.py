@@ -130,3 +130,10 @@ def test_bright_skies_and_snow_are_no_border(seed: int, horizon: float, sky: int
         levels = np.where(down > across + 30, sky - 4, levels)
     found = find_pictures(lab.lightness(np.clip(levels + random.normal(0, 1, levels.shape), 0, 255).astype(np.uint8)))
     assert found == []
+
+
+def test_the_cover_follows_a_tilted_side() -> None:
+    """The top rises from y = 0.2 at the left to 0.3 at the right."""
+    picture = Picture(top=(0.2, 0.1), bottom=(0.8, 0.1), left=(0.1, 0.0), right=(0.9, 0.0))
+    cover = picture.cover(np.array([0.15, 0.85]), np.array([0.23, 0.27, 0.83]), (0.001, 0.001))
+    np.testing.assert_array_equal(cover, [[1, 0], [1, 0], [0, 1]])

@@ -204,6 +204,7 @@ def test_keys_that_do_not_fit_are_named_at_once(few: None, s3: S3, request_: str
         ("s3://a b/c", "s3://a b/c: no bucket can have this name: write s3://BUCKET/FOLDER"),
         ("s4://photos/in", "s4://photos/in: Protocol not known: s4"),
         ("ftp://me:secret@photos/in", "has a password in it"),
+        ("s3://me:sec/ret@photos/in", "has a password in it"),
     ],
 )
 def test_a_wrong_place_is_named(few: None, location: str, said: str) -> None:
@@ -272,3 +273,14 @@ def test_doctor_counts_objects(few: None, tmp_path: Path, monkeypatch: pytest.Mo
     assert finding.text.endswith(f" in {IN}, all trackable by DVC")
     (finding,) = disk_found(make_params({"data.dir": IN, "train.device": "cpu"}))
     assert finding.level == "ok"
+
+
+@pytest.mark.scale
+def test_a_machine_that_may_not_read_says_so_and_rejects_nothing(folder: Path, s3: S3) -> None:
+    """As a worker of a cluster with other keys."""
+    s3.put_folder(folder, "photos/in")
+    names = list(Source(IN).entries)
+    Source(IN).check_seen(names[0], names[-1])
+    s3.faults.append(("GET photos/in/", 99, "AccessDenied"))
+    with pytest.raises(ChromascapeError, match="no permission to read its files"):
+        Source(IN).check_seen(names[0], names[-1])

@@ -144,7 +144,8 @@ def predicted_here(
 ) -> Iterator[dict[str, float]]:
     """As `in_workers`, predicted by these models in this process."""
     predict = partial(_predictions, colorizer, shipped, mean_color())
-    found = measure(photos, rows, predict, jobs, "evaluate")
+    here = jobs if isinstance(jobs, int) else jobs.jobs  # predictions are too large to be sent to a cluster
+    found = measure(photos, rows, predict, here, "evaluate")
     for (split, row), figures in zip(rows, found, strict=True):
         if split == damaged:
             figures |= _damage_figures(colorizer, photos[split].photo(row))

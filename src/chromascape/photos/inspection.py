@@ -180,7 +180,7 @@ def inspect_folder(place: Path | Source, validate: Validate, jobs: Jobs, kept: P
     known = {name: journal.entries[name] for name in names if name in journal.entries}
     if known:
         tell(f"validation resumes at file {len(known):,} of {len(names):,}")
-    seen = partial(Source.check_seen, photos, names[0])
+    seen = partial(Source.check_seen, photos, names[0], names[-1])
     calls = ((photos, name, limits, known.get(name), entry) for name, entry in photos.entries.items())
     found = in_parallel(inspect, calls, jobs, len(names), "validate", seconds_of(photos, validate), lost, seen)
     rows = []
@@ -189,6 +189,8 @@ def inspect_folder(place: Path | Source, validate: Validate, jobs: Jobs, kept: P
             journal.add(name, row)
         rows.append(row)
     journal.close()
+    if photos.is_remote and any(row.get("problem") == "unreadable" for row in rows):
+        photos.check()  # access may have been lost on the way
     return pd.DataFrame(rows, dtype=object).reindex(columns=[*COLUMNS, "likeness"]).astype(TYPES)
 
 

@@ -19,7 +19,7 @@ CONNECT_SECONDS, READ_SECONDS = 10.0, 15.0  # until connected; between two parts
 LONGEST_READ = 120.0  # seconds for one object, with all attempts
 # What a listing says about the content of an object, in the words of several file systems.
 STAMPS = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "last_modified", "updated", "mtime", "created")
-CREDENTIALS = re.compile(r"\w[\w+.-]*://[^/@]*:[^/@]*@")
+CREDENTIALS = re.compile(r"\w[\w+.-]*://[^/@]*:[^@]*@")
 EMPTY = {"InvalidRange", "416"}  # of an object without bytes, S3 has no first one
 # By S3's code or the name of the exception: what can't get better by itself.
 FINAL = {
@@ -32,6 +32,9 @@ FINAL = {
     "InvalidToken": "the session token is wrong: log in again, or unset AWS_SESSION_TOKEN",
     "TokenRefreshRequired": "the session has expired: log in again",
     "RequestTimeTooSkewed": "the clock of this machine is wrong: set it",
+    "AllAccessDisabled": "the bucket is closed to everybody: ask its owner",
+    "AccountProblem": "the account has a problem: ask its owner",
+    "NotSignedUp": "the account is not signed up for S3: ask its owner",
     "NoSuchBucket": "there is no such bucket: check its name, and AWS_ENDPOINT_URL if it is not Amazon's",
     "ParamValidationError": "no bucket can have this name: write s3://BUCKET/FOLDER",
     "InvalidBucketName": "no bucket can have this name: write s3://BUCKET/FOLDER",

@@ -6,6 +6,7 @@
 import json
 import math
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,7 +87,9 @@ def write_shards(
         if found := sum(map(len, shards.values())) - len(photos):
             tell(f"preprocessing resumes at photo {found:,} of {found + len(photos):,}")
         arguments = ((source_of(place), row, side, fit) for row in photos)
-        converted = in_parallel(_convert, arguments, jobs, len(photos), "preprocess")
+        ends = (photos[0]["path"], photos[-1]["path"]) if photos else ("", "")
+        seen = partial(Source.check_seen, source_of(place), *ends)
+        converted = in_parallel(_convert, arguments, jobs, len(photos), "preprocess", check=seen)
         for name, rows in shards.items():
             digest = digests[name]
             if digest is None:

@@ -106,12 +106,15 @@ class Source:
 
         remote.check_readable(str(self), list(self.entries))
 
-    def check_seen(self, name: str) -> None:
-        """Raises ChromascapeError if this machine sees no such file in the folder; elsewhere each read finds out."""
-        if not self.is_remote and not os.path.lexists(self.folder / name):
-            raise ChromascapeError(
-                f"data.dir: {self} has no {shown_name(name)} here: every worker needs the same photos at the same path"
-            )
+    def check_seen(self, name: str, last: str) -> None:
+        """Raises ChromascapeError if this machine does not see the first file; elsewhere, if it can read neither."""
+        if self.is_remote:
+            from chromascape.photos import remote
+
+            remote.check_readable(str(self), [name, last])
+        elif not os.path.lexists(self.folder / name):
+            missing = f"data.dir: {self} has no {shown_name(name)} here"
+            raise ChromascapeError(f"{missing}: every worker needs the same photos at the same path")
 
     def absolute(self) -> "Source":
         """The same photos for a process in another folder."""
@@ -286,11 +289,8 @@ def _missing_hint(folder: Path) -> str:
 def relative_note(place: Path | Source) -> str:
     """A warning about a relative path outside the repository (the current folder); empty for other paths."""
     photos = source_of(place)
-    if photos.is_remote:
-        return ""
-    folder = photos.folder
-    absolute = folder.resolve()
-    if folder.is_absolute() or absolute.is_relative_to(Path.cwd()):
+    folder, absolute = photos.folder, photos.folder.resolve()
+    if photos.is_remote or folder.is_absolute() or absolute.is_relative_to(Path.cwd()):
         return ""
     return (
         f"note: data.dir: {folder} is relative and outside the repository. Experiments in a temporary copy (--temp, "

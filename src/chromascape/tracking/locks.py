@@ -5,11 +5,13 @@ A server offers no lock.
 
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from filelock import FileLock
 
+from chromascape.errors import ChromascapeError
 from chromascape.tracking.address import scheme_of, sqlite_file
+from chromascape.tracking.server import one_line, without_credentials
 
 
 def has_lock(uri: str) -> bool:
@@ -30,14 +32,18 @@ def locked(uri: str, what: str = "") -> Iterator[None]:
             yield
     elif scheme_of(uri) == "postgresql":
         from sqlalchemy import create_engine, text
+        from sqlalchemy.exc import SQLAlchemyError
         from sqlalchemy.pool import NullPool
 
         # PostgreSQL frees it when the connection ends, which is this block's own. No transaction stays open meanwhile.
-        engine = create_engine(uri, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(
-                text("SELECT pg_advisory_lock(:key)"), {"key": zlib.crc32(f"chromascape {what}".encode())}
-            )
+        with ExitStack() as stack:
+            try:
+                engine = create_engine(uri, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+                connection = stack.enter_context(engine.connect())
+                key = zlib.crc32(f"chromascape {what}".encode())
+                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
+            except (SQLAlchemyError, ImportError) as error:
+                raise ChromascapeError(f"{without_credentials(uri)}: {one_line(error)}") from None
             yield
     else:
         yield

@@ -215,7 +215,7 @@ def _log_input(client: Any, run_id: str, given: Any) -> None:
         try:
             return client.log_inputs(run_id, datasets=[given])  # type: ignore[no-any-return]
         except MlflowException as error:
-            if not left or "unique" not in str(error).lower():
+            if not left or not any(word in str(error).lower() for word in ("unique", "duplicate")):
                 raise
 
 
