@@ -394,7 +394,7 @@ def postgres() -> Iterator[Any]:
     yield from services.postgres()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # all servers of a process share their buckets, and the fixture `s3` removes them
 def runs_bucket() -> Iterator[dict[str, str]]:
     """Variables of an S3 with one bucket for the files of runs; for tests marked `scale`."""
     yield from services.s3()

@@ -163,7 +163,6 @@ def test_whatever_happens_to_the_server_the_run_is_whole_in_the_end(gate: Gate, 
     assert training.stdout and training.stdout.readline().startswith("epoch 1/3")
     gate.mode = "gone"
     _, said = training.communicate(timeout=120)
-    assert len(said.splitlines()) == 2, said
     *_, precision, line = said.splitlines()  # where the CPU has bf16, a note before: there is no .dvc
     assert precision.startswith("training in ")
     assert training.returncode == 0 and line.startswith("warning: MLflow failed (") and "logs the run whole" in line
