@@ -135,6 +135,7 @@ class Train(Section):
     flip: bool = True
     crop: Annotated[float, Field(gt=0, le=1)] = 0.4
     damage: Annotated[float, Field(ge=0, le=1)] = 0.0
+    distill: Annotated[float, Field(ge=0, le=1)] = 0.0
     side: Annotated[int, Field(ge=0, le=2048, multiple_of=32)] = 160
     working_size: Annotated[int, Field(ge=0, le=2048)] = 192
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -146,6 +147,11 @@ class Train(Section):
     devices: Annotated[int, Field(ge=1, le=1024)] = 1
     precision: Literal["auto", "bf16", "float32"] = "auto"
     checkpoint_seconds: Positive = 60.0
+
+    @property
+    def uses_shipped(self) -> bool:
+        """Whether the result depends on the shipped model's weights."""
+        return self.init == "shipped" or self.distill > 0
 
     @field_validator("loss")
     @classmethod

@@ -10,7 +10,7 @@ from conftest import quantised_photo as photo
 from numpy.typing import NDArray
 
 from chromascape.learning import batches
-from chromascape.learning.augment import MOST, Chances, augment, damage, draw
+from chromascape.learning.augment import MOST, SCAN, SCANS, Chances, augment, damage, draw
 from chromascape.params import Params
 from chromascape.photos.damage import DAMAGES
 from chromascape.photos.shards import Shards
@@ -168,16 +168,36 @@ def test_threads_and_resuming_change_no_damaged_batch(make_params: Callable[...,
         assert torch.equal(batch, threaded) and torch.equal(batch, again)
 
 
+def test_the_fourth_plane_is_the_lightness_before_damage(make_params: Callable[..., Params]) -> None:
+    taught = {"train.side": 32, "train.damage": 1.0, "train.distill": 0.5}
+    clean, without, batches = (
+        prepared(make_params(params)) for params in ({"train.side": 32}, taught | {"train.distill": 0.0}, taught)
+    )
+    for (plain, _), (damaged, _), (batch, _) in zip(clean, without, batches, strict=True):
+        assert torch.equal(batch[:, :3], damaged) and torch.equal(batch[:, 3], plain[:, 0])
+
+
+def test_the_damages_of_an_old_scan_meet_in_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, ...]] = []
+    monkeypatch.setattr(
+        "chromascape.learning.augment.changed",
+        lambda photo, steps, random: (seen.append(tuple(name for name, _ in steps)), photo)[1],
+    )
+    damage(photos(1).repeat(600, axis=0), 1.0, chances(600))
+    assert abs(np.mean([names == SCAN for names in seen]) - SCANS) < 0.06
+
+
 def test_a_training_that_was_stopped_resumes_to_the_same_weights(
     make_params: Callable[..., Params], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped in its second epoch, with most photos damaged."""
+    """Stopped in its second epoch, with most photos damaged and the shipped model distilled."""
     from chromascape.learning import training
     from chromascape.learning.checkpoints import Checkpoints
 
     changes = {
         "train.network": "unet", "train.init": "scratch", "train.epochs": 2, "train.batch_size": 2, "train.side": 32,
-        "train.working_size": 64, "train.damage": 0.8, "train.device": "cpu", "train.precision": "float32",
+        "train.working_size": 64, "train.damage": 0.8, "train.distill": 0.5, "train.device": "cpu",
+        "train.precision": "float32",
     }  # fmt: skip
     params, noise = make_params(changes).train, Counted()
     expected = training.train(noise, noise, params).weights

@@ -439,12 +439,14 @@ def test_other_data_code_torch_threads_or_weights_are_another_training(
         with monkeypatch.context() as patched:
             patched.setattr(resume, "sha256_of_file", lambda file, changed=changed: str(file.name == changed))
             found.append(fingerprint(section, lab, "float32"))
-    shipped = Train.model_validate(section.model_dump() | {"init": "shipped"})
+    uses_shipped = [
+        Train.model_validate(section.model_dump() | change) for change in ({"init": "shipped"}, {"distill": 0.5})
+    ]
     monkeypatch.setattr(ours, "SHIPPED", package)
     for data in (b"1", b"2"):
         (package / "weights.safetensors").write_bytes(data)
-        found.append(fingerprint(shipped, lab, "float32"))
-    assert len(set(found)) == len(found) == 10
+        found += [fingerprint(train, lab, "float32") for train in uses_shipped]
+    assert len(set(found)) == len(found) == 12
     assert all(len(digits) == 16 for digits in found)
 
 

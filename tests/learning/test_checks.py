@@ -52,6 +52,10 @@ def test_the_repository_s_own_params_fit_the_tables() -> None:
             "train.init: must be 'scratch' with network assignment (it is 'imagenet', which fits 'efficientnet', "
             "'efficientnet_lite1' or 'efficientnet_lite2')",
         ),
+        (
+            {"train.network": "assignment_rgb", "train.init": "scratch", "train.distill": 0.5},
+            "train.distill: must be 0 with network assignment_rgb, which does not predict a* and b*",
+        ),
     ],
     ids=str,
 )

@@ -97,29 +97,30 @@ def test_few_validation_photos_keep_the_shipped_factors_and_the_card_says_so(
 
 
 @pytest.mark.parametrize(
-    ("init", "on", "own"),
-    [("scratch", "train", 7), ("scratch", "all", 8), ("shipped", "train", 7), ("shipped", "all", 8)],
+    ("used", "on", "own"),
+    [("no", "train", 7), ("no", "all", 8), ("init", "train", 7), ("init", "all", 8), ("distill", "train", 7)],
 )
 def test_weights_carry_the_photos_that_they_were_trained_on_or_chosen_by(
     trained: Trained,
     photos: tuple[Path, pd.DataFrame],
     make_params: Callable[..., Params],
     tmp_path: Path,
-    init: str,
+    used: str,
     on: str,
     own: int,
 ) -> None:
     manifest = photos[1]
-    params = make_params(SMALL | {"train.init": init, "train.photos": on})
+    init, distill = "shipped" if used == "init" else "scratch", 0.5 * (used == "distill")
+    params = make_params(SMALL | {"train.init": init, "train.distill": distill, "train.photos": on})
     colorizer = Colorizer(TorchNetwork(build_network("efficientnet_lite2")), "efficientnet_lite2", SIDE)
     summary = results.training_summary(trained, colorizer, 3, 4, PSNR, "abc")
     results.save_model(tmp_path / "model", trained, colorizer, params, manifest, summary)
     seen = read_seen(tmp_path / "model")
     shipped = read_seen(SHIPPED)
-    assert len(seen) == own + len(shipped) * (init == "shipped")
+    assert len(seen) == own + len(shipped) * (used != "no")
     assert count_seen(hashes_of(manifest, ("train", "val")), seen, 0) == 7
     assert count_seen(hashes_of(manifest, ("test",)), seen, 0) == int(on == "all")
-    assert count_seen(shipped, seen, 0) == len(shipped) * (init == "shipped")
+    assert count_seen(shipped, seen, 0) == len(shipped) * (used != "no")
     trained_on = read_seen(tmp_path / "model", trained_only=True)
     assert count_seen(hashes_of(manifest, ("val",)), trained_on, 0) == 4 * (on == "all")  # it chose the epoch only
 

@@ -599,6 +599,23 @@ def test_the_shipped_model_can_be_fine_tuned(shards: tuple[Shards, Shards], trai
     assert torch.allclose(trained.weights["head.weight"], shipped["head.weight"], atol=1e-6)
 
 
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_the_shipped_model_s_colors_of_the_undamaged_photo_are_learned_in_part(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train], share: float
+) -> None:
+    from chromascape.color import lab
+
+    tiny, targets = use_tiny(monkeypatch)
+    train(*shards, train_params(distill=share, damage=1.0, flip=False, batch_size=N_TRAIN))
+    with torch.no_grad():
+        photos = torch.from_numpy(shards[0].read(np.arange(N_TRAIN))).float() / lab.LEVELS
+        taught = load_network(SHIPPED)[1].eval()(photos[:, :1])
+    expected = photos[:, 1:].lerp(taught, share)
+    assert float(targets[0].mean()) == pytest.approx(float(expected.mean()), abs=1e-5)
+    assert float(targets[0].std()) == pytest.approx(float(expected.std()), abs=1e-5)
+    assert abs(float(tiny.seen[0].mean()) - float(photos[:, :1].mean())) > 1e-3  # what learns sees the damage
+
+
 def test_with_luma_the_network_sees_it_in_place_of_lightness(
     monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
 ) -> None:

@@ -83,6 +83,8 @@ def _recipe(train: Train) -> str:
     steps = f"{train.optimizer}, {train.schedule}, lr {train.lr:g}, batch {train.batch_size}, {train.epochs} epochs"
     steps += f", weight decay {train.weight_decay:g}" * (train.optimizer == "adamw")
     steps += f", moving average of the weights {train.ema:g}" * bool(train.ema)
+    steps += f", damage on a share of {train.damage:g}" * bool(train.damage)
+    steps += f", the shipped model distilled by {train.distill:g}" * bool(train.distill)
     return steps
 
 

@@ -9,6 +9,8 @@ from chromascape.photos.damage import DAMAGES, changed
 
 Chances = list[list[float]]
 MOST = 5  # damages on one photo
+SCAN = ("blur", "fading", "vignette", "grain", "jpeg")  # what old prints that were scanned have together
+SCANS = 0.35  # the share of the damaged photos that get just these
 
 
 def draw(count: int, generator: torch.Generator) -> Chances:
@@ -58,7 +60,7 @@ def to_side(quantised: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def damage(quantised: NDArray[np.uint8], share: float, chances: Chances) -> NDArray[np.uint8]:
-    """Apply one to five damages at random strengths to a share of the photos.
+    """Apply one to five damages, or those of an old scan, at random strengths to a share of the photos.
 
     The damage depends only on the photo's own chances, so threads and resuming don't change it, and the generator
     that drew the chances draws nothing more for it.
@@ -79,7 +81,7 @@ def _damaged(photo: NDArray[np.uint8], share: float, numbers: list[float]) -> ND
     if random.random() >= share:
         return photo
     chosen = np.sort(random.permutation(len(DAMAGES))[: random.integers(1, MOST + 1)])
-    names = [list(DAMAGES)[at] for at in chosen]
+    names = SCAN if random.random() < SCANS else [list(DAMAGES)[at] for at in chosen]
     return changed(photo, [(name, _strength(name, random.random())) for name in names], random)
 
 

@@ -28,6 +28,8 @@ def prepared(
 ) -> Generator[Batch]:
     """This process's part of each batch as quantised Lab (N, 3, side, side) on the CPU, and `generator`'s state after.
 
+    With `params.distill` there is a fourth plane, the L* of the undamaged photo.
+
     Random numbers are drawn in the order of the batches and for all photos of each, so that neither threads nor
     processes change them. On a CPU, where threads would take time from the training, each batch is prepared when it is
     needed.
@@ -54,7 +56,10 @@ def _batch(photos: Shards, params: Train, pinned: bool, task: tuple[NDArray[np.i
     """Photos augmented, `pinned` in memory that a CUDA device fetches while others compute, and the state."""
     rows, chances, state = task
     quantised = augment(photos.read(rows), params.flip, params.crop, params.side or photos.side, chances)
+    undamaged = quantised[:, :1]
     if params.damage:
         quantised = damage(quantised, params.damage, chances)
+    if params.distill:
+        quantised = np.concatenate([quantised, undamaged], axis=1)
     batch = torch.from_numpy(quantised)
     return batch.pin_memory() if pinned else batch, state

@@ -143,7 +143,7 @@ def fingerprint(params: Train, lab: Path, precision: Precision) -> str:
         "data": sha256_of_file(lab / "index.json"),
         "code": code(Path(__file__).with_name("training.py")),
         "metrics": code_of(params.choose_by),
-        "shipped": sha256_of_file(SHIPPED / "weights.safetensors") if params.init == "shipped" else "",
+        "shipped": sha256_of_file(SHIPPED / "weights.safetensors") if params.uses_shipped else "",
         "imagenet": sha256_of_file(weights_file(lite)) if params.init == "imagenet" else "",
         "versions": [torch.__version__, np.__version__],
         "device": [device, name, precision, threads_of_one() if device == "cpu" else 0],

@@ -8,15 +8,18 @@ from chromascape.params import Train
 
 
 def check_train(params: Train) -> None:
-    """Check `train.network`, `train.init`, `train.loss` and `train.choose_by` against the tables, and `train.devices`.
+    """Check the names of `train` against their tables, and `train.distill` and `train.devices` against what they need.
 
     Raises:
-        ChromascapeError: a name is in no table, all weights are 0, or the network can't start from these weights, or a
-            batch has fewer photos than there are processes; one line with all that is wrong.
+        ChromascapeError: a name is in no table, all weights are 0, the network can't start from these weights or
+            predicts other colors than the model that is distilled, or a batch has fewer photos than there are
+            processes; one line with all that is wrong.
     """
     problems = _network_problems(params) + _loss_problems(params.loss)
     if params.choose_by not in (known := [LOSS, *metrics_that_choose()]):
         problems.append(f"train.choose_by: must be {choices(known)} (it is {params.choose_by!r})")
+    if params.distill and params.network in NETWORKS and NETWORKS[params.network].predicts != "ab":
+        problems.append(f"train.distill: must be 0 with network {params.network}, which does not predict a* and b*")
     if params.devices > params.batch_size:
         most = params.batch_size
         problems.append(f"train.devices: must be at most train.batch_size, {most} (it is {params.devices})")

@@ -32,7 +32,8 @@ History = list[dict[str, float]]
 class Learner:
     """A network and what changes its weights; `averaged` holds their moving average, if there is one.
 
-    `in_step` computes what `network` does, and with several processes (`ranks`) adds up the gradients of all.
+    `in_step` computes what `network` does, and with several processes (`ranks`) adds up the gradients of all. `teacher`
+    is the shipped model, if it is distilled.
     """
 
     params: Train
@@ -45,6 +46,7 @@ class Learner:
     bf16: bool
     in_step: Any
     ranks: Ranks
+    teacher: Network | None = None
 
     @property
     def evaluated(self) -> Network:
@@ -56,6 +58,22 @@ class Learner:
         with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
             colors = predict(network, lightness)
         return colors.float()
+
+
+def distilled(learner: Learner, lightness: Tensor, target: Tensor) -> Tensor:
+    """What to learn where the shipped model is distilled (Hinton et al. 2015): its colors, in part.
+
+    A damaged photo's own colors can't be known from it; those that the model gives to the undamaged photo can, nearly.
+    So gradients have less noise, and what the model knows of clean photos stays.
+
+    Args:
+        lightness: scaled L* (N, 1, H, W) of the undamaged photos.
+        target: their scaled ab (N, 2, H, W).
+    """
+    if learner.teacher is None:
+        return target
+    with torch.no_grad():
+        return target.lerp(learner.predict(learner.teacher, lightness), learner.params.distill)
 
 
 def initial_network(params: Train) -> Network:
@@ -96,7 +114,14 @@ def build_learner(params: Train, steps: int, bf16: bool, ranks: Ranks = ALONE) -
         bf16,
         _distributed(network) if ranks.count > 1 else network,
         ranks,
+        _teacher(device) if params.distill else None,
     )
+
+
+def _teacher(device: str) -> Network:
+    """The shipped model's network, to predict with."""
+    network = load_network(SHIPPED)[1].eval().requires_grad_(False)
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _distributed(network: Network) -> nn.Module:

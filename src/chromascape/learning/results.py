@@ -99,10 +99,11 @@ def save_model(
 ) -> None:
     """Write weights, configuration, model card and the hashes of the photos seen; the folder appears whole.
 
-    Seen are the photos that the weights were trained on or chosen by, and those of the weights that they started from.
+    Seen are the photos that the weights were trained on or chosen by, and those of the shipped weights where they began
+    with these or learned from them.
     """
     trained_on = hashes_of(manifest, SPLITS if params.train.photos == "all" else ("train",))
-    if params.train.init == "shipped":
+    if params.train.uses_shipped:
         trained_on = join(trained_on, read_seen(SHIPPED))
     val = hashes_of(manifest, ("val",))
     shipped_saw = count_seen(val, read_seen(SHIPPED), params.validate_.near_duplicate_bits)

@@ -23,6 +23,7 @@ from chromascape.learning.learner import (
     Learner,
     Progress,
     build_learner,
+    distilled,
     memory_errors_explained,
     share_state,
     take_step,
@@ -123,7 +124,10 @@ def _train_epoch(learner: Learner, photos: Shards, progress: Progress, checkpoin
         for quantised, state in coming:
             count = len(batches[progress.step])  # of all processes
             with uninterrupted():
-                loss = take_step(learner, *_tensors(learner, quantised), ranks.weight(count))
+                lightness, target = _tensors(learner, quantised[:, :3])
+                if params.distill:
+                    target = distilled(learner, _planes(learner, quantised[:, 3:]), target)
+                loss = take_step(learner, lightness, target, ranks.weight(count))
                 progress.losses.append(ranks.sum(loss * len(quantised)))
                 progress.lr = float(learner.schedule.get_last_lr()[0])
                 learner.schedule.step()
@@ -214,6 +218,12 @@ def _tensors(learner: Learner, quantised: Tensor) -> tuple[Tensor, Tensor]:
         rgb = lab.lab_to_rgb(lab.dequantise(quantised.numpy().transpose(0, 2, 3, 1)))
         target = torch.from_numpy(np.ascontiguousarray(rgb.transpose(0, 3, 1, 2))).to(learner.device).float() / 255
     return lightness.contiguous(memory_format=torch.channels_last), target
+
+
+def _planes(learner: Learner, quantised: Tensor) -> Tensor:
+    """Quantised L* (N, 1, H, W) on the CPU as what the shipped model sees, scaled, on the device."""
+    moved = quantised.to(learner.device, non_blocking=True)
+    return (moved.float() / lab.LEVELS).contiguous(memory_format=torch.channels_last)
 
 
 def _batches(rows: NDArray[np.integer], size: int) -> list[NDArray[np.integer]]:
