@@ -136,6 +136,7 @@ class Train(Section):
     crop: Annotated[float, Field(gt=0, le=1)] = 0.4
     damage: Annotated[float, Field(ge=0, le=1)] = 0.0
     distill: Annotated[float, Field(ge=0, le=1)] = 0.0
+    freeze_norm: bool = False
     side: Annotated[int, Field(ge=0, le=2048, multiple_of=32)] = 160
     working_size: Annotated[int, Field(ge=0, le=2048)] = 192
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0

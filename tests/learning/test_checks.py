@@ -56,6 +56,10 @@ def test_the_repository_s_own_params_fit_the_tables() -> None:
             {"train.network": "assignment_rgb", "train.init": "scratch", "train.distill": 0.5},
             "train.distill: must be 0 with network assignment_rgb, which does not predict a* and b*",
         ),
+        (
+            {"train.init": "imagenet", "train.freeze_norm": True},
+            "train.freeze_norm: must be false with init imagenet, which has no statistics to keep",
+        ),
     ],
     ids=str,
 )

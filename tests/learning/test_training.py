@@ -599,6 +599,17 @@ def test_the_shipped_model_can_be_fine_tuned(shards: tuple[Shards, Shards], trai
     assert torch.allclose(trained.weights["head.weight"], shipped["head.weight"], atol=1e-6)
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_frozen_batch_norm_keeps_the_shipped_statistics(
+    shards: tuple[Shards, Shards], train_params: Callable[..., Train], frozen: bool
+) -> None:
+    chosen = train_params(network="efficientnet_lite2", init="shipped", epochs=1, freeze_norm=frozen)
+    trained, shipped = train(*shards, chosen).weights, load_network(SHIPPED)[1].state_dict()
+    kept = {torch.equal(trained[name], value) for name, value in shipped.items() if "running_" in name}
+    assert kept == ({True} if frozen else {False})
+    assert not torch.equal(trained["encoder.stem.weight"], shipped["encoder.stem.weight"])
+
+
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_the_shipped_model_s_colors_of_the_undamaged_photo_are_learned_in_part(
     monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train], share: float

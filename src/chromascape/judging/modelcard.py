@@ -84,6 +84,7 @@ def _recipe(train: Train) -> str:
     steps += f", weight decay {train.weight_decay:g}" * (train.optimizer == "adamw")
     steps += f", moving average of the weights {train.ema:g}" * bool(train.ema)
     steps += f", damage on a share of {train.damage:g}" * bool(train.damage)
+    steps += ", frozen batch norm" * train.freeze_norm
     steps += f", the shipped model distilled by {train.distill:g}" * bool(train.distill)
     return steps
 

@@ -8,7 +8,7 @@ from chromascape.params import Train
 
 
 def check_train(params: Train) -> None:
-    """Check the names of `train` against their tables, and `train.distill` and `train.devices` against what they need.
+    """Check the names of `train` against their tables, and what needs another key against that key.
 
     Raises:
         ChromascapeError: a name is in no table, all weights are 0, the network can't start from these weights or
@@ -20,6 +20,8 @@ def check_train(params: Train) -> None:
         problems.append(f"train.choose_by: must be {choices(known)} (it is {params.choose_by!r})")
     if params.distill and params.network in NETWORKS and NETWORKS[params.network].predicts != "ab":
         problems.append(f"train.distill: must be 0 with network {params.network}, which does not predict a* and b*")
+    if params.freeze_norm and params.init != "shipped":
+        problems.append(f"train.freeze_norm: must be false with init {params.init}, which has no statistics to keep")
     if params.devices > params.batch_size:
         most = params.batch_size
         problems.append(f"train.devices: must be at most train.batch_size, {most} (it is {params.devices})")

@@ -148,6 +148,15 @@ def memory_errors_explained(learner: Learner) -> Iterator[None]:
         ) from None
 
 
+def train_mode(learner: Learner) -> None:
+    """Let batch norm take its means and variances from the batch, or from the shipped model if they are frozen."""
+    learner.network.train()
+    if learner.params.freeze_norm:
+        for module in learner.network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
+
 def take_step(learner: Learner, lightness: Tensor, target: Tensor, weight: float = 1.0) -> Tensor:
     """Move the weights by one batch, or this process's part of one; returns its loss, a scalar on the device.
 

@@ -19,7 +19,7 @@ from chromascape import __version__
 from chromascape.devices import PRECISIONS, Precision, cpu_name, pick_device, pick_precision
 from chromascape.files import write_json
 from chromascape.learning.checkpoints import begun, fingerprint
-from chromascape.learning.learner import build_learner, memory_errors_explained, take_step
+from chromascape.learning.learner import build_learner, memory_errors_explained, take_step, train_mode
 from chromascape.params import Train
 from chromascape.resume import short, tell
 
@@ -88,7 +88,7 @@ def step_timer(params: Train, side: int) -> Callable[[bool], float]:
     """A function that takes a training step on noise, in bf16 or else in float32, and returns its seconds."""
     side = params.side or side
     learner = build_learner(params, steps=1_000, bf16=False)
-    learner.network.train()
+    train_mode(learner)
     count = max(1, min(params.batch_size, LARGEST // side**2))
     colors = 3 if learner.network.predicts == "rgb" else 2
     lightness = torch.rand(count, 1, side, side, device=learner.device).contiguous(memory_format=torch.channels_last)

@@ -27,6 +27,7 @@ from chromascape.learning.learner import (
     memory_errors_explained,
     share_state,
     take_step,
+    train_mode,
 )
 from chromascape.learning.precision import choose_now
 from chromascape.learning.ranks import ALONE, Ranks
@@ -111,7 +112,7 @@ def _trained(learner: Learner, progress: Progress, n_photos: int) -> Trained:
 def _train_epoch(learner: Learner, photos: Shards, progress: Progress, checkpoints: Checkpoints | None) -> None:
     """One pass over the photos, or the rest of one, in an order that seed and epoch decide."""
     params, epoch, ranks = learner.params, progress.epoch, learner.ranks
-    learner.network.train()
+    train_mode(learner)
     generator = torch.Generator().manual_seed(params.seed * 100_003 + epoch)
     order = torch.randperm(len(photos), generator=generator).numpy()
     if progress.generator is not None:
