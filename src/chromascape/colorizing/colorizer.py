@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chromascape.color import lab
-from chromascape.color.srgb import to_srgb
 from chromascape.colorizing import model_files
-from chromascape.colorizing.fullsize import FullSize, resize
+from chromascape.colorizing.fullsize import resize
 from chromascape.colorizing.hints import Hints, change
 from chromascape.colorizing.like import Reference, colors_of
 from chromascape.colorizing.onnx_network import OnnxNetwork, graph_of
@@ -19,7 +18,6 @@ from chromascape.colorizing.padding import predict
 from chromascape.colorizing.scans import Scan
 from chromascape.devices import check_device
 from chromascape.errors import ChromascapeError, how_to_install
-from chromascape.parallel import cpu_threads, in_threads
 from chromascape.photos.pixels import Photo, Strip, assemble
 from chromascape.photos.reading import upright
 
@@ -201,29 +199,13 @@ class Colorizer:
         ab = scan.colors(of_picture)
         if hints != ():
             ab = ab + change(scan.small, ab, hints)
-        colors = FullSize(ab, scan.small, photo.height, photo.width, self.network.cell)
-
-        def strip(rows: slice) -> Strip:
-            values, alpha = scan.light.rows(rows)
-            picture = np.empty((*values.shape[:2], 3), photo.dtype)
-            for columns in colors.columns(rows):
-                lightness = scan.light.measure(values[:, columns])
-                ab = colors.ab(rows, columns, lightness)
-                if scan.pictures:
-                    ab = ab * scan.cover(photo.height, photo.width, rows, columns)
-                picture[:, columns] = to_srgb(lightness, ab, photo.dtype)
-            return rows, picture, alpha
-
-        yield from in_threads(strip, colors.rows(), cpu_threads())
+        return scan.strips(ab, self.network.cell)
 
     def small(self, photo: Photo, negative: bool = False) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A photo at working size: its L* (h, w) in 0..100, and the network's own a* and b* for it, (h, w, 2)."""
         scan = Scan(photo, self.working_size, self.luma, negative)
         ab = scan.colors(lambda lightness: self._small_ab(lab.scale_lightness(lightness)))
-        if scan.pictures:
-            height, width = scan.small.shape
-            ab = ab * scan.cover(height, width, slice(0, height), slice(0, width))[..., None]
-        return scan.small, ab
+        return scan.small, scan.without_paper(ab)
 
     def network_lab(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:
         """The network's own picture of a photo, Lab (H, W, 3) for Lab (H, W, 3), for measuring.
