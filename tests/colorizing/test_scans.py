@@ -157,6 +157,13 @@ def test_a_negative_on_film_whose_clear_parts_are_not_white_is_stretched(coloriz
     assert np.corrcoef(shown.ravel(), lab.lightness(gray / 255).ravel())[0, 1] > 0.99
 
 
+def test_all_photos_of_a_batch_are_negatives_and_have_their_own_hints(colorizer: Colorizer) -> None:
+    gray, hint = full(), Hint(0.5, 0.5, "#c03030")
+    got = colorizer.colorize_batch([255 - gray, 255 - gray.T], hints=[[hint], None], negative=True)
+    for picture, wanted in zip(got, (colorizer.colorize(gray, hints=[hint]), colorizer.colorize(gray.T)), strict=True):
+        np.testing.assert_array_equal(picture, wanted)
+
+
 def test_an_even_negative_is_left_as_it_is(colorizer: Colorizer) -> None:
     gray = np.full((90, 120), 200, np.uint8)
     shown = lab.lightness(colorizer.colorize(gray, negative=True))
@@ -164,7 +171,7 @@ def test_an_even_negative_is_left_as_it_is(colorizer: Colorizer) -> None:
 
 
 def test_the_models_own_colors_leave_paper_out_too(colorizer: Colorizer) -> None:
-    lightness, ab = colorizer.small(Photo(page()))
+    lightness, ab, _ = colorizer.small(Photo(page()))
     assert np.abs(ab[:4]).max() == 0
     assert np.linalg.norm(ab[lightness.shape[0] // 2, lightness.shape[1] // 4]) > 30
 

@@ -151,11 +151,13 @@ class Colorizer:
         rendering: Rendering = "faithful",
         saturation: float = 1.0,
         hints: Sequence[Hints | None] | None = None,
+        negative: bool = False,
     ) -> list[Any]:
         """`colorize` for several photos, which may differ in size and kind; all of them are held in memory.
 
         Args:
             hints: of each photo; None for a photo without.
+            negative: whether the photos are negatives, all of them.
         Raises:
             ChromascapeError: as of `colorize`; or there are not as many entries in `hints` as photos.
 
@@ -168,9 +170,8 @@ class Colorizer:
             hints = [None] * len(images)
         if not isinstance(hints, Sequence) or len(hints) != len(images):
             raise ChromascapeError(f"hints: expected one entry for each of {len(images)} photos, None for one without")
-        return [
-            self.colorize(image, rendering, saturation, own or ()) for image, own in zip(images, hints, strict=True)
-        ]
+        pairs = zip(images, hints, strict=True)
+        return [self.colorize(image, rendering, saturation, own or (), negative=negative) for image, own in pairs]
 
     def strips(
         self,
@@ -201,11 +202,16 @@ class Colorizer:
             ab = ab + change(scan.small, ab, hints)
         return scan.strips(ab, self.network.cell)
 
-    def small(self, photo: Photo, negative: bool = False) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """A photo at working size: its L* (h, w) in 0..100, and the network's own a* and b* for it, (h, w, 2)."""
+    def small(
+        self, photo: Photo, negative: bool = False
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[float, float]]:
+        """A photo at working size: its L* (h, w) in 0..100, the network's own a* and b* for it, (h, w, 2), and a span.
+
+        The span are the photo's L* that have become 0 and 100: others than these in a flat negative.
+        """
         scan = Scan(photo, self.working_size, self.luma, negative)
         ab = scan.colors(lambda lightness: self._small_ab(lab.scale_lightness(lightness)))
-        return scan.small, scan.without_paper(ab)
+        return scan.small, scan.without_paper(ab), scan.light.span
 
     def network_lab(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:
         """The network's own picture of a photo, Lab (H, W, 3) for Lab (H, W, 3), for measuring.
