@@ -103,6 +103,19 @@ def test_the_picture_has_the_colors_that_it_has_alone(colorizer: Colorizer) -> N
     assert np.quantile(differ, 0.95) < 4
 
 
+@pytest.mark.parametrize("by", ["colorize", "batch"])
+def test_a_photo_is_colorized_as_a_whole_where_one_says_so(colorizer: Colorizer, network: Seeing, by: str) -> None:
+    """As before borders were found: a white frame of a picture, or a mistake of the search."""
+    if by == "colorize":
+        colors = colorizer.colorize(page(), whole=True)
+    else:
+        (colors,) = colorizer.colorize_batch([page()], whole=True)
+    (seen,) = network.seen
+    assert seen.max() > 92, "paper too"
+    inner = slice(6, MARGIN - 6)
+    assert np.median(chroma(colors)[inner]) > 10 and np.median(chroma(colorizer.colorize(page()))[inner]) < 0.5
+
+
 def test_two_photos_on_a_page_are_seen_one_by_one(colorizer: Colorizer, network: Seeing) -> None:
     both = np.concatenate([page(), page()[MARGIN:]])
     colors = lab.rgb_to_lab(colorizer.colorize(both))
@@ -189,6 +202,18 @@ def test_a_page_is_measured_twice_and_a_photo_once(colorizer: Colorizer, monkeyp
     assert len(sizes) == 1
     colorizer.colorize(toned(page()))
     assert len(sizes) == 3 and sizes[2] > sizes[1]
+
+
+def test_the_command_line_colorizes_the_whole_into_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(page()).save("page.png")
+    assert main(["colorize", "page.png"]) == main(["colorize", "page.png", "--whole"]) == 0
+    gray, colored = (
+        chroma(np.asarray(Image.open(f"{folder}/page.png"))) for folder in ("colorized", "colorized-whole")
+    )
+    assert gray[: MARGIN - 2].max() < 0.5 < colored[: MARGIN - 2].max()
 
 
 def test_the_command_line_inverts_negatives_into_a_folder_of_their_own(

@@ -112,6 +112,7 @@ class Colorizer:
         hints: Hints = (),
         like: Picture | Reference | None = None,
         negative: bool = False,
+        whole: bool = False,
     ) -> Any:
         """Color for a photo of any size.
 
@@ -125,6 +126,7 @@ class Colorizer:
             hints: colors that you name, see `hints.Hint`, for places of the upright image.
             like: a color photo of the same place or season, whose colors are taken where both look alike.
             negative: whether the photo is a negative, which is inverted.
+            whole: colorize all of the photo, and look for no border of paper, which otherwise stays gray.
         Returns:
             For a Pillow image, an image of the upright input's size, 8-bit RGB, or RGBA if it has transparency. For
             an array, an array (H, W, 3) of its type (floats: float32).
@@ -143,7 +145,7 @@ class Colorizer:
         photo = Photo(upright(image) if isinstance(image, Image.Image) else image)
         if like is not None and not isinstance(like, Reference):
             like = Reference(Photo(upright(like) if isinstance(like, Image.Image) else like))
-        return _assembled(photo, self.strips(photo, rendering, saturation, hints, like, negative))
+        return _assembled(photo, self.strips(photo, rendering, saturation, hints, like, negative, whole))
 
     def colorize_batch(
         self,
@@ -152,12 +154,13 @@ class Colorizer:
         saturation: float = 1.0,
         hints: Sequence[Hints | None] | None = None,
         negative: bool = False,
+        whole: bool = False,
     ) -> list[Any]:
         """`colorize` for several photos, which may differ in size and kind; all of them are held in memory.
 
         Args:
             hints: of each photo; None for a photo without.
-            negative: whether the photos are negatives, all of them.
+            negative, whole: as of `colorize`, of all photos.
         Raises:
             ChromascapeError: as of `colorize`; or there are not as many entries in `hints` as photos.
 
@@ -171,7 +174,7 @@ class Colorizer:
         if not isinstance(hints, Sequence) or len(hints) != len(images):
             raise ChromascapeError(f"hints: expected one entry for each of {len(images)} photos, None for one without")
         pairs = zip(images, hints, strict=True)
-        return [self.colorize(image, rendering, saturation, own or (), negative=negative) for image, own in pairs]
+        return [self.colorize(image, rendering, saturation, own or (), None, negative, whole) for image, own in pairs]
 
     def strips(
         self,
@@ -181,6 +184,7 @@ class Colorizer:
         hints: Hints = (),
         like: Reference | None = None,
         negative: bool = False,
+        whole: bool = False,
     ) -> Iterator[Strip]:
         """A photo's colors from top to bottom: rows, sRGB (h, W, 3) of the photo's dtype, and alpha (h, W) if any.
 
@@ -190,7 +194,7 @@ class Colorizer:
             raise ChromascapeError(f"rendering: {rendering!r} is none of {', '.join(sorted(self.renderings))}")
         if not 0 <= saturation <= 10:
             raise ChromascapeError(f"saturation: must be from 0 to 10 (it is {saturation})")
-        scan = Scan(photo, self.working_size, self.luma, negative)
+        scan = Scan(photo, self.working_size, self.luma, negative, whole)
         factor = np.float32(self.renderings[rendering] * saturation)
 
         def of_picture(lightness: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -26,12 +26,25 @@ class Scan:
         pictures: on paper; none if all of it is a picture.
     """
 
-    def __init__(self, photo: Photo, size: Callable[[int, int], tuple[int, int]], luma: bool, negative: bool):
-        """Measure a photo; `size` says at which size the network sees one of this height and width."""
+    def __init__(
+        self,
+        photo: Photo,
+        size: Callable[[int, int], tuple[int, int]],
+        luma: bool,
+        negative: bool,
+        whole: bool = False,
+    ):
+        """Measure a photo.
+
+        Args:
+            size: the size at which the network sees a photo of a height and width.
+            luma, negative: see `Light`.
+            whole: don't look for paper.
+        """
         self.light = Light(photo, luma, negative)
         self._size = size
         self.small = self.light.small(*size(photo.height, photo.width))
-        self.pictures = find_pictures(self.small)
+        self.pictures = [] if whole else find_pictures(self.small)
         if self.pictures:
             height, width = self.small.shape
             shorter = min(min(shape(box)) for box in self._boxes())
