@@ -14,9 +14,9 @@ from chromascape.tracking.address import (
     DATABASES,
     FOLDER,
     LOCATION,
-    absolute,
     database_file,
     files_beside,
+    registry_uri,
     scheme_of,
     tracking_uri,
 )
@@ -71,8 +71,8 @@ def _mlflow() -> Any:
     # MLflow knows it from pyproject.toml, but an environment that was made before it was there does not.
     _artifact_repository_registry.register("file", repository)
     mlflow.set_tracking_uri(tracking_uri())
-    if registry := os.environ.get("MLFLOW_REGISTRY_URI"):
-        mlflow.set_registry_uri(absolute(registry))
+    if os.environ.get("MLFLOW_REGISTRY_URI"):
+        mlflow.set_registry_uri(registry_uri())
     return mlflow
 
 
