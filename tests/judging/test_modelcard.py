@@ -107,7 +107,10 @@ def test_card_has_the_gains_under_each_damage_beside_gray(make_params: Callable[
         "|---|---|---|",
     ]
     table += ["| none | +1.25 | 75 % |", "| old scan | -0.12 | 50 % |", "| gray, under each | +0.00 | |"]
-    assert "\n\n" + "\n".join(table) + "\n\n!" in card and "](damage.jpg)\n\nThe run has all" in card
+    assert (
+        "\n\n" + "\n".join(table) + "\n\nLeast is gained under old scan. A photo" in card
+        and "](damage.jpg)\n\nThe run has all" in card
+    )
     assert "damage.jpg" not in model_card(make_params(), SUMMARY, 0)
 
 

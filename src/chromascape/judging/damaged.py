@@ -41,7 +41,7 @@ def gains_of_some(colorizer: Colorizer, photos: Shards, most: int) -> pd.DataFra
     return pd.DataFrame([gains_by_damage(colorizer, photo) for photo in with_progress(read, len(rows), "damage")])
 
 
-def worst_damages(gains: pd.DataFrame, count: int) -> list[str]:
+def worst_damages(gains: pd.DataFrame, count: int = 3) -> list[str]:
     """The damages under which least is gained, the worst one first; `gains` as `gains_of_some`."""
     return [str(label) for label in gains.mean().drop("none").nsmallest(count).index]
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from chromascape import __version__
 from chromascape.colorizing.networks import NETWORKS
+from chromascape.judging.damaged import worst_damages
 from chromascape.params import Params, Train
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _damage(gains: "pd.DataFrame | None") -> str:
     """Gain over gray under each damage of old photos, as a table, and a picture of the worst ones."""
     if gains is None:
         return ""
-    means, wins = gains.mean(), (gains > 0).mean()
+    means, wins, worst = gains.mean(), (gains > 0).mean(), ", ".join(worst_damages(gains))
     rows = "\n".join(f"| {label} | {means[label]:+.2f} | {100 * wins[label]:.0f} % |" for label in gains)
     return f"""
 | damage, on {len(gains):,} of the validation photos | gain over gray, dB PSNR | closer than gray on |
@@ -95,7 +96,9 @@ def _damage(gains: "pd.DataFrame | None") -> str:
 {rows}
 | gray, under each | +0.00 | |
 
-![A photo under the damages of the lowest gains: as the network sees it, and below it in its colors]({PICTURE})
+Least is gained under {worst}. A photo under them as the network sees it, and below it in its colors:
+
+![A photo under {worst}, gray and in color]({PICTURE})
 """
 
 

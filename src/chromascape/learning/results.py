@@ -25,7 +25,6 @@ from chromascape.params import Params
 from chromascape.photos.shards import SPLITS, Shards
 
 DAMAGED = 32  # validation photos that the card shows under each damage, at most: half a second each
-SHOWN = 3  # of the damages
 
 
 def trained_colorizer(trained: Trained, params: Params, val: Shards) -> Colorizer:
@@ -117,7 +116,7 @@ def save_model(
         write_seen(temporary, trained_on, chose)
         gains = gains_of_some(colorizer, val, DAMAGED)
         pictures = pictures_by_damage(colorizer, val.read(np.array([0]))[0])
-        worst = np.concatenate([pictures[label] for label in worst_damages(gains, SHOWN)], axis=1)
+        worst = np.concatenate([pictures[label] for label in worst_damages(gains)], axis=1)
         Image.fromarray(worst).save(temporary / PICTURE, quality=85)
         card = model_card(params, summary, shipped_saw, gains)
         (temporary / "MODEL_CARD.md").write_text(card, encoding="utf-8")
