@@ -59,7 +59,7 @@ def train_stage(params: Params) -> None:
         shipped = Colorizer.load(SHIPPED, pick_device(section.device, "train.device"), by_torch=True)
         psnr = results.val_psnr(colorizer, val, shipped)
         summary = results.training_summary(trained, colorizer, len(photos), len(val), psnr, identity, section.choose_by)
-        results.save_model(MODEL, trained, colorizer, params, read_manifest(MANIFEST), summary)
+        results.save_model(MODEL, trained, colorizer, params, read_manifest(MANIFEST), summary, val)
         write_table(results.curves(trained), Path("metrics/curves.csv"))
         write_json(summary, Path("metrics/train.json"))
         write_json(results.headline(summary), Path("metrics/headline/train.json"))

@@ -83,21 +83,25 @@ def postgres() -> Iterator[Postgres]:
                 [*other, programs / "postgres", "-D", place / "data", *flags], cwd=place, stdout=log, stderr=log
             )
         try:
-            wait_for_port(port, process, place / "log")
-            yield Postgres(port)
+            server = Postgres(port)
+            wait_for_server(server, process, place / "log")
+            yield server
         finally:
             pid = int((place / "data/postmaster.pid").read_text().split()[0])
             os.kill(pid, signal.SIGQUIT)  # at once
             process.wait(60)
 
 
-def wait_for_port(port: int, process: "subprocess.Popen[Any]", log: Path) -> None:
+def wait_for_server(server: Postgres, process: "subprocess.Popen[Any]", log: Path) -> None:
+    """Until it takes connections: it listens before, and refuses them while it is starting up."""
+    import psycopg
+
     end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            psycopg.connect(server.uri("postgres").replace("+psycopg", "")).close()
             return
-        except OSError:
+        except psycopg.OperationalError:
             time.sleep(0.03)
     raise AssertionError(log.read_text())
 

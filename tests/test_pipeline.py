@@ -48,6 +48,7 @@ OUTPUTS = [
     "models/colorizer/weights.safetensors",
     "models/colorizer/config.json",
     "models/colorizer/MODEL_CARD.md",
+    "models/colorizer/damage.jpg",
     "metrics/validate.json",
     "metrics/train.json",
     "metrics/evaluate.json",

@@ -38,7 +38,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_command_runs_and_makes_what_it_says() -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(lines) == 15
+    assert len(lines) == 16
     for line in lines:
         program, *arguments = shlex.split(line, comments=True)
         assert program == "chromascape" and main([*arguments, "--overwrite"]) == 0, line

@@ -88,6 +88,7 @@ def _add_colorize(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     add("--hints", type=Path, metavar="FILE", help=named)
     add("--like", type=Path, metavar="PHOTO", help="a color photo of the same place or season: take its colors")
     add("--negative", action="store_true", help="the photos are negatives: invert them")
+    add("--whole", action="store_true", help="colorize borders of paper too, which otherwise stay gray")
     add("--compare", action="store_true", help="write gray and color side by side")
     add("--recursive", action="store_true", help="include subfolders, keeping their structure")
     add("--overwrite", action="store_true", help="replace existing outputs instead of skipping them")
@@ -156,7 +157,7 @@ def _colorize(options: argparse.Namespace) -> int:
     from chromascape.parallel import with_progress
 
     like = read_reference(options.like) if options.like else None
-    how = Options(style, options.saturation, options.compare, options.hints, like, options.negative)
+    how = Options(style, options.saturation, options.compare, options.hints, like, options.negative, options.whole)
     model = _model(options.model)
     colorizer = Colorizer.load(model, options.device)
     _say([f"error: {line}" for line in plan.errors] + [f"note: {line}" for line in plan.notes])

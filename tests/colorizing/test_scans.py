@@ -103,6 +103,19 @@ def test_the_picture_has_the_colors_that_it_has_alone(colorizer: Colorizer) -> N
     assert np.quantile(differ, 0.95) < 4
 
 
+@pytest.mark.parametrize("by", ["colorize", "batch"])
+def test_a_photo_is_colorized_as_a_whole_where_one_says_so(colorizer: Colorizer, network: Seeing, by: str) -> None:
+    """As before borders were found: a white frame of a picture, or a mistake of the search."""
+    if by == "colorize":
+        colors = colorizer.colorize(page(), whole=True)
+    else:
+        (colors,) = colorizer.colorize_batch([page()], whole=True)
+    (seen,) = network.seen
+    assert seen.max() > 92, "paper too"
+    inner = slice(6, MARGIN - 6)
+    assert np.median(chroma(colors)[inner]) > 10 and np.median(chroma(colorizer.colorize(page()))[inner]) < 0.5
+
+
 def test_two_photos_on_a_page_are_seen_one_by_one(colorizer: Colorizer, network: Seeing) -> None:
     both = np.concatenate([page(), page()[MARGIN:]])
     colors = lab.rgb_to_lab(colorizer.colorize(both))
@@ -157,6 +170,13 @@ def test_a_negative_on_film_whose_clear_parts_are_not_white_is_stretched(coloriz
     assert np.corrcoef(shown.ravel(), lab.lightness(gray / 255).ravel())[0, 1] > 0.99
 
 
+def test_all_photos_of_a_batch_are_negatives_and_have_their_own_hints(colorizer: Colorizer) -> None:
+    gray, hint = full(), Hint(0.5, 0.5, "#c03030")
+    got = colorizer.colorize_batch([255 - gray, 255 - gray.T], hints=[[hint], None], negative=True)
+    for picture, wanted in zip(got, (colorizer.colorize(gray, hints=[hint]), colorizer.colorize(gray.T)), strict=True):
+        np.testing.assert_array_equal(picture, wanted)
+
+
 def test_an_even_negative_is_left_as_it_is(colorizer: Colorizer) -> None:
     gray = np.full((90, 120), 200, np.uint8)
     shown = lab.lightness(colorizer.colorize(gray, negative=True))
@@ -164,7 +184,7 @@ def test_an_even_negative_is_left_as_it_is(colorizer: Colorizer) -> None:
 
 
 def test_the_models_own_colors_leave_paper_out_too(colorizer: Colorizer) -> None:
-    lightness, ab = colorizer.small(Photo(page()))
+    lightness, ab, _ = colorizer.small(Photo(page()))
     assert np.abs(ab[:4]).max() == 0
     assert np.linalg.norm(ab[lightness.shape[0] // 2, lightness.shape[1] // 4]) > 30
 
@@ -182,6 +202,18 @@ def test_a_page_is_measured_twice_and_a_photo_once(colorizer: Colorizer, monkeyp
     assert len(sizes) == 1
     colorizer.colorize(toned(page()))
     assert len(sizes) == 3 and sizes[2] > sizes[1]
+
+
+def test_the_command_line_colorizes_the_whole_into_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(page()).save("page.png")
+    assert main(["colorize", "page.png"]) == main(["colorize", "page.png", "--whole"]) == 0
+    gray, colored = (
+        chroma(np.asarray(Image.open(f"{folder}/page.png"))) for folder in ("colorized", "colorized-whole")
+    )
+    assert gray[: MARGIN - 2].max() < 0.5 < colored[: MARGIN - 2].max()
 
 
 def test_the_command_line_inverts_negatives_into_a_folder_of_their_own(

@@ -4,6 +4,7 @@ import hashlib
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from conftest import quantised_photo, write_photos
 
 from chromascape.color import lab
 from chromascape.judging import evaluation
-from chromascape.judging.damaged import PREFIX, gains_by_damage, pictures_by_damage
+from chromascape.judging.damaged import PREFIX, gains_by_damage, gains_of_some, pictures_by_damage, worst_damages
 from chromascape.judging.figures import summarize
 from chromascape.photos.damage import FIXED, measured
 from chromascape.photos.shards import Shards, write_shards
@@ -51,6 +52,18 @@ def test_the_network_sees_the_damage_and_only_its_colors_count() -> None:
     assert set(gray.values()) == {0.0}
     misled = gains_by_damage(Seeing(true_ab(photo), by_lightness=True), photo)  # type: ignore[arg-type]
     assert misled["dark"] < misled["none"] < gains["none"]
+
+
+def test_some_photos_stand_for_all_and_the_worst_damages_come_first() -> None:
+    photos = [quantised_photo(), *(np.zeros_like(quantised_photo()) for _ in range(3)), quantised_photo()]
+    shards: Any = MagicMock(__len__=lambda _: 5, read=lambda rows: np.stack([photos[row] for row in rows]))
+    model: Any = Seeing(true_ab(photos[0]), by_lightness=True)
+    gains = gains_of_some(model, shards, 2)
+    assert list(gains) == list(FIXED) and len(gains) == 2
+    assert dict(gains.iloc[0]) == dict(gains.iloc[1]) == gains_by_damage(model, photos[0]), "the first and the last"
+    assert len(gains_of_some(model, shards, 99)) == 5
+    table = pd.DataFrame({"none": [-9.0, -9.0], "soft": [1.0, 3.0], "dark": [-1.0, 2.0], "sepia": [5.0, 5.0]})
+    assert worst_damages(table, 2) == ["dark", "soft"]
 
 
 def test_each_damage_is_a_picture_of_what_was_seen_above_its_colors() -> None:

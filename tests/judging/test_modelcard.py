@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from chromascape.judging.modelcard import model_card
@@ -96,6 +97,21 @@ def test_card_shows_the_validation_figures_beside_the_shipped_models_and_grays(
     rows += ["| the model that comes with Chromascape | 24.26 |", "| gray | 22.50 |"]
     assert "\n".join(rows) in card
     assert "comes with Chromascape, which has seen 12 of them | 24.26 |" in model_card(make_params(), SUMMARY, 12)
+
+
+def test_card_has_the_gains_under_each_damage_beside_gray(make_params: Callable[..., Params]) -> None:
+    gains = pd.DataFrame({"none": [3.0, 1.0, 2.0, -1.0], "old scan": [-2.0, -1.0, 1.0, 1.5]})
+    card = model_card(make_params(), SUMMARY, 0, gains)
+    table = [
+        "| damage, on 4 of the validation photos | gain over gray, dB PSNR | closer than gray on |",
+        "|---|---|---|",
+    ]
+    table += ["| none | +1.25 | 75 % |", "| old scan | -0.12 | 50 % |", "| gray, under each | +0.00 | |"]
+    assert (
+        "\n\n" + "\n".join(table) + "\n\nLeast is gained under old scan. A photo" in card
+        and "](damage.jpg)\n\nThe run has all" in card
+    )
+    assert "damage.jpg" not in model_card(make_params(), SUMMARY, 0)
 
 
 def test_card_names_its_run(make_params: Callable[..., Params]) -> None:

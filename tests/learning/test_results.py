@@ -12,11 +12,13 @@ import pandas as pd
 import pytest
 import torch
 from conftest import write_photos
+from PIL import Image
 
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
 from chromascape.colorizing.networks import build_network
 from chromascape.colorizing.torch_network import TorchNetwork
 from chromascape.colorizing.training_photos import count_seen, hashes_of, read_seen
+from chromascape.judging.damaged import gains_of_some
 from chromascape.judging.evaluation import evaluate, mean_ab, predicted_here
 from chromascape.judging.modelcard import model_card
 from chromascape.learning import results
@@ -89,8 +91,13 @@ def test_few_validation_photos_keep_the_shipped_factors_and_the_card_says_so(
     colorizer, summary = finish(trained, photos, params)
     assert colorizer.renderings == Colorizer.load(SHIPPED, "cpu").renderings == summary["renderings"]
     assert summary["n_calibration"] == 0
-    results.save_model(tmp_path / "model", trained, colorizer, params, photos[1], summary)
-    assert "4 validation photos are too few" in (tmp_path / "model/MODEL_CARD.md").read_text()
+    results.save_model(tmp_path / "model", trained, colorizer, params, photos[1], summary, Shards(photos[0], ("val",)))
+    card = (tmp_path / "model/MODEL_CARD.md").read_text()
+    assert "4 validation photos are too few" in card
+    gains = gains_of_some(colorizer, Shards(photos[0], ("val",)), 99)
+    assert len(gains) == 4 and f"| old scan | {gains['old scan'].mean():+.2f} | " in card
+    with Image.open(tmp_path / "model/damage.jpg") as picture:
+        assert picture.size == (3 * SIDE, 2 * SIDE)
     assert Colorizer.load(tmp_path / "model", "cpu").renderings == colorizer.renderings
     enough = results.training_summary(trained, colorizer, 3, MIN_PHOTOS, PSNR, "abc")
     assert enough["n_calibration"] == MIN_PHOTOS
@@ -114,7 +121,7 @@ def test_weights_carry_the_photos_that_they_were_trained_on_or_chosen_by(
     params = make_params(SMALL | {"train.init": init, "train.distill": distill, "train.photos": on})
     colorizer = Colorizer(TorchNetwork(build_network("efficientnet_lite2")), "efficientnet_lite2", SIDE)
     summary = results.training_summary(trained, colorizer, 3, 4, PSNR, "abc")
-    results.save_model(tmp_path / "model", trained, colorizer, params, manifest, summary)
+    results.save_model(tmp_path / "model", trained, colorizer, params, manifest, summary, Shards(photos[0], ("val",)))
     seen = read_seen(tmp_path / "model")
     shipped = read_seen(SHIPPED)
     assert len(seen) == own + len(shipped) * (used != "no")

@@ -78,6 +78,13 @@ def test_what_another_process_said_comes_before_how_it_ended() -> None:
     assert Watch(0, 3, HashStore(), [Other(), Other(0)]).problem(HashStore()) == ""
 
 
+def test_the_process_that_was_killed_is_named_and_not_those_that_lost_it() -> None:
+    store = HashStore()
+    for codes, named in (([1, -9], 2), ([-6, -9], 2), ([-9, -6], 1), ([1, -6], 2), ([-15, 1], 1), ([3, 1], 1)):
+        problem = Watch(0, 3, store, [Other(code) for code in codes]).problem(store)
+        assert problem.startswith(f"train.devices: process {named} of 3 "), codes
+
+
 def test_a_broken_connection_is_told_as_what_broke_it_and_an_error_of_one_s_own_as_it_is() -> None:
     store, broken = HashStore(), RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]")
     one = Watch(0, 2, store, [])

@@ -280,7 +280,10 @@ def test_a_machine_that_may_not_read_says_so_and_rejects_nothing(folder: Path, s
     """As a worker of a cluster with other keys."""
     s3.put_folder(folder, "photos/in")
     names = list(Source(IN).entries)
+    before = len(s3.requests)
     Source(IN).check_seen(names[0], names[-1])
+    assert s3.since(before) == {"GET": 1}, "of each chunk of a cluster, as docs/scale.md counts"
     s3.faults.append(("GET photos/in/", 99, "AccessDenied"))
     with pytest.raises(ChromascapeError, match="no permission to read its files"):
         Source(IN).check_seen(names[0], names[-1])
+    assert s3.since(before) == {"GET": 3}

@@ -148,6 +148,21 @@ def test_each_photo_has_its_hints(folder: Path, predict: Callable[..., list[byte
     assert predict(files, _enforce_params_schema({}, _signature().params)) == predict(files)
 
 
+def test_negatives_are_inverted(folder: Path, predict: Callable[..., list[bytes]]) -> None:
+    checked = _enforce_params_schema({"negative": True}, _signature().params)
+    (answer,) = predict([file_of(255 - make_photo(0))], checked)
+    expected = Colorizer.load(folder).colorize(255 - make_photo(0), negative=True)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(answer))), expected)
+    (plain,) = predict([file_of(255 - make_photo(0))], _enforce_params_schema({}, _signature().params))
+    assert plain != answer
+
+
+@pytest.mark.parametrize("wrong", ["yes", 2])
+def test_mlflow_itself_refuses_a_negative_that_is_neither_true_nor_false(wrong: Any) -> None:
+    with pytest.raises(mlflow.exceptions.MlflowException, match=r"Invalid parameters found.*negative"):
+        _enforce_params_schema({"negative": wrong}, _signature().params)
+
+
 @pytest.mark.parametrize("wrong", ["text", [7], [["text"]], None])
 def test_mlflow_itself_refuses_hints_of_another_shape(wrong: Any) -> None:
     with pytest.raises(mlflow.exceptions.MlflowException, match=r"Invalid parameters found.*hints"):

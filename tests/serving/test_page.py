@@ -161,6 +161,32 @@ def test_the_download_is_the_command_lines_picture_also_after_a_change(
     assert_same(file, colorizer.colorize(Image.open(photo), "vivid", 0.5))
 
 
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_negative_is_inverted_as_by_the_command_line_also_while_colors_change(
+    page: Any, colorizer: Colorizer, tmp_path: Path, flat: bool
+) -> None:
+    photo = written(tmp_path, "film.png")
+    if flat:  # which is stretched
+        Image.fromarray(np.asarray(Image.open(photo)) // 4 + np.uint8(100)).save(photo)
+    page.set_input_files("#files", photo)
+    finished(page)
+    assert_same(download(page, tmp_path), colorizer.colorize(Image.open(photo)))
+    page.get_by_label("Negative", exact=True).check()
+    finished(page)
+    assert_same(download(page, tmp_path), colorizer.colorize(Image.open(photo), negative=True))
+    edit(page)
+    assert live(page, colorizer.colorize(Image.open(photo), negative=True)) <= 2
+    page.get_by_label("Negative", exact=True).uncheck()
+    finished(page)
+    assert page.locator(".hinting:visible").count() == 0, "what is changed is drawn of the negative"
+    page.locator("[name=negative]").check()
+    page.set_input_files("#files", photo)
+    finished(page, 2)
+    assert page.get_by_label("Negative", exact=True).first.is_checked()
+    assert_same(download(page, tmp_path), colorizer.colorize(Image.open(photo), negative=True))
+    page.locator("[name=negative]").uncheck()
+
+
 def test_an_example_is_a_click_or_a_key_away(page: Any) -> None:
     page.focus("[data-example]")
     page.keyboard.press("Enter")

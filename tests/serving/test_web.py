@@ -122,6 +122,27 @@ def test_strength_is_a_factor_on_the_colors(address: str, colorizer: Colorizer) 
         assert status == 400 and "saturation: must be a number from 0 to 10" in json.loads(content)["error"]
 
 
+def test_a_negative_is_inverted_and_its_span_is_told(address: str, colorizer: Colorizer) -> None:
+    flat = np.asarray(Image.open(io.BytesIO(file())).convert("L")) // 4 + 100
+    stream = io.BytesIO()
+    Image.fromarray(flat).save(stream, "PNG")
+    content = ask(address, "/colorize?negative=1", stream.getvalue())[2]
+    expected = np.asarray(colorizer.colorize(flat, negative=True))
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), expected)
+    assert ask(address, "/colorize?negative=0", stream.getvalue())[2] == ask(address, "/colorize", stream.getvalue())[2]
+    headers, content = ask(address, "/colors?negative=1", stream.getvalue())[1:]
+    lightness, ab, span = colorizer.small(Photo(flat), negative=True)
+    assert tuple(json.loads(headers["X-Colors"])["span"]) == span and 5 < span[1] - span[0] < 40
+    assert content == np.stack([lightness, *ab.transpose(2, 0, 1)]).astype("<f4").tobytes()
+    assert json.loads(ask(address, "/colors", stream.getvalue())[1]["X-Colors"])["span"] == [0, 100]
+
+
+@pytest.mark.parametrize("path", ["colorize", "colors"])
+def test_a_negative_is_0_or_1(address: str, path: str) -> None:
+    status, _, content = ask(address, f"/{path}?negative=yes", file())
+    assert status == 400 and json.loads(content)["error"] == "negative: must be 0 or 1 (it is 'yes')"
+
+
 HINTS = [Hint(0.2, 0.3, "#c26a2e"), Hint(0.8, 0.7, "none", ((0.9, 0.9),), 0.1)]
 
 
@@ -180,7 +201,7 @@ def test_the_colors_of_a_photo_are_those_at_working_size(address: str, colorizer
     _, headers, content = ask(address, "/colors", file())
     about = json.loads(headers["X-Colors"])
     values = np.frombuffer(content, "<f4").reshape(3, about["height"], about["width"])
-    lightness, ab = colorizer.small(Photo(Image.open(io.BytesIO(file()))))
+    lightness, ab, _ = colorizer.small(Photo(Image.open(io.BytesIO(file()))))
     assert np.array_equal(values, np.stack([lightness, *ab.transpose(2, 0, 1)])) and np.ptp(ab) > 1
     assert about["renderings"] == colorizer.renderings and about["input"] == "lightness"
     assert ask(address, "/colors", b"hello")[0] == 422

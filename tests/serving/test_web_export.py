@@ -58,7 +58,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("script", "module", "names"),
     [("fullsize.js", fullsize, {"NOISE", "REDUCING_GAP"}), ("hints.js", hints, {"SIDE", "SIGMA", "EPSILON", "LAMBDA"}),
-     ("hint_file.js", hints, {"MOST", "MOST_POINTS"}), ("hint_file.js", hint_files, {"VERSION", "MAX_BYTES"})],
+     ("hint_file.js", hints, {"MOST", "MOST_POINTS"}), ("hint_file.js", hint_files, {"VERSION", "MAX_BYTES"}),
+     ("painting.js", fullsize, {"NARROW"})],
 )  # fmt: skip
 def test_the_page_computes_with_the_numbers_of_the_library(script: str, module: Any, names: set[str]) -> None:
     text = (web_export.PAGE / script).read_text(encoding="utf-8")

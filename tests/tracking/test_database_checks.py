@@ -57,6 +57,19 @@ def test_what_a_database_says_is_known_before_any_work(
     assert level == "problem" and said in text and "\n" not in text
 
 
+def test_a_driver_without_its_library_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As psycopg says it where there is no libpq; it is installed, so that no module is missing."""
+
+    def missing(*_: object, **__: object) -> None:
+        raise ImportError("no pq wrapper available.\nAttempts made:\n- couldn't import psycopg 'c' implementation")
+
+    monkeypatch.setattr("sqlalchemy.create_engine", missing)
+    level, said = database_state("postgresql+psycopg://me:secret@host/runs", "tests")
+    assert level == "problem" and "\n" not in said and "secret" not in said
+    assert said.startswith("postgresql+psycopg://host/runs: psycopg can't be imported (no pq wrapper available.")
+    assert said.endswith(": pip install 'psycopg[binary]'")
+
+
 def test_a_new_experiment_is_asked_for_its_place_too(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = database_checks.find_spec
     monkeypatch.setattr(database_checks, "find_spec", lambda name: None if name == "boto3" else found(name))

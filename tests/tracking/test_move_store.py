@@ -2,8 +2,10 @@
 
 import re
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,12 @@ from chromascape.errors import ChromascapeError
 from chromascape.params import Params
 from chromascape.tracking import move_store
 from chromascape.tracking import run as tracking
+from chromascape.tracking.address import LOCATION
 from chromascape.tracking.artifacts import model_digest
 from chromascape.tracking.move_store import move
 from chromascape.tracking.registry import Decision, open_registry
 from chromascape.tracking.resolve import resolve_model
+from chromascape.tracking.store import LOCATIONS
 
 pytestmark = pytest.mark.no_cover
 
@@ -123,6 +127,38 @@ def test_between_two_files_it_is_the_same(old: str, here: Path) -> None:
     counts = move(old, f"sqlite:///{here}/new.db", (here / "files").as_uri())
     assert counts["runs"] == 2 and contents(f"sqlite:///{here}/new.db") == before
     assert len(list((here / "files").rglob("index.html"))) == 2
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_the_store_stays_as_it_is_byte_for_byte(
+    old: str, here: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """Also where its paths are absolute, as of an older version: those of the copy alone become relative."""
+    with create_engine(old).begin() as connection:
+        for table, column in LOCATIONS:
+            place = f"'{(here / 'mlartifacts').as_uri()}' || substr({column}, {len(LOCATION) + 1})"
+            connection.execute(text(f"UPDATE {table} SET {column} = {place} WHERE {column} LIKE '{LOCATION}%'"))
+    before, new = Path("mlflow.db").read_bytes(), f"sqlite:///{here}/new.db"
+    if fails:
+        monkeypatch.setattr(move_store, "_count_on", lambda *_: 1 / 0)
+        with pytest.raises(ChromascapeError, match="nothing was moved"):
+            move(old, new, (here / "files").as_uri())
+    else:
+        move(old, new, (here / "files").as_uri())
+        with create_engine(new).connect() as connection:
+            places = connection.execute(text("SELECT artifact_uri FROM runs")).scalars().all()
+        assert all(place.startswith((here / "files").as_uri()) for place in places)
+    assert Path("mlflow.db").read_bytes() == before
+
+
+def test_nobody_writes_to_the_store_while_it_is_moved(old: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(*_: object) -> None:
+        with closing(sqlite3.connect("mlflow.db", timeout=0.1)) as other, other:
+            other.execute("DELETE FROM runs")
+
+    monkeypatch.setattr(move_store, "_count_on", write)
+    with pytest.raises(ChromascapeError, match=r"nothing was moved .*database is locked"):
+        move(old, f"sqlite:///{here}/new.db", (here / "files").as_uri())
 
 
 def test_what_can_not_be_moved_is_one_line(old: str, here: Path) -> None:

@@ -190,6 +190,18 @@ def test_one_registers_at_a_time(store: Path, params: Params, forks: Any) -> Non
     assert other.exitcode == 0
 
 
+def test_the_lock_is_that_of_the_registry_where_it_is_elsewhere(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlflow.tracking._model_registry.utils._registry_uri", None)  # which is set below
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
+    with open_registry("chromascape", "tests") as registry:
+        assert not registry.alone, "the runs are in a file, but a server has the aliases"
+    shutil.copy("mlflow.db", "other.db")
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "sqlite:///other.db")
+    with open_registry("chromascape", "tests") as registry:
+        assert registry.alone and Path("other.db.register.lock").exists()
+        assert not Path("mlflow.db.register.lock").exists()
+
+
 def test_what_mlflow_refuses_is_one_line(store: Path) -> None:
     with (
         pytest.raises(ChromascapeError, match=r"can't register the model in sqlite:.*no room.*`dvc repro`"),

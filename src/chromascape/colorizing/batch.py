@@ -34,6 +34,7 @@ class Options:
     hints: Path | None = None
     like: Reference | None = None
     negative: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,8 @@ def colorize_file(colorizer: Colorizer, source: Path, target: Path, options: Opt
     photo.pixels.read_once = True
     file_of_hints = hints_of(source, options.hints)
     hints = read_hints(file_of_hints, (photo.pixels.width, photo.pixels.height)) if file_of_hints else ()
-    strips: Iterable[Strip] = colorizer.strips(
-        photo.pixels, options.rendering, options.saturation, hints, options.like, options.negative
-    )  # fmt: skip
+    look = (options.rendering, options.saturation, hints, options.like, options.negative, options.whole)
+    strips: Iterable[Strip] = colorizer.strips(photo.pixels, *look)
     with atomic_write(target) as temporary, temporary.open("wb") as file:
         write(photo, map(_beside_gray, strips) if options.compare else strips, file)
     missing = [f"no hints for it in {options.hints}"] * (options.hints is not None and file_of_hints is None)

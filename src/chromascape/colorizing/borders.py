@@ -105,7 +105,7 @@ def _on_page(lightness: Float, depth: int) -> list[Picture]:
         return []
     shorter = min(paper.shape)
     blocks = _blocks(paper, (0, 0), CAPTION * shorter)
-    large = [block for block in blocks if min(_shape(block)) >= LEAST * shorter]
+    large = [block for block in blocks if min(shape(block)) >= LEAST * shorter]
     pictures = [picture for block in large if (picture := _sides(paper, block)) is not None]
     if len(pictures) < len(large) or any(paper[block].mean() < FULL for block in blocks if block not in large):
         return []
@@ -118,7 +118,8 @@ def _on_page(lightness: Float, depth: int) -> list[Picture]:
     return found
 
 
-def _shape(box: Box) -> tuple[int, int]:
+def shape(box: Box) -> tuple[int, int]:
+    """Height and width of a box."""
     return box[0].stop - box[0].start, box[1].stop - box[1].start
 
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chromascape.color import lab
-from chromascape.color.srgb import to_srgb
 from chromascape.colorizing import model_files
-from chromascape.colorizing.fullsize import FullSize, resize
+from chromascape.colorizing.fullsize import resize
 from chromascape.colorizing.hints import Hints, change
 from chromascape.colorizing.like import Reference, colors_of
 from chromascape.colorizing.onnx_network import OnnxNetwork, graph_of
@@ -19,7 +18,6 @@ from chromascape.colorizing.padding import predict
 from chromascape.colorizing.scans import Scan
 from chromascape.devices import check_device
 from chromascape.errors import ChromascapeError, how_to_install
-from chromascape.parallel import cpu_threads, in_threads
 from chromascape.photos.pixels import Photo, Strip, assemble
 from chromascape.photos.reading import upright
 
@@ -114,6 +112,7 @@ class Colorizer:
         hints: Hints = (),
         like: Picture | Reference | None = None,
         negative: bool = False,
+        whole: bool = False,
     ) -> Any:
         """Color for a photo of any size.
 
@@ -127,6 +126,7 @@ class Colorizer:
             hints: colors that you name, see `hints.Hint`, for places of the upright image.
             like: a color photo of the same place or season, whose colors are taken where both look alike.
             negative: whether the photo is a negative, which is inverted.
+            whole: colorize all of the photo, and look for no border of paper, which otherwise stays gray.
         Returns:
             For a Pillow image, an image of the upright input's size, 8-bit RGB, or RGBA if it has transparency. For
             an array, an array (H, W, 3) of its type (floats: float32).
@@ -145,7 +145,7 @@ class Colorizer:
         photo = Photo(upright(image) if isinstance(image, Image.Image) else image)
         if like is not None and not isinstance(like, Reference):
             like = Reference(Photo(upright(like) if isinstance(like, Image.Image) else like))
-        return _assembled(photo, self.strips(photo, rendering, saturation, hints, like, negative))
+        return _assembled(photo, self.strips(photo, rendering, saturation, hints, like, negative, whole))
 
     def colorize_batch(
         self,
@@ -153,11 +153,14 @@ class Colorizer:
         rendering: Rendering = "faithful",
         saturation: float = 1.0,
         hints: Sequence[Hints | None] | None = None,
+        negative: bool = False,
+        whole: bool = False,
     ) -> list[Any]:
         """`colorize` for several photos, which may differ in size and kind; all of them are held in memory.
 
         Args:
             hints: of each photo; None for a photo without.
+            negative, whole: as of `colorize`, of all photos.
         Raises:
             ChromascapeError: as of `colorize`; or there are not as many entries in `hints` as photos.
 
@@ -170,9 +173,8 @@ class Colorizer:
             hints = [None] * len(images)
         if not isinstance(hints, Sequence) or len(hints) != len(images):
             raise ChromascapeError(f"hints: expected one entry for each of {len(images)} photos, None for one without")
-        return [
-            self.colorize(image, rendering, saturation, own or ()) for image, own in zip(images, hints, strict=True)
-        ]
+        pairs = zip(images, hints, strict=True)
+        return [self.colorize(image, rendering, saturation, own or (), None, negative, whole) for image, own in pairs]
 
     def strips(
         self,
@@ -182,6 +184,7 @@ class Colorizer:
         hints: Hints = (),
         like: Reference | None = None,
         negative: bool = False,
+        whole: bool = False,
     ) -> Iterator[Strip]:
         """A photo's colors from top to bottom: rows, sRGB (h, W, 3) of the photo's dtype, and alpha (h, W) if any.
 
@@ -191,7 +194,7 @@ class Colorizer:
             raise ChromascapeError(f"rendering: {rendering!r} is none of {', '.join(sorted(self.renderings))}")
         if not 0 <= saturation <= 10:
             raise ChromascapeError(f"saturation: must be from 0 to 10 (it is {saturation})")
-        scan = Scan(photo, self.working_size, self.luma, negative)
+        scan = Scan(photo, self.working_size, self.luma, negative, whole)
         factor = np.float32(self.renderings[rendering] * saturation)
 
         def of_picture(lightness: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -201,29 +204,18 @@ class Colorizer:
         ab = scan.colors(of_picture)
         if hints != ():
             ab = ab + change(scan.small, ab, hints)
-        colors = FullSize(ab, scan.small, photo.height, photo.width, self.network.cell)
+        return scan.strips(ab, self.network.cell)
 
-        def strip(rows: slice) -> Strip:
-            values, alpha = scan.light.rows(rows)
-            picture = np.empty((*values.shape[:2], 3), photo.dtype)
-            for columns in colors.columns(rows):
-                lightness = scan.light.measure(values[:, columns])
-                ab = colors.ab(rows, columns, lightness)
-                if scan.pictures:
-                    ab = ab * scan.cover(photo.height, photo.width, rows, columns)
-                picture[:, columns] = to_srgb(lightness, ab, photo.dtype)
-            return rows, picture, alpha
+    def small(
+        self, photo: Photo, negative: bool = False
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[float, float]]:
+        """A photo at working size: its L* (h, w) in 0..100, the network's own a* and b* for it, (h, w, 2), and a span.
 
-        yield from in_threads(strip, colors.rows(), cpu_threads())
-
-    def small(self, photo: Photo, negative: bool = False) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """A photo at working size: its L* (h, w) in 0..100, and the network's own a* and b* for it, (h, w, 2)."""
+        The span are the photo's L* that have become 0 and 100: others than these in a flat negative.
+        """
         scan = Scan(photo, self.working_size, self.luma, negative)
         ab = scan.colors(lambda lightness: self._small_ab(lab.scale_lightness(lightness)))
-        if scan.pictures:
-            height, width = scan.small.shape
-            ab = ab * scan.cover(height, width, slice(0, height), slice(0, width))[..., None]
-        return scan.small, ab
+        return scan.small, scan.without_paper(ab), scan.light.span
 
     def network_lab(self, photo: NDArray[np.floating]) -> NDArray[np.float32]:
         """The network's own picture of a photo, Lab (H, W, 3) for Lab (H, W, 3), for measuring.

@@ -77,12 +77,16 @@ class Light:
     """A photo's L*, which is measured twice: for the network, and for the colors that follow it.
 
     Of 8-bit color, its luminance is kept between, in 2 bytes a pixel.
+
+    Attributes:
+        span: the L* that have become 0 and 100, see `stretch`.
     """
 
     def __init__(self, photo: Photo, luma: bool = False, negative: bool = False):
         """Take a photo; with `luma`, luma takes the place of L*; a negative's levels are inverted."""
         self.photo, self.height, self.width, self.negative = photo, photo.height, photo.width, negative
         self.measure: Callable[[NDArray[Any]], NDArray[np.float32]] = lab.luma_of_levels if luma else lab.lightness
+        self.span = (0.0, 100.0)
         self._kept: NDArray[np.uint16] | None = None
         self._all_kept = False  # once it was measured
         values, alpha = photo.rows(slice(0, 1))
@@ -120,6 +124,7 @@ class Light:
         low, high = np.percentile(np.concatenate([part.ravel() for part in parts]), EXTREMES)
         if high - low >= NARROW or high == low:
             return np.asarray(small, np.float32)
+        self.span = float(low), float(high)
         measure, factor = self.measure, np.float32(100 / (high - low))
 
         def stretched(lightness: Float) -> NDArray[np.float32]:

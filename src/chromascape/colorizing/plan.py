@@ -37,9 +37,8 @@ def default_folder(style: str, options: Mapping[str, Any]) -> str:
     """The folder for pictures where none is named: another for another style, so that none is skipped as done."""
     saturation = options["saturation"]
     parts = [style] * (style != "faithful") + [f"{saturation:g}"] * (saturation != 1)
-    return "-".join(
-        ["colorized", *parts, *(name for name in ("hints", "like", "negative", "compare") if options[name])]
-    )
+    named = [name for name in ("hints", "like", "negative", "whole", "compare") if options[name]]
+    return "-".join(["colorized", *parts, *named])
 
 
 def make_plan(inputs: list[str], output: str, recursive: bool) -> Plan:

@@ -1,13 +1,15 @@
 """A photo as the network sees it: at working size, the right way round, and without the paper around its pictures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromascape.colorizing.borders import Box, find_pictures
-from chromascape.colorizing.fullsize import Light, resize
-from chromascape.photos.pixels import Photo
+from chromascape.color.srgb import to_srgb
+from chromascape.colorizing.borders import Box, find_pictures, shape
+from chromascape.colorizing.fullsize import FullSize, Light, resize
+from chromascape.parallel import cpu_threads, in_threads
+from chromascape.photos.pixels import Photo, Strip
 
 Float = NDArray[np.floating]
 
@@ -24,15 +26,28 @@ class Scan:
         pictures: on paper; none if all of it is a picture.
     """
 
-    def __init__(self, photo: Photo, size: Callable[[int, int], tuple[int, int]], luma: bool, negative: bool):
-        """Measure a photo; `size` says at which size the network sees one of this height and width."""
+    def __init__(
+        self,
+        photo: Photo,
+        size: Callable[[int, int], tuple[int, int]],
+        luma: bool,
+        negative: bool,
+        whole: bool = False,
+    ):
+        """Measure a photo.
+
+        Args:
+            size: the size at which the network sees a photo of a height and width.
+            luma, negative: see `Light`.
+            whole: don't look for paper.
+        """
         self.light = Light(photo, luma, negative)
         self._size = size
         self.small = self.light.small(*size(photo.height, photo.width))
-        self.pictures = find_pictures(self.small)
+        self.pictures = [] if whole else find_pictures(self.small)
         if self.pictures:
             height, width = self.small.shape
-            shorter = min(min(_shape(box)) for box in self._boxes())
+            shorter = min(min(shape(box)) for box in self._boxes())
             finer = min(min(height, width) / shorter, FINEST)
             self.small = self.light.small(round(height * finer), round(width * finer))
         if negative:
@@ -60,6 +75,31 @@ class Scan:
     def _colors_of_part(self, part: Float, of: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Float:
         return resize(of(resize(part, *self._size(*part.shape))), *part.shape)
 
+    def strips(self, ab: NDArray[np.float32], cell: int) -> Iterator[Strip]:
+        """The photo from top to bottom in these colors, (h, w, 2) of the plane `small`: see `Colorizer.strips`."""
+        photo = self.light.photo
+        colors = FullSize(ab, self.small, photo.height, photo.width, cell)
+
+        def strip(rows: slice) -> Strip:
+            values, alpha = self.light.rows(rows)
+            picture = np.empty((*values.shape[:2], 3), photo.dtype)
+            for columns in colors.columns(rows):
+                lightness = self.light.measure(values[:, columns])
+                part = colors.ab(rows, columns, lightness)
+                if self.pictures:
+                    part = part * self.cover(photo.height, photo.width, rows, columns)
+                picture[:, columns] = to_srgb(lightness, part, photo.dtype)
+            return rows, picture, alpha
+
+        return in_threads(strip, colors.rows(), cpu_threads())
+
+    def without_paper(self, ab: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Colors (h, w, 2) of the plane `small`, none on paper."""
+        if not self.pictures:
+            return ab
+        height, width = self.small.shape
+        return ab * self.cover(height, width, slice(0, height), slice(0, width))[..., None]
+
     def cover(self, height: int, width: int, rows: slice, columns: slice) -> NDArray[np.float32]:
         """How much of the colors each pixel of a tile keeps, (h, w): 1 in pictures, 0 on paper; of (height, width)."""
         y, x = ((np.arange(part.start, part.stop) + 0.5) / side for part, side in ((rows, height), (columns, width)))
@@ -74,7 +114,3 @@ class Scan:
         # Without the pixels around, in which paper is mixed with the picture.
         boxes = [(slice(y.start + 1, y.stop - 1), slice(x.start + 1, x.stop - 1)) for y, x in boxes]
         return boxes or [(slice(0, height), slice(0, width))]
-
-
-def _shape(box: Box) -> tuple[int, int]:
-    return box[0].stop - box[0].start, box[1].stop - box[1].start

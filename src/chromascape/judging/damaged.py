@@ -1,12 +1,15 @@
 """What a model is worth on photos that are damaged as old ones are: `photos.damage.FIXED` at fixed strengths."""
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from chromascape.color import lab
 from chromascape.color.measures import psnr_db
 from chromascape.colorizing.colorizer import Colorizer, scale_chroma
+from chromascape.parallel import with_progress
 from chromascape.photos.damage import FIXED, measured
+from chromascape.photos.shards import Shards
 
 PREFIX = "damage."  # of a damage's column in a table of photos
 STEP = 4  # every fourth pixel of every fourth row: 4,096 pixels of a photo of 256 give the same means
@@ -29,6 +32,18 @@ def gains_by_damage(colorizer: Colorizer, quantised: NDArray[np.uint8]) -> dict[
         ab = colorizer.predict_ab(_planes_last(measured(quantised, label))[..., 0])
         found[label] = psnr_db(truth, _shown(lab.join(true[..., 0], ab[::STEP, ::STEP]))) - gray
     return found
+
+
+def gains_of_some(colorizer: Colorizer, photos: Shards, most: int) -> pd.DataFrame:
+    """`gains_by_damage` of at most so many photos, evenly spaced: a row each, a column for each damage."""
+    rows = np.unique(np.linspace(0, len(photos) - 1, most).astype(int))
+    read = (photos.read(np.array([row]))[0] for row in rows)
+    return pd.DataFrame([gains_by_damage(colorizer, photo) for photo in with_progress(read, len(rows), "damage")])
+
+
+def worst_damages(gains: pd.DataFrame, count: int = 3) -> list[str]:
+    """The damages under which least is gained, the worst one first; `gains` as `gains_of_some`."""
+    return [str(label) for label in gains.mean().drop("none").nsmallest(count).index]
 
 
 def pictures_by_damage(colorizer: Colorizer, quantised: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:

@@ -1,20 +1,26 @@
 """The model card that travels with trained weights."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chromascape import __version__
 from chromascape.colorizing.networks import NETWORKS
+from chromascape.judging.damaged import worst_damages
 from chromascape.params import Params, Train
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+PICTURE = "damage.jpg"  # beside the card
 NOTHING_HELD_OUT = " All three splits were trained on, so no figure measured on them is a held-out one."
 
 
-def model_card(params: Params, summary: dict[str, Any], shipped_saw: int) -> str:
+def model_card(params: Params, summary: dict[str, Any], shipped_saw: int, damage: "pd.DataFrame | None" = None) -> str:
     """Markdown: on what and how the weights were trained, and how good they are.
 
     Args:
         summary: as in metrics/train.json.
         shipped_saw: how many of the validation photos the shipped model has seen.
+        damage: gains on some of them, as `damaged.gains_of_some`, where PICTURE lies beside the card.
     """
     train, data = params.train, params.data
     rgb = NETWORKS[train.network].predicts == "rgb"
@@ -43,7 +49,7 @@ Predicts the color ({colors}) of a gray photo from its lightness (L*).
 | Run | in MLflow, the one whose tag `chromascape.training` ends in `{summary["training"]}` |
 
 {_figures(summary, shipped_saw)}
-
+{_damage(damage)}
 The run has all figures, also those on the test photos and on photos with the damage of old ones. To find it, search
 MLflow's page for ``tags.`chromascape.training` LIKE "%{summary["training"]}"``.{whole}
 
@@ -76,6 +82,24 @@ def _figures(summary: dict[str, Any], shipped_saw: int) -> str:
 | this model | {summary["val_psnr_db"]:.2f} |
 | the model that comes with Chromascape{seen} | {summary["shipped_val_psnr_db"]:.2f} |
 | gray | {summary["gray_val_psnr_db"]:.2f} |"""
+
+
+def _damage(gains: "pd.DataFrame | None") -> str:
+    """Gain over gray under each damage of old photos, as a table, and a picture of the worst ones."""
+    if gains is None:
+        return ""
+    means, wins, worst = gains.mean(), (gains > 0).mean(), ", ".join(worst_damages(gains))
+    rows = "\n".join(f"| {label} | {means[label]:+.2f} | {100 * wins[label]:.0f} % |" for label in gains)
+    return f"""
+| damage, on {len(gains):,} of the validation photos | gain over gray, dB PSNR | closer than gray on |
+|---|---|---|
+{rows}
+| gray, under each | +0.00 | |
+
+Least is gained under {worst}. A photo under them as the network sees it, and below it in its colors:
+
+![A photo under {worst}, gray and in color]({PICTURE})
+"""
 
 
 def _recipe(train: Train) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from chromascape.color import lab
 from chromascape.color.measures import psnr_db
@@ -14,13 +15,16 @@ from chromascape.colorizing.torch_network import TorchNetwork, save
 from chromascape.colorizing.training_photos import count_seen, hashes_of, join, read_seen, write_seen
 from chromascape.devices import pick_device
 from chromascape.files import atomic_folder
-from chromascape.judging.modelcard import model_card
+from chromascape.judging.damaged import gains_of_some, pictures_by_damage, worst_damages
+from chromascape.judging.modelcard import PICTURE, model_card
 from chromascape.learning.calibration import MIN_PHOTOS, fit_renderings
 from chromascape.learning.choosing import LOSS, code_of
 from chromascape.learning.training import Trained
 from chromascape.parallel import with_progress
 from chromascape.params import Params
 from chromascape.photos.shards import SPLITS, Shards
+
+DAMAGED = 32  # validation photos that the card shows under each damage, at most: half a second each
 
 
 def trained_colorizer(trained: Trained, params: Params, val: Shards) -> Colorizer:
@@ -96,6 +100,7 @@ def save_model(
     params: Params,
     manifest: pd.DataFrame,
     summary: dict[str, Any],
+    val: Shards,
 ) -> None:
     """Write weights, configuration, model card and the hashes of the photos seen; the folder appears whole.
 
@@ -105,12 +110,17 @@ def save_model(
     trained_on = hashes_of(manifest, SPLITS if params.train.photos == "all" else ("train",))
     if params.train.uses_shipped:
         trained_on = join(trained_on, read_seen(SHIPPED))
-    val = hashes_of(manifest, ("val",))
-    shipped_saw = count_seen(val, read_seen(SHIPPED), params.validate_.near_duplicate_bits)
+    chose = hashes_of(manifest, ("val",))
+    shipped_saw = count_seen(chose, read_seen(SHIPPED), params.validate_.near_duplicate_bits)
     with atomic_folder(folder) as temporary:
         save(temporary, trained.weights, colorizer.name, colorizer.size, colorizer.renderings, colorizer.luma)
-        write_seen(temporary, trained_on, val)
-        (temporary / "MODEL_CARD.md").write_text(model_card(params, summary, shipped_saw), encoding="utf-8")
+        write_seen(temporary, trained_on, chose)
+        gains = gains_of_some(colorizer, val, DAMAGED)
+        pictures = pictures_by_damage(colorizer, val.read(np.array([0]))[0])
+        worst = np.concatenate([pictures[label] for label in worst_damages(gains)], axis=1)
+        Image.fromarray(worst).save(temporary / PICTURE, quality=85)
+        card = model_card(params, summary, shipped_saw, gains)
+        (temporary / "MODEL_CARD.md").write_text(card, encoding="utf-8")
 
 
 def curves(trained: Trained) -> pd.DataFrame:

@@ -81,12 +81,14 @@ class Watch:
         """Why this training can't go on, as another process said or as its end shows; empty if it can."""
         if store.check([ERROR]):
             return str(store.get(ERROR).decode())
-        for rank, other in enumerate(self.others, 1):
-            if code := other.poll():
-                how = f"was killed (signal {-code})" if code < 0 else f"ended with code {code}"
-                remedy = "if memory is short, lower train.batch_size; " if code == -signal.SIGKILL else ""
-                return f"train.devices: process {rank} of {self.count} {how}: {remedy}{RESUMES}"
-        return ""
+        codes = {rank: code for rank, other in enumerate(self.others, 1) if (code := other.poll())}
+        if not codes:
+            return ""
+        # One that lost another gives up or aborts, so that one which was killed otherwise is the cause.
+        rank, code = min(codes.items(), key=lambda ended: (ended[1] > 0, ended[1] == -signal.SIGABRT))
+        how = f"was killed (signal {-code})" if code < 0 else f"ended with code {code}"
+        remedy = "if memory is short, lower train.batch_size; " if code == -signal.SIGKILL else ""
+        return f"train.devices: process {rank} of {self.count} {how}: {remedy}{RESUMES}"
 
     @contextmanager
     def explained(self) -> Iterator[None]:

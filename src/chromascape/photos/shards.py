@@ -79,17 +79,17 @@ def write_shards(
         ChromascapeError: a photo changed or disappeared after validation.
     """
     shards = _plan(manifest, max(1, int(shard_mb * 1e6 / (3 * side**2))))
-    files = KeptFiles(kept, WORK["preprocess"])
+    photos, files = source_of(place), KeptFiles(kept, WORK["preprocess"])
     index: dict[str, Any] = {"side": side, "fit": fit, "shards": []}
     with atomic_folder(folder) as temporary:
         digests = {name: files.restore(temporary / name) for name in shards}
-        photos = [row for name, rows in shards.items() if not digests[name] for row in rows]
-        if found := sum(map(len, shards.values())) - len(photos):
-            tell(f"preprocessing resumes at photo {found:,} of {found + len(photos):,}")
-        arguments = ((source_of(place), row, side, fit) for row in photos)
-        ends = (photos[0]["path"], photos[-1]["path"]) if photos else ("", "")
-        seen = partial(Source.check_seen, source_of(place), *ends)
-        converted = in_parallel(_convert, arguments, jobs, len(photos), "preprocess", check=seen)
+        todo = [row for name, rows in shards.items() if not digests[name] for row in rows]
+        if found := sum(map(len, shards.values())) - len(todo):
+            tell(f"preprocessing resumes at photo {found:,} of {found + len(todo):,}")
+        arguments = ((photos, row, side, fit) for row in todo)
+        ends = (todo[0]["path"], todo[-1]["path"]) if todo else ("", "")
+        seen = partial(Source.check_seen, photos, *ends)
+        converted = in_parallel(_convert, arguments, jobs, len(todo), "preprocess", check=seen)
         for name, rows in shards.items():
             digest = digests[name]
             if digest is None:

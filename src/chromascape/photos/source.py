@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chromascape.errors import ChromascapeError
 
@@ -71,6 +71,13 @@ class Source:
         return URL.match(self.location) is not None
 
     @property
+    def _remote(self) -> Any:
+        """The module for photos that are elsewhere, imported here, as most photos are on a disk."""
+        from chromascape.photos import remote
+
+        return remote
+
+    @property
     def folder(self) -> Path:
         """The folder, if it is on this machine."""
         return Path(self.location)
@@ -84,34 +91,24 @@ class Source:
         """
         if not self.is_remote:
             return dict.fromkeys(list_files(self.folder), UNKNOWN)
-        from chromascape.photos import remote  # here, as most photos are on a disk
-
-        return {name: Entry(*found) for name, found in remote.files(str(self)).items()}
+        return {name: Entry(*found) for name, found in self._remote.files(str(self)).items()}
 
     @property
     def patience(self) -> float:
         """Seconds that a file may take to come, besides the time that it may take to read."""
-        if not self.is_remote:
-            return 0.0
-        from chromascape.photos import remote
-
-        return 2 * remote.LONGEST_READ
+        return 2.0 * self._remote.LONGEST_READ if self.is_remote else 0.0
 
     def check(self) -> None:
         """Raises a ChromascapeError that names `data.dir` and the fix, unless files can be listed and read."""
-        if not self.is_remote:
+        if self.is_remote:
+            self._remote.check_readable(str(self), list(self.entries))
+        else:
             check_folder(self.folder)
-            return
-        from chromascape.photos import remote
-
-        remote.check_readable(str(self), list(self.entries))
 
     def check_seen(self, name: str, last: str) -> None:
         """Raises ChromascapeError if this machine does not see the first file; elsewhere, if it can read neither."""
         if self.is_remote:
-            from chromascape.photos import remote
-
-            remote.check_readable(str(self), [name, last])
+            self._remote.check_readable(str(self), [name, last])
         elif not os.path.lexists(self.folder / name):
             missing = f"data.dir: {self} has no {shown_name(name)} here"
             raise ChromascapeError(f"{missing}: every worker needs the same photos at the same path")
@@ -141,12 +138,10 @@ class Source:
         """
         if not self.is_remote:
             return read_bytes(self.folder / name, limits)
-        from chromascape.photos import remote
-
         if size is not None and size > limits.max_file_bytes:
             raise _too_large(size, limits)
         try:
-            data = remote.read(str(self), name, limits.max_file_bytes + 1)
+            data: bytes = self._remote.read(str(self), name, limits.max_file_bytes + 1)
         except OSError as error:
             raise PhotoError("unreadable", " ".join(str(error).split()) or type(error).__name__) from None
         if len(data) > limits.max_file_bytes:

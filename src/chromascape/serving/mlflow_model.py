@@ -60,25 +60,27 @@ class ColorizerModel(PythonModel):
         Args:
             model_input: a photo file per row, in the first column: its bytes, or these in base64, as in JSON.
             params: `rendering`: faithful (the default) or vivid. `hints`: colors that a user names, a JSON text for
-                each photo as in a file of `hint_files`, empty for a photo without.
+                each photo as in a file of `hint_files`, empty for a photo without. `negative`: whether the photos are
+                negatives.
         Returns:
             A PNG for each photo, of its size.
         Raises:
             RefusedRequest: a file is not a photo, the photos are too many or too large, the rendering is unknown, or
                 hints are none, or more or fewer than photos.
         """
-        rendering = (params or {}).get("rendering", "faithful")
+        params = params or {}
+        rendering, negative = params.get("rendering", "faithful"), bool(params.get("negative"))
         if rendering not in get_args(Rendering):
             raise RefusedRequest(f"params.rendering: must be {choices(get_args(Rendering))}, but is {rendering!r}")
         images = _open(model_input.iloc[:, 0])
-        hints = _hints((params or {}).get("hints", ()), len(images))
+        hints = _hints(params.get("hints", ()), len(images))
         pairs = zip(images, hints, strict=True)
-        return [self._png(image, number, rendering, own) for number, (image, own) in enumerate(pairs, 1)]
+        return [self._png(image, number, rendering, own, negative) for number, (image, own) in enumerate(pairs, 1)]
 
-    def _png(self, image: Image.Image, number: int, rendering: Rendering, hints: list[Hint]) -> bytes:
+    def _png(self, image: Image.Image, number: int, rendering: Rendering, hints: list[Hint], negative: bool) -> bytes:
         stream = io.BytesIO()
         try:
-            self.colorizer.colorize(image, rendering, hints=hints).save(stream, "PNG")
+            self.colorizer.colorize(image, rendering, hints=hints, negative=negative).save(stream, "PNG")
         except ChromascapeError as error:
             raise RefusedRequest(f"photo {number}: {error}") from None
         return stream.getvalue()

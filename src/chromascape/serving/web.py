@@ -65,15 +65,16 @@ def app(colorizer: Colorizer, hosts: list[str]) -> Starlette:
     one = anyio.CapacityLimiter(1)  # each photo uses all cores; two at once would take twice the memory
 
     async def colorize(request: Request) -> Response:
-        style, saturation = _look(request, colorizer)
+        look = *_look(request, colorizer), _negative(request)
         length = _length_of_hints(request)
         data = await _body(request, length)
         hints, photo = data[:length], data[length:]
         del data
-        return await to_thread.run_sync(_told, _colorized, photo, colorizer, style, saturation, hints, limiter=one)
+        return await to_thread.run_sync(_told, _colorized, photo, colorizer, *look, hints, limiter=one)
 
     async def colors(request: Request) -> Response:
-        return await to_thread.run_sync(_told, _colors, await _body(request), colorizer, limiter=one)
+        negative = _negative(request)
+        return await to_thread.run_sync(_told, _colors, await _body(request), colorizer, negative, limiter=one)
 
     async def preview(request: Request) -> Response:
         return await to_thread.run_sync(_told, _preview, await _body(request), limiter=one)
@@ -125,6 +126,14 @@ def _look(request: Request, colorizer: Colorizer) -> tuple[str, float]:
     if not 0 <= saturation <= 10:
         raise HTTPException(400, f"saturation: must be a number from 0 to 10 (it is {said[:20]!r})")
     return style, saturation
+
+
+def _negative(request: Request) -> bool:
+    """?negative=1: the photo is a negative."""
+    said = request.query_params.get("negative", "0")
+    if said not in ("0", "1"):
+        raise HTTPException(400, f"negative: must be 0 or 1 (it is {said[:20]!r})")
+    return said == "1"
 
 
 def _length_of_hints(request: Request) -> int:
@@ -185,20 +194,23 @@ def _told(work: Callable[..., Response], data: bytes, *look: Any) -> Response:
         return JSONResponse({"error": explain_photo_error(error, "send a smaller copy")}, 422)
 
 
-def _colorized(data: bytes, colorizer: Colorizer, style: str, saturation: float, hints: bytes) -> Response:
+def _colorized(
+    data: bytes, colorizer: Colorizer, style: str, saturation: float, negative: bool, hints: bytes
+) -> Response:
     """The colorized photo as the command line writes it; the header X-Notes says what its file lacks."""
     named = hint_files.from_json(hints, "hints") if hints else ()
     photo = _photo(data)
-    picture = encoded(photo, colorizer.strips(photo.pixels, style, saturation, named))  # type: ignore[arg-type]
+    colors = colorizer.strips(photo.pixels, style, saturation, named, negative=negative)  # type: ignore[arg-type]
+    picture = encoded(photo, colors)
     return Response(picture, media_type=photo.media_type, headers={"X-Notes": json.dumps(photo.notes)})
 
 
-def _colors(data: bytes, colorizer: Colorizer) -> Response:
+def _colors(data: bytes, colorizer: Colorizer, negative: bool) -> Response:
     """The photo's L* and the network's a* and b* at working size: three planes of float32, the lowest byte first.
 
     The header X-Colors says how the page makes a picture of them.
     """
-    lightness, ab = colorizer.small(_photo(data).pixels)
+    lightness, ab, span = colorizer.small(_photo(data).pixels, negative)
     planes = np.stack([lightness, ab[..., 0], ab[..., 1]]).astype("<f4")
     about = {
         "width": lightness.shape[1],
@@ -206,6 +218,7 @@ def _colors(data: bytes, colorizer: Colorizer) -> Response:
         "cell": colorizer.network.cell,
         "input": "luma" if colorizer.luma else "lightness",
         "renderings": colorizer.renderings,
+        "span": span,
     }
     headers = {"X-Colors": json.dumps(about)}
     return Response(planes.tobytes(), media_type="application/octet-stream", headers=headers)

@@ -19,6 +19,12 @@ def tracking_uri() -> str:
     return absolute(os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db")
 
 
+def registry_uri() -> str:
+    """MLFLOW_REGISTRY_URI, or the store of runs, which has a registry too."""
+    named = os.environ.get("MLFLOW_REGISTRY_URI")
+    return absolute(named) if named else tracking_uri()
+
+
 def absolute(uri: str) -> str:
     """The address of a store; a relative file is taken from the repository: `dvc exp run --temp` drops its copy."""
     if FOLDER_STORE.fullmatch(uri):  # for MLFLOW_ALLOW_FILE_STORE

@@ -119,6 +119,7 @@ def _signature() -> Any:
     params = [
         ParamSpec("rendering", DataType.string, "faithful"),
         ParamSpec("hints", DataType.string, [], shape=(-1,)),
+        ParamSpec("negative", DataType.boolean, False),
     ]
     return ModelSignature(files, files, ParamSchema(params))
 

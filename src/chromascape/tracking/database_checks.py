@@ -25,7 +25,7 @@ State = tuple[Literal["ok", "note", "problem"], str]  # and what it is about
 
 def database_state(uri: str, experiment: str) -> State:
     """How a database is. Problems say the remedy."""
-    from sqlalchemy import create_engine
+    from sqlalchemy import create_engine, make_url
     from sqlalchemy.exc import SQLAlchemyError
     from sqlalchemy.pool import NullPool
 
@@ -36,6 +36,10 @@ def database_state(uri: str, experiment: str) -> State:
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
         return "problem", f"{shown}: needs the package {name}: pip install {DRIVERS.get(name, name)}"
+    except ImportError as error:  # of psycopg, where PostgreSQL's own library is missing
+        driver = make_url(uri).get_driver_name()
+        said = f"{shown}: {driver} can't be imported ({one_line(error)})"
+        return "problem", f"{said}: pip install {DRIVERS.get(driver, driver)}"
     except (SQLAlchemyError, ValueError) as error:
         said = one_line(getattr(error, "orig", None) or error)
         return "problem", f"{shown}: can't be used ({said}): check address, user and password, and that it runs"

@@ -8,10 +8,12 @@ numbers. Files beside a SQLite store are copied to --artifacts, and named there;
 """
 
 import argparse
+import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from chromascape.errors import ChromascapeError
@@ -67,9 +69,7 @@ def move(source: str, target: str, artifacts: str) -> dict[str, int]:
     if (file := sqlite_file(source)) and not Path(file).is_file():
         raise ChromascapeError(f"no MLflow store at {file}")
     try:
-        if file:
-            relocate(file)
-        with locked(target), _reading(source) as old, _writing(target) as new:
+        with locked(target), _held(source) as held, _reading(held) as old, _writing(target) as new:
             return _copy(old, new, source, artifacts)
     except ChromascapeError:
         raise
@@ -151,19 +151,30 @@ def _count_on(new: Any, tables: list[Any]) -> None:
 
 
 @contextmanager
+def _held(uri: str) -> Iterator[str]:
+    """The address of what is read: of a SQLite store a copy whose paths are relative; nobody writes to it meanwhile."""
+    file = sqlite_file(uri)
+    if not file:
+        yield uri
+        return
+    with TemporaryDirectory() as folder, closing(sqlite3.connect(file, isolation_level=None)) as store:
+        store.execute("BEGIN IMMEDIATE")
+        copy = f"{folder}/mlflow.db"
+        with closing(sqlite3.connect(file)) as reader, closing(sqlite3.connect(copy)) as writer:
+            reader.backup(writer)
+        relocate(copy, file)
+        yield f"sqlite:///{copy}"
+
+
+@contextmanager
 def _reading(uri: str) -> Iterator[Any]:
-    """A connection that sees one moment; nobody writes to a SQLite store meanwhile."""
+    """A connection that sees one moment."""
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
-    lite = bool(sqlite_file(uri))
-    engine = create_engine(uri, poolclass=NullPool, isolation_level="AUTOCOMMIT" if lite else "REPEATABLE READ")
-    with engine.connect() as connection:
-        if lite:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    level = "SERIALIZABLE" if sqlite_file(uri) else "REPEATABLE READ"
+    with create_engine(uri, poolclass=NullPool, isolation_level=level).connect() as connection:
         yield connection
-        if lite:
-            connection.exec_driver_sql("ROLLBACK")
 
 
 @contextmanager

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from chromascape.errors import ChromascapeError
+from chromascape.tracking.address import registry_uri
 from chromascape.tracking.artifacts import DIGEST
 from chromascape.tracking.locks import has_lock, locked
 from chromascape.tracking.resolve import download, explain, model_of_run, model_of_version
 from chromascape.tracking.run import TRAINING
 from chromascape.tracking.server import without_credentials
-from chromascape.tracking.store import connect, tracking_uri
+from chromascape.tracking.store import connect
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 ALIAS, REASON, REPLACED = (f"chromascape.{name}" for name in ("alias", "reason", "replaced"))  # tags
@@ -207,7 +208,7 @@ class Registry:
 def open_registry(name: str, experiment: str) -> Iterator[Registry]:
     """The registry of a store, for one registration at a time.
 
-    A lock guards a store in a file or in PostgreSQL, so that two models are not both compared with the same champion.
+    A lock guards one in a file or in PostgreSQL, so that two models are not both compared with the same champion.
     A server offers no lock: there, `Registry.assign` announces itself before it changes the alias.
 
     Args:
@@ -219,7 +220,7 @@ def open_registry(name: str, experiment: str) -> Iterator[Registry]:
     identifier = connect(experiment)
     from mlflow import MlflowClient, MlflowException
 
-    uri = tracking_uri()
+    uri = registry_uri()
     try:
         # Not the lock of `connect`: starting a run need not wait for a comparison.
         with locked(uri, "register"):

@@ -14,9 +14,9 @@ from chromascape.tracking.address import (
     DATABASES,
     FOLDER,
     LOCATION,
-    absolute,
     database_file,
     files_beside,
+    registry_uri,
     scheme_of,
     tracking_uri,
 )
@@ -71,8 +71,8 @@ def _mlflow() -> Any:
     # MLflow knows it from pyproject.toml, but an environment that was made before it was there does not.
     _artifact_repository_registry.register("file", repository)
     mlflow.set_tracking_uri(tracking_uri())
-    if registry := os.environ.get("MLFLOW_REGISTRY_URI"):
-        mlflow.set_registry_uri(absolute(registry))
+    if os.environ.get("MLFLOW_REGISTRY_URI"):
+        mlflow.set_registry_uri(registry_uri())
     return mlflow
 
 
@@ -124,25 +124,29 @@ def new_location() -> str | None:
     return None
 
 
-def relocate(file: str) -> None:
+def relocate(file: str, store: str = "") -> None:
     """Make the absolute paths of artifacts relative that lie beside a SQLite store, see `beside_store`.
 
     MLflow wrote them, perhaps of a place that the project has left. If others write to the store, it is left for the
     next time.
+
+    Args:
+        store: the file of the store, where `file` is a copy of it that lies elsewhere.
     """
+    store = store or file
     with suppress(sqlite3.Error), closing(sqlite3.connect(file)) as database, database:
         rows = database.execute("SELECT experiment_id, artifact_location FROM experiments").fetchall()
         for experiment, old in rows:
             if not old.startswith("file:/") or not old.endswith(f"/{FOLDER}"):
                 continue
             runs = database.execute("SELECT run_uuid FROM runs WHERE experiment_id = ?", (experiment,)).fetchall()
-            if runs and not any((Path(file).parent / FOLDER / run).is_dir() for (run,) in runs):
+            if runs and not any((Path(store).parent / FOLDER / run).is_dir() for (run,) in runs):
                 continue  # of a checkout that shares this store, and keeps its files itself
             for table, column in LOCATIONS:
                 wanted = f"SELECT DISTINCT {column} FROM {table} WHERE {column} = ? OR substr({column}, 1, ?) = ?"
                 for (place,) in database.execute(wanted, (old, len(old) + 1, f"{old}/")).fetchall():
                     new = LOCATION + place[len(old) :]
-                    if not _is_left_behind(file, place, new):
+                    if not _is_left_behind(store, place, new):
                         database.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (new, place))
 
 

@@ -14,7 +14,7 @@ export const ready = new Promise((resolve, reject) => {
     else if (share !== undefined) tell(`loading the model, ${Math.floor(100 * share)} %`);
   });
   worker.addEventListener("error", async () => {
-    const scripts = ["worker.js", "colors.js", "fullsize.js", "hints.js", "reading.js", "ort.js"];
+    const scripts = ["worker.js", "painting.js", "colors.js", "fullsize.js", "hints.js", "reading.js", "ort.js"];
     reject(new Error((await whatFails(scripts)) ?? "this browser can't run the model: update it"));
   });
 });
@@ -40,8 +40,8 @@ function tell(text) {
   for (const { said } of asked.values()) said(loading);
 }
 
-// file: a File; look: { style, saturation, hints }; said is called with what is happening. Returns { picture: Blob, notes };
-// throws an Error whose message is shown to the user.
+// file: a File; look: { style, saturation, hints, negative }; said is called with what is happening. Returns { picture: Blob,
+// notes }; throws an Error whose message is shown to the user.
 export async function colorize(file, look, { said }) {
   if (loading) said(loading);
   ready.then(() => said("colorizing …"), () => {});
@@ -49,10 +49,10 @@ export async function colorize(file, look, { said }) {
   return ask({ what: "colorize", file, number: numbers.get(file), look }, said);
 }
 
-// The model's colors of a photo that was colorized: { L, ab, width, height, cell, input, renderings }, L* and the planes
-// of ab at working size.
-export async function colors(file) {
-  return ask({ what: "colors", file, number: numbers.get(file) }, () => {});
+// The model's colors of a photo that was colorized: { L, ab, width, height, span, cell, input, renderings }, L* and the
+// planes of ab at working size; span: the photo's L* that are 0 and 100 there.
+export async function colors(file, look) {
+  return ask({ what: "colors", file, number: numbers.get(file), look: { negative: look.negative } }, () => {});
 }
 
 // The photo as it was sent, as a Blob that every browser shows.

@@ -2,7 +2,7 @@
 import { makeCompare } from "./compare.js";
 import { makeEditor } from "./hint_editor.js";
 
-// photo: { file, folder }; look: { style, saturation, hints }; change, remove and edit are called with the card, colors
+// photo: { file, folder }; look: { style, saturation, hints, negative }; change, remove and edit are called with the card, colors
 // gives the model's colors of its photo.
 export function makeCard({ file, folder }, look, { change, remove, edit, colors }) {
   const article = document.getElementById("card").content.cloneNode(true).firstElementChild;
@@ -22,6 +22,12 @@ export function makeCard({ file, folder }, look, { change, remove, edit, colors 
   find(".again").addEventListener("click", () => change(card));
   find(".style").value = look.style;
   find(".style").addEventListener("change", (event) => relook({ style: event.target.value }));
+  find(".negative").checked = look.negative;
+  find(".negative").addEventListener("change", ({ target }) => {
+    look.negative = target.checked;
+    if (editor.editing) editor.close(); // which draws the photo as it was
+    else change(card);
+  });
   find(".strength").addEventListener("input", ({ target }) => {
     find("output").textContent = `${target.value} %`;
     if (editor.editing) relook({ saturation: target.value / 100 });

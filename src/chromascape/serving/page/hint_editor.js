@@ -63,7 +63,7 @@ export function makeEditor({ find, compare, look, name, colors, toggled }) {
       const found = await colors();
       if (!editing) return;
       const width = find(".compare").clientWidth * Math.min(devicePixelRatio, 2);
-      live.open(find(".before"), width, found, paint, (error) => say(error.message, true));
+      live.open(find(".before"), width, found, look.negative, paint, (error) => say(error.message, true));
       ready = true;
       say("");
       redraw();

@@ -1,18 +1,19 @@
 // The picture of the photo whose colors are being changed, of the screen's size: live_worker.js draws it.
 const PIXELS = 600_000; // a hint is on screen in 0.15 s
-const SCRIPTS = ["live_worker.js", "colors.js", "fullsize.js", "hints.js"];
+const SCRIPTS = ["live_worker.js", "painting.js", "colors.js", "fullsize.js", "hints.js"];
 
 let worker = null, session = 0, busy = false, next = null;
 let shown, failed;
 
 // Begins with a photo, which ends the one before. image: the photo as it was sent, in the page; width: of its place on
-// the screen in pixels; colors: of the model (see engine.js); show is called with an ImageData, fail with an Error.
-export function open(image, width, colors, show, fail) {
+// the screen in pixels; colors: of the model (see engine.js); negative: whether the photo is one; show is called with an
+// ImageData, fail with an Error.
+export function open(image, width, colors, negative, show, fail) {
   session += 1;
   [shown, failed, busy, next] = [show, fail, false, null];
   worker ??= started();
   const { data, ...size } = pixels(image, width);
-  worker.postMessage({ session, photo: { rgba: data, ...size, colors } }, [data.buffer]);
+  worker.postMessage({ session, photo: { rgba: data, ...size, colors, negative } }, [data.buffer]);
 }
 
 // Draws the photo with { style, saturation, hints }. Of looks that come while one is drawn only the last one is drawn.

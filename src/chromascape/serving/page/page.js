@@ -32,8 +32,9 @@ function say(text, bad = false) {
 // photos: [{ file, folder }], folder "" or a path that ends with a slash.
 function add(photos) {
   const style = document.querySelector("[name=style]:checked").value;
-  const asked = { change: again, remove, edit, colors: (card) => colors(card.file, { signal: card.signal }) };
-  const cards = photos.map((photo) => makeCard(photo, { style, saturation: 1, hints: [] }, asked));
+  const negative = document.querySelector("[name=negative]").checked;
+  const asked = { change: again, remove, edit, colors: (card) => colors(card.file, card.look, { signal: card.signal }) };
+  const cards = photos.map((photo) => makeCard(photo, { style, saturation: 1, hints: [], negative }, asked));
   all.push(...cards);
   results.prepend(...cards.map((card) => card.article));
   waiting.push(...cards);

@@ -7,19 +7,20 @@ export const ready = Promise.resolve();
 const MAX_BYTES = 64_000_000; // the server's limit, checked before the upload
 const TRIES = 60, PAUSE = 5000; // while the server's queue is full; milliseconds
 
-// file: a File; look: { style, saturation, hints }; said is called with what is happening. Returns { picture: Blob, notes };
-// throws an Error whose message is shown to the user.
-export async function colorize(file, { style, saturation, hints }, { signal, said }) {
+// file: a File; look: { style, saturation, hints, negative }; said is called with what is happening. Returns { picture: Blob,
+// notes }; throws an Error whose message is shown to the user.
+export async function colorize(file, { style, saturation, hints, negative }, { signal, said }) {
   const before = hints.length ? new Blob([written(hints)]) : null;
-  const path = `colorize?style=${style}&saturation=${saturation}${before ? `&hints=${before.size}` : ""}`;
+  const length = before ? `&hints=${before.size}` : "";
+  const path = `colorize?style=${style}&saturation=${saturation}&negative=${Number(negative)}${length}`;
   const answer = await post(path, file, signal, said, before);
   return { picture: answer.response, notes: JSON.parse(answer.getResponseHeader("X-Notes") ?? "[]") };
 }
 
-// The model's colors of a photo that was colorized: { L, ab, width, height, cell, input, renderings }, L* and the planes
-// of ab at working size.
-export async function colors(file, { signal }) {
-  const answer = await post("colors", file, signal, () => {});
+// The model's colors of a photo that was colorized: { L, ab, width, height, span, cell, input, renderings }, L* and the
+// planes of ab at working size; span: the photo's L* that are 0 and 100 there.
+export async function colors(file, { negative }, { signal }) {
+  const answer = await post(`colors?negative=${Number(negative)}`, file, signal, () => {});
   const about = JSON.parse(answer.getResponseHeader("X-Colors")), count = about.width * about.height;
   const values = new DataView(await answer.response.arrayBuffer());
   const plane = (first) => Float32Array.from({ length: count }, (_, i) => values.getFloat32(4 * (first * count + i), true));

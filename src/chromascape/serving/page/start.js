@@ -2,7 +2,8 @@
 // also where modules don't.
 const MODULES = [
   "page.js", "card.js", "compare.js", "intake.js", "zip.js", "engine.js", "hint_editor.js", "hint_tool.js", "hint_list.js", "hint_file.js",
-  "history.js", "palette.js", "dots.js", "live.js", "live_worker.js", "hints.js", "colors.js", "fullsize.js",
+  "history.js", "palette.js", "dots.js", "live.js", "live_worker.js", "painting.js", "hints.js", "colors.js",
+  "fullsize.js",
 ];
 
 addEventListener("error", async ({ target }) => {

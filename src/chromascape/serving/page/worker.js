@@ -1,12 +1,11 @@
 // Colorizes a photo with the model, as colorizing/colorizer.py does.
-import { lightness, luma, writeColors } from "./colors.js";
-import { colorsOfRow, prepare, round, smallLightness } from "./fullsize.js";
-import { hinted } from "./hints.js";
+import { round, smallLightness } from "./fullsize.js";
 import * as ort from "./ort.js";
+import { invert, measured, paint, spanOf, stretch } from "./painting.js";
 import { readPhoto } from "./reading.js";
 
 const KEPT = 16; // photos whose colors are kept, for another style or strength
-const kept = new Map(); // by the photo's number: its L* and the network's colors, see atWorkingSize
+const kept = new Map(); // by the photo's number and whether it is a negative: the model's colors, see colorsOf
 const loaded = load();
 loaded.then(() => self.postMessage({ loaded: true }), (error) => self.postMessage({ problem: error.message }));
 
@@ -59,10 +58,15 @@ self.addEventListener("message", async ({ data: { id, what, file, number, look }
   }
 });
 
-async function colorize(file, number, { style, saturation, hints }) {
-  const { config, session } = await loaded;
+async function colorize(file, number, look) {
   const { canvas, image, notes } = await readPhoto(file);
-  await paint(image, number, session, config, config.renderings[style] * saturation, hints);
+  const { data, width, height } = image;
+  const colors = await colorsOf(image, number, look.negative);
+  const measure = measured(colors), L = new Float32Array(width);
+  paint(data, width, height, colors, look, (_, pixels) => {
+    measure(pixels, L);
+    return L;
+  });
   canvas.getContext("2d").putImageData(image, 0, 0);
   const kind = file.type === "image/jpeg" ? "image/jpeg" : "image/png";
   return { picture: await canvas.convertToBlob({ type: kind, quality: 0.95 }), notes };
@@ -73,40 +77,26 @@ async function preview(file) {
 }
 
 // The model's colors of a photo, for the page to change them.
-async function colors(file, number) {
-  const { config, session } = await loaded;
-  const small = kept.get(number) ?? (await atWorkingSize((await readPhoto(file)).image, number, session, config));
-  return { ...small, cell: config.cell, input: config.input, renderings: config.renderings };
+async function colors(file, number, { negative }) {
+  return kept.get(`${number} ${negative}`) ?? colorsOf((await readPhoto(file)).image, number, negative);
 }
 
-// L* and the network's colors at working size: { L, ab, width, height }.
-function atWorkingSize({ data, width: photoWidth, height: photoHeight }, number, session, config) {
-  return remembered(number, async () => {
-    const measure = config.input === "luma" ? luma : lightness;
+// The model's colors of a photo, whose pixels become those of the positive: see engine.js.
+async function colorsOf({ data, width: photoWidth, height: photoHeight }, number, negative) {
+  const { config, session } = await loaded;
+  if (negative) invert(data);
+  return remembered(`${number} ${negative}`, async () => {
+    const measure = measured({ input: config.input, span: [0, 100] });
     const row = (y) => data.subarray(4 * photoWidth * y, 4 * photoWidth * (y + 1));
     let scale = config.size / Math.min(photoWidth, photoHeight);
     scale = Math.min(scale, (4 * config.size) / Math.max(photoWidth, photoHeight));
     const width = Math.max(1, round(photoWidth * scale)), height = Math.max(1, round(photoHeight * scale));
     const L = smallLightness((y, out) => measure(row(y), out, true), photoWidth, photoHeight, width, height);
-    return { L, ab: await predict(session, config, L, width, height), width, height };
+    const span = negative ? spanOf(L) : [0, 100];
+    stretch(L, span);
+    const ab = await predict(session, config, L, width, height);
+    return { L, ab, width, height, span, cell: config.cell, input: config.input, renderings: config.renderings };
   });
-}
-
-// Colorizes a photo in place, row by row, so that no full-size L* or ab is held.
-async function paint(image, number, session, config, factor, hints) {
-  const { data, width, height } = image;
-  const measure = config.input === "luma" ? luma : lightness;
-  const row = (y) => data.subarray(4 * width * y, 4 * width * (y + 1));
-  const { L: small, ab, width: w, height: h } = await atWorkingSize(image, number, session, config);
-  const scaled = ab.map((plane) => plane.map((value) => value * factor));
-  const prepared = prepare(hinted(small, scaled, w, h, hints), small, w, h, width, height, config.cell);
-  const [L, a, b] = [0, 1, 2].map(() => new Float32Array(width));
-  for (let y = 0; y < height; y++) {
-    const pixels = row(y);
-    measure(pixels, L);
-    colorsOfRow(prepared, y, L, a, b);
-    writeColors(pixels, L, a, b);
-  }
 }
 
 // The network's a* and b* for L* at working size: two planes.
@@ -130,10 +120,10 @@ async function predict(session, config, L, w, h) {
 }
 
 // The colors of a photo, computed only if it is none of the last KEPT.
-async function remembered(number, compute) {
-  const found = kept.get(number) ?? (await compute());
-  kept.delete(number);
-  kept.set(number, found); // the last one used comes last
+async function remembered(key, compute) {
+  const found = kept.get(key) ?? (await compute());
+  kept.delete(key);
+  kept.set(key, found); // the last one used comes last
   if (kept.size > KEPT) kept.delete(kept.keys().next().value);
   return found;
 }
