@@ -1,6 +1,5 @@
 """Trainings of two processes over gloo: against one process, killed, stopped and resumed with the other number."""
 
-import hashlib
 import json
 import os
 import signal
@@ -14,10 +13,9 @@ from typing import Any
 
 import joined_training
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from conftest import write_photos
+from conftest import write_lab
 from warm import shared, unmeasured
 from warm_client import Job
 
@@ -28,7 +26,6 @@ from chromascape.learning.checks import check_train
 from chromascape.learning.ranks import ALONE, Ranks, check_devices, joined
 from chromascape.parallel import cores
 from chromascape.params import Train
-from chromascape.photos.shards import write_shards
 
 SCRIPT = str(Path(joined_training.__file__))
 # Relative, of each loss of an epoch: float32 has 1.2e-7, and the sums of a step are in another order. Seen: 1.8e-7.
@@ -41,12 +38,7 @@ History = list[dict[str, float]]
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shards of eleven photos for training, in batches of 4, 4 and 3, and three for choosing the epoch."""
     folder = tmp_path_factory.mktemp("shards")
-    paths = write_photos(folder / "photos", 14, width=80, height=72)
-    manifest = pd.DataFrame({"path": [path.name for path in paths], "verdict": "accepted"})
-    manifest["sha256"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-    manifest["split"] = ["train"] * 11 + ["val"] * 3
-    manifest[["left", "top", "right", "bottom", "width", "height"]] = 0, 0, 80, 72, 80, 72
-    write_shards(folder / "lab", folder / "photos", manifest, 64, "crop", 1, jobs=1)
+    write_lab(folder, train=11, val=3)
     return folder / "lab"
 
 
