@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import write_lab
-from warm import shared, unmeasured
+from warm import cold_path, run_python, shared, unmeasured, warm_path
 from warm_client import Job
 
 from chromascape.errors import ChromascapeError
@@ -73,9 +72,13 @@ def place(lab: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(place: Path, *arguments: str) -> Job:
-    """A training of two processes: the first, which starts the other, from a Python that is warm."""
-    return shared().start([SCRIPT, "devices=2", *arguments], place, unmeasured(), place / "said", place / "said")
+def start(place: Path, *arguments: str, warm: bool = True) -> Job:
+    """A training of two processes: the first, which starts the other, from a Python that is warm.
+
+    `warm`: the other is too.
+    """
+    environment = unmeasured() | {"PATH": warm_path() if warm else cold_path()}
+    return shared().start([SCRIPT, "devices=2", *arguments], place, environment, place / "said", place / "said")
 
 
 def said(place: Path) -> list[str]:
@@ -171,11 +174,9 @@ def test_torchrun_s_processes_go_on_where_one_was_killed(place: Path, undisturbe
         with pytest.raises(Killed):
             joined_training.run(joined_training.params_of(["checkpoint_seconds=1e-9"]), [])
     (place / "steps").unlink()
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*command, SCRIPT, "devices=1"], cwd=place, env=unmeasured() | {"OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", SCRIPT, "devices=1"]
+    warm = {"PYTHON_EXEC": str(shared().tools() / "python")} if sys.platform == "linux" else {}  # what torchrun starts
+    done = run_python(command, place, unmeasured() | {"OMP_NUM_THREADS": "1"} | warm)
     assert done.returncode == 0, done.stderr
     assert "training resumes at step 5 of 9" in done.stderr
     assert len(steps(place)) == 2 * (STEPS - 5)
@@ -207,7 +208,7 @@ def test_an_error_of_another_process_is_one_line_of_the_first_and_a_killed_first
     assert said(place)[1:] == ["error: train.batch_size: 5 photos don't fit into the memory of cpu: lower it"]
     (place / "fails").unlink()
     (place / "slow").write_text("0.1")
-    job = start(place, "epochs=1000")
+    job = start(place, "epochs=1000", warm=False)
     other = wait_for_step(place, 1)
     job.kill()
     assert is_gone(other)
