@@ -480,7 +480,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 LONG = [
     "pipeline", "kills", "docs", "shared", "outage", "training", "checkpoints", "run", "registry", "stages",
     "onnx_export", "stream", "batch", "validation", "inspection", "page", "browser", "dvc_views", "splits", "networks",
-    "cli", "fuzz", "mlflow_model", "rerun", "web_export", "evaluation",
+    "cli", "fuzz", "ranks", "mlflow_model", "rerun", "engine", "move_store", "web_export", "evaluation",
 ]  # fmt: skip
 
 
