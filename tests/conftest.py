@@ -37,6 +37,7 @@ from PIL import Image
 
 from chromascape import parallel, workers
 from chromascape.color import lab
+from chromascape.files import sha256_of_file
 from chromascape.params import Params
 from chromascape.photos import reading, source
 
@@ -74,6 +75,30 @@ def write_photos(folder: Path, count: int, first_seed: int = 0, **size: int) -> 
         paths.append(folder / f"photo-{seed:03}.png")
         Image.fromarray(make_photo(seed, **size)).save(paths[-1])
     return paths
+
+
+def write_lab(
+    folder: Path, *, side: int = 64, shard_mb: float = 1.0, groups: str = "", **splits: int
+) -> "pd.DataFrame":
+    """Photos in the folder's `photos` and their shards in its `lab`; returns the manifest.
+
+    Args:
+        groups: a letter of each photo's scene; without any, the manifest has no groups.
+        splits: the number of photos of each: `train=12, val=3`.
+    """
+    import pandas as pd
+
+    from chromascape.photos.shards import write_shards
+
+    paths = write_photos(folder / "photos", sum(splits.values()), width=80, height=72)
+    manifest = pd.DataFrame({"path": [path.name for path in paths], "verdict": "accepted"})
+    manifest["sha256"] = [sha256_of_file(path) for path in paths]
+    manifest["split"] = [split for split, count in splits.items() for _ in range(count)]
+    if groups:
+        manifest["group"] = [*groups]
+    manifest[["left", "top", "right", "bottom", "width", "height"]] = 0, 0, 80, 72, 80, 72
+    write_shards(folder / "lab", folder / "photos", manifest, side, "crop", shard_mb, jobs=1)
+    return manifest
 
 
 def png(width: int, height: int, depth: int, color: int, rows: bytes) -> bytes:
@@ -455,7 +480,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 LONG = [
     "pipeline", "kills", "docs", "shared", "outage", "training", "checkpoints", "run", "registry", "stages",
     "onnx_export", "stream", "batch", "validation", "inspection", "page", "browser", "dvc_views", "splits", "networks",
-    "cli", "fuzz", "mlflow_model", "rerun", "web_export", "evaluation",
+    "cli", "fuzz", "ranks", "mlflow_model", "rerun", "engine", "move_store", "web_export", "evaluation",
 ]  # fmt: skip
 
 

@@ -1,10 +1,14 @@
 """A workspace as the stages leave it, with a small model, and its run in MLflow."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pandas as pd
+import pytest
 import torch
 import yaml
 from conftest import changed_params, make_photo
@@ -23,6 +27,7 @@ from chromascape.tracking import run as tracking
 OUTSIDE = [
     "DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "GIT_DIR", "GIT_WORK_TREE", "MLFLOW_TRACKING_URI",
     "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_REGISTRY_URI",
+    "MLFLOW_DEFAULT_ARTIFACT_ROOT",
 ]  # fmt: skip
 CURVES = pd.DataFrame(
     {
@@ -58,6 +63,20 @@ FIGURES: dict[str, Any] = {
     "val": SUMMARY | {"n_photos": 3, "gain_over_gray_db": 1.25},
 }
 TRAINING = "0123456789abcdef"  # a fingerprint
+
+
+@contextmanager
+def alone_in(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Work in this folder; nothing that git or MLflow keep in this process comes in or goes out."""
+    for name in OUTSIDE:
+        patch.setenv(name, "")  # so that what a test or MLflow sets is taken back
+        patch.delenv(name)
+    patch.setenv("GIT_CEILING_DIRECTORIES", str(folder.parent))
+    patch.chdir(folder)
+    yield folder
+    while mlflow.active_run():
+        mlflow.end_run()
+    mlflow.set_tracking_uri(None)
 
 
 def write_model(folder: Path, strength: float, seed: int = 0, vivid: float = 1.5) -> Path:

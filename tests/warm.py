@@ -35,6 +35,8 @@ DVC_PACKAGES = [
     "dvc_task.proc.manager", "hydra._internal.config_loader_impl", "hydra.core.override_parser.overrides_parser",
     "fsspec.implementations.memory", "kombu.transport.filesystem", "networkx", "scmrepo.git.backend.pygit2",
 ]  # fmt: skip
+# Torch looks at these when it is imported; the second is what `train.devices` gives to its processes.
+FOR_TORCH = {"OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
 TOOLS = Path(sys.executable).parent
 SHARED = "CHROMASCAPE_WARM_PYTHON"  # the variable by which the processes that run tests share one
 
@@ -67,7 +69,7 @@ class WarmPython:
             listening.listen()
             self.process = subprocess.Popen(
                 [sys.executable, str(HERE / "warm_server.py"), str(listening.fileno()), *PACKAGES, *DVC_PACKAGES],
-                env=unmeasured() | {"OMP_NUM_THREADS": "1"}, stdin=subprocess.PIPE, pass_fds=[listening.fileno()],
+                env=unmeasured() | FOR_TORCH, stdin=subprocess.PIPE, pass_fds=[listening.fileno()],
             )  # fmt: skip
 
     def start(

@@ -57,6 +57,8 @@ class Job:
 
 def main(server: str, python: str, name: str, *arguments: str) -> None:
     """Do what a program of the environment does: `name` is `python` or a command that is a module of it."""
+    if name == "python" and arguments[:1] == ("-u",):  # as torchrun does; a job's output is a file or a pipe
+        arguments = arguments[1:]
     if name == "python" and not (arguments and (arguments[0] == "-m" or arguments[0].endswith(".py"))):
         os.execv(python, [python, *arguments])
     call = arguments if name == "python" else ("-m", MODULES[name], *arguments)
@@ -65,7 +67,8 @@ def main(server: str, python: str, name: str, *arguments: str) -> None:
         signal.signal(number, lambda number, _: job.kill(number))
     code = os.waitstatus_to_exitcode(job.status())
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        with suppress(OSError):  # SIGKILL has no handler
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     sys.exit(code)
 

@@ -21,7 +21,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+import yaml
 from ruamel.yaml import YAML
+from ruamel.yaml.resolver import implicit_resolvers
 
 
 def run(first: str, *rest: str) -> NoReturn:
@@ -83,9 +85,26 @@ def keep(connection: socket.socket) -> NoReturn:
     os._exit(0)
 
 
+class Quick(yaml.CSafeLoader):
+    """YAML 1.2 as ruamel.yaml reads it, by a parser in C; what has a key twice is left to ruamel.yaml."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        found = super().construct_mapping(node, deep)
+        if len(found) < len(node.value):
+            raise yaml.YAMLError
+        return found
+
+
+for versions, tag, pattern, first in implicit_resolvers:
+    if (1, 2) in versions:
+        Quick.add_implicit_resolver(tag, pattern, first)
+
+
 def remembered(load: Callable[..., Any]) -> Callable[..., Any]:
-    """ruamel.yaml's `YAML.load`, which reads a text of plain values once: `dvc exp run` parses dvc.yaml, dvc.lock and
-    params.yaml some sixty times, in pure Python, which is half of its time.
+    """ruamel.yaml's `YAML.load`, which reads a text of plain values once, and in C: `dvc exp run` parses dvc.yaml,
+    dvc.lock and params.yaml some sixty times, in pure Python, which is half of its time.
     """
     known: dict[str, Any] = {}
 
@@ -93,7 +112,10 @@ def remembered(load: Callable[..., Any]) -> Callable[..., Any]:
         if self.typ != ["safe"] or not isinstance(stream, str):
             return load(self, stream)
         if stream not in known:
-            known[stream] = load(self, stream)
+            try:
+                known[stream] = yaml.load(stream, Quick)
+            except (yaml.YAMLError, ValueError):  # for the words of ruamel.yaml
+                known[stream] = load(self, stream)
         return copy.deepcopy(known[stream])
 
     return loaded

@@ -6,6 +6,7 @@ resumable work holds their checksums. Both take them from `closure`.
 
 import ast
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 # Modules and packages that change no result. They are left out, and so is what only they import.
@@ -20,6 +21,7 @@ DECIDES_NOTHING = {
     "chromascape.tracking.store_checks": "refuses work before it begins",
     "_restore": "words messages",
 }
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # of statements that hold others
 
 
 def closure(source: Path, skip: Iterable[str] = DECIDES_NOTHING) -> set[Path]:
@@ -39,7 +41,8 @@ def closure(source: Path, skip: Iterable[str] = DECIDES_NOTHING) -> set[Path]:
 
 def direct(source: Path) -> set[Path]:
     """The project's files that `source` itself imports, also inside functions."""
-    return set().union(*(_files(name, source) for name in imported_names(source))) - {source}
+    top = _top(source)
+    return set().union(*(_files(name, top) for name in imported_names(source))) - {source}
 
 
 def imported_names(source: Path) -> set[str]:
@@ -47,13 +50,7 @@ def imported_names(source: Path) -> set[str]:
 
     `from a.b import c` gives both `a.b` and `a.b.c`, as `c` may be a module. Ruff bans relative imports.
     """
-    names: set[str] = set()
-    for node in _walk(ast.parse(source.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
+    return {*_names_in(source.read_text(encoding="utf-8"))}
 
 
 def module_name(source: Path) -> str:
@@ -62,14 +59,17 @@ def module_name(source: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _files(name: str, importer: Path) -> set[Path]:
+def _files(name: str, top: Path) -> set[Path]:
     """The files that importing `name` runs, its packages' among them; none of other projects."""
-    top = _top(importer)
     for root in (top, top.parent / "src"):  # a script in stages/ imports from its own folder and from src/
-        parts = name.split(".")
-        stems = [root.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
-        candidates = [file for stem in stems for file in (stem.with_suffix(".py"), stem / "__init__.py")]
-        if files := {file for file in candidates if file.is_file()}:
+        place, files = root, set[Path]()
+        for part in name.split("."):
+            place /= part
+            here = {file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()}
+            if not here:  # a name within a module, or a package of others
+                break
+            files |= here
+        if files:
             return files
     return set()
 
@@ -86,9 +86,21 @@ def _is_in(module: str, names: tuple[str, ...]) -> bool:
     return any(module == name or module.startswith(f"{name}.") for name in names)
 
 
-def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if isinstance(node, ast.If) and child in node.body and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        yield from _walk(child)
+@cache  # several fingerprints are of the same files
+def _names_in(code: str) -> frozenset[str]:
+    names: set[str] = set()
+    for node in _statements(ast.parse(code).body):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
+
+
+def _statements(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Statements and those within them: most of a syntax tree are expressions, which hold no import."""
+    for node in nodes:
+        yield node
+        checking = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for block in BLOCKS[checking:]:
+            yield from _statements(getattr(node, block, ()))

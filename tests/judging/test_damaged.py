@@ -1,6 +1,5 @@
 """What a model is worth on damaged photos: its colors count, from the lightness that the damage leaves."""
 
-import hashlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,14 @@ from unittest.mock import MagicMock
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import quantised_photo, write_photos
+from conftest import quantised_photo, write_lab
 
 from chromascape.color import lab
 from chromascape.judging import evaluation
 from chromascape.judging.damaged import PREFIX, gains_by_damage, gains_of_some, pictures_by_damage, worst_damages
 from chromascape.judging.figures import summarize
 from chromascape.photos.damage import FIXED, measured
-from chromascape.photos.shards import Shards, write_shards
+from chromascape.photos.shards import Shards
 
 
 class Seeing:
@@ -77,12 +76,7 @@ def test_each_damage_is_a_picture_of_what_was_seen_above_its_colors() -> None:
 
 
 def test_an_evaluation_measures_them_on_one_split_and_keeps_them(tmp_path: Path) -> None:
-    paths = write_photos(tmp_path / "photos", 3, width=80, height=72)
-    manifest = pd.DataFrame({"path": [path.name for path in paths], "verdict": "accepted", "group": [*"abc"]})
-    manifest["sha256"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-    manifest["split"] = ["train", "val", "test"]
-    manifest[["left", "top", "right", "bottom", "width", "height"]] = 0, 0, 80, 72, 80, 72
-    write_shards(tmp_path / "lab", tmp_path / "photos", manifest, 64, "crop", 1.0, jobs=1)
+    manifest = write_lab(tmp_path, groups="abc", train=1, val=1, test=1)
     photo = Shards(tmp_path / "lab", ["test"]).read(np.array([0]))[0]
     colorizer: Any = Seeing(true_ab(photo), by_lightness=True)
     kept = tmp_path / "kept"

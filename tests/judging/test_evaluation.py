@@ -1,7 +1,6 @@
 """Figures of doubles that predict the truth or nothing, and the sums over photos computed by hand."""
 
 import copy
-import hashlib
 import json
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Clock, write_photos
+from conftest import Clock, write_lab
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from registered import table_of
@@ -29,7 +28,7 @@ from chromascape.judging.evaluation import (
 from chromascape.judging.figures import summarize
 from chromascape.judging.predictions import PREDICTIONS
 from chromascape.judging.summary import summary_lines
-from chromascape.photos.shards import Shards, write_shards
+from chromascape.photos.shards import Shards
 
 SIZE = 64
 NONE = np.zeros(9, bool)  # of the photos were seen
@@ -49,12 +48,7 @@ def evaluate(
 def shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shards, Shards]:
     """Five training photos in three files and four test photos."""
     folder = tmp_path_factory.mktemp("shards")
-    paths = write_photos(folder / "photos", 9, width=80, height=72)
-    manifest = pd.DataFrame({"path": [path.name for path in paths], "verdict": "accepted"})
-    manifest["sha256"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-    manifest["split"] = ["train"] * 5 + ["test"] * 4
-    manifest[["left", "top", "right", "bottom", "width", "height"]] = 0, 0, 80, 72, 80, 72
-    write_shards(folder / "lab", folder / "photos", manifest, SIZE, "crop", 2 * 3 * SIZE**2 / 1e6, jobs=1)
+    write_lab(folder, side=SIZE, shard_mb=2 * 3 * SIZE**2 / 1e6, train=5, test=4)
     train = Shards(folder / "lab", ["train"])
     assert len(train.arrays) == 3
     return train, Shards(folder / "lab", ["test"])

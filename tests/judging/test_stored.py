@@ -5,25 +5,20 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from conftest import write_photos
+from conftest import write_lab
 from registered import write_model
 
 from chromascape.errors import ChromascapeError
 from chromascape.files import sha256_of_file
 from chromascape.judging import evaluation
 from chromascape.judging.stored import one_thread, stored_model, stored_of, stored_photos
-from chromascape.photos.shards import Shards, write_shards
+from chromascape.photos.shards import Shards
 
 
 @pytest.fixture
 def lab_folder(tmp_path: Path) -> Path:
     """Shards of two training, two validation and three test photos, and their manifest."""
-    paths = write_photos(tmp_path / "photos", 7, width=80, height=72)
-    manifest = pd.DataFrame({"path": [path.name for path in paths], "verdict": "accepted", "group": [*"abcdefg"]})
-    manifest["sha256"] = [sha256_of_file(path) for path in paths]
-    manifest["split"] = ["train"] * 2 + ["val"] * 2 + ["test"] * 3
-    manifest[["left", "top", "right", "bottom", "width", "height"]] = 0, 0, 80, 72, 80, 72
-    write_shards(tmp_path / "lab", tmp_path / "photos", manifest, 64, "crop", 1.0, jobs=1)
+    manifest = write_lab(tmp_path, groups="abcdefg", train=2, val=2, test=3)
     manifest.to_csv(tmp_path / "manifest.csv")
     return tmp_path / "lab"
 

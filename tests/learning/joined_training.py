@@ -1,5 +1,7 @@
 """A training as the stage runs it, in the processes that its params and its environment say; test_ranks.py starts it.
 
+The other processes are of the `python` in PATH, which may be a warm one.
+
 It trains in the current folder on `lab` and writes the rows of its epochs to `history`. Its arguments change params,
 such as `devices=2`, and name the network: `norm`, `plain`, or both, one after the other.
 """
@@ -65,7 +67,7 @@ def run(section: Train, arguments: list[str]) -> list[Trained]:
                 learner.build_network = network
                 training.train(photos, val, section, precision="float32", ranks=ranks)
         return []
-    command, trained = [sys.executable, __file__, *arguments], []
+    command, trained = ["python", __file__, *arguments], []
     with open_checkpoints(section, fingerprint(section, lab, "float32"), Path()) as checkpoints:
         assert checkpoints
         kept = checkpoints if len(networks(arguments)) == 1 else None

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import changed_params, write_photos
+from conftest import changed_params, write_lab
 from filelock import FileLock
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -36,7 +35,7 @@ from chromascape.learning.learner import Learner, Progress, build_learner
 from chromascape.learning.precision import Times, choose
 from chromascape.learning.training import Trained, train
 from chromascape.params import Params, Train, load_params
-from chromascape.photos.shards import Shards, write_shards
+from chromascape.photos.shards import Shards
 
 EPOCHS, STEPS = 5, 6
 LAST = "0000000014.checkpoint"
@@ -115,12 +114,7 @@ def train_in_a_process(steps: Connection, place: Path, pause: float) -> None:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shards of twelve photos for training and three for choosing the epoch."""
     folder = tmp_path_factory.mktemp("shards")
-    paths = write_photos(folder / "photos", 15, width=80, height=72)
-    manifest = pd.DataFrame({"path": [path.name for path in paths], "verdict": "accepted"})
-    manifest["sha256"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-    manifest["split"] = ["train"] * 12 + ["val"] * 3
-    manifest[["left", "top", "right", "bottom", "width", "height"]] = 0, 0, 80, 72, 80, 72
-    write_shards(folder / "lab", folder / "photos", manifest, 64, "crop", 1, jobs=1)
+    write_lab(folder, train=12, val=3)
     return folder / "lab"
 
 

@@ -1,10 +1,8 @@
 """Trainings of two processes over gloo: against one process, killed, stopped and resumed with the other number."""
 
-import hashlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,11 +12,10 @@ from typing import Any
 
 import joined_training
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from conftest import write_photos
-from warm import shared, unmeasured
+from conftest import write_lab
+from warm import cold_path, run_python, shared, unmeasured, warm_path
 from warm_client import Job
 
 from chromascape.errors import ChromascapeError
@@ -28,7 +25,6 @@ from chromascape.learning.checks import check_train
 from chromascape.learning.ranks import ALONE, Ranks, check_devices, joined
 from chromascape.parallel import cores
 from chromascape.params import Train
-from chromascape.photos.shards import write_shards
 
 SCRIPT = str(Path(joined_training.__file__))
 # Relative, of each loss of an epoch: float32 has 1.2e-7, and the sums of a step are in another order. Seen: 1.8e-7.
@@ -41,12 +37,7 @@ History = list[dict[str, float]]
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shards of eleven photos for training, in batches of 4, 4 and 3, and three for choosing the epoch."""
     folder = tmp_path_factory.mktemp("shards")
-    paths = write_photos(folder / "photos", 14, width=80, height=72)
-    manifest = pd.DataFrame({"path": [path.name for path in paths], "verdict": "accepted"})
-    manifest["sha256"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-    manifest["split"] = ["train"] * 11 + ["val"] * 3
-    manifest[["left", "top", "right", "bottom", "width", "height"]] = 0, 0, 80, 72, 80, 72
-    write_shards(folder / "lab", folder / "photos", manifest, 64, "crop", 1, jobs=1)
+    write_lab(folder, train=11, val=3)
     return folder / "lab"
 
 
@@ -81,9 +72,13 @@ def place(lab: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(place: Path, *arguments: str) -> Job:
-    """A training of two processes: the first, which starts the other, from a Python that is warm."""
-    return shared().start([SCRIPT, "devices=2", *arguments], place, unmeasured(), place / "said", place / "said")
+def start(place: Path, *arguments: str, warm: bool = True) -> Job:
+    """A training of two processes: the first, which starts the other, from a Python that is warm.
+
+    `warm`: the other is too.
+    """
+    environment = unmeasured() | {"PATH": warm_path() if warm else cold_path()}
+    return shared().start([SCRIPT, "devices=2", *arguments], place, environment, place / "said", place / "said")
 
 
 def said(place: Path) -> list[str]:
@@ -179,11 +174,9 @@ def test_torchrun_s_processes_go_on_where_one_was_killed(place: Path, undisturbe
         with pytest.raises(Killed):
             joined_training.run(joined_training.params_of(["checkpoint_seconds=1e-9"]), [])
     (place / "steps").unlink()
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*command, SCRIPT, "devices=1"], cwd=place, env=unmeasured() | {"OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", SCRIPT, "devices=1"]
+    warm = {"PYTHON_EXEC": str(shared().tools() / "python")} if sys.platform == "linux" else {}  # what torchrun starts
+    done = run_python(command, place, unmeasured() | {"OMP_NUM_THREADS": "1"} | warm)
     assert done.returncode == 0, done.stderr
     assert "training resumes at step 5 of 9" in done.stderr
     assert len(steps(place)) == 2 * (STEPS - 5)
@@ -215,7 +208,7 @@ def test_an_error_of_another_process_is_one_line_of_the_first_and_a_killed_first
     assert said(place)[1:] == ["error: train.batch_size: 5 photos don't fit into the memory of cpu: lower it"]
     (place / "fails").unlink()
     (place / "slow").write_text("0.1")
-    job = start(place, "epochs=1000")
+    job = start(place, "epochs=1000", warm=False)
     other = wait_for_step(place, 1)
     job.kill()
     assert is_gone(other)

@@ -1,6 +1,5 @@
 """What a finished training leaves behind: its summary, and the hashes of the photos seen."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import write_photos
+from conftest import write_lab
 from PIL import Image
 
 from chromascape.colorizing.colorizer import SHIPPED, Colorizer
@@ -25,7 +24,7 @@ from chromascape.learning import results
 from chromascape.learning.calibration import MIN_PHOTOS
 from chromascape.learning.training import Trained
 from chromascape.params import Params
-from chromascape.photos.shards import Shards, write_shards
+from chromascape.photos.shards import Shards
 
 SIDE = 64
 PSNR = {"val_psnr_db": 20.0, "shipped_val_psnr_db": 21.0, "gray_val_psnr_db": 20.0}
@@ -36,13 +35,8 @@ SMALL = {"preprocess.side": SIDE, "train.working_size": SIDE, "train.device": "c
 def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
     """Lab shards and manifest: three training photos, four validation photos of three scenes, one test photo."""
     folder = tmp_path_factory.mktemp("shards")
-    paths = write_photos(folder / "photos", 8, width=80, height=72)
-    manifest = pd.DataFrame({"path": [path.name for path in paths], "verdict": "accepted", "group": [*"abcdeeft"]})
-    manifest["sha256"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    manifest = write_lab(folder, side=SIDE, groups="abcdeeft", train=3, val=4, test=1)
     manifest["phash"] = [f"{number * 0x1111111111111111:016x}" for number in range(8)]
-    manifest["split"] = ["train"] * 3 + ["val"] * 4 + ["test"]
-    manifest[["left", "top", "right", "bottom", "width", "height"]] = 0, 0, 80, 72, 80, 72
-    write_shards(folder / "lab", folder / "photos", manifest, SIDE, "crop", 1.0, jobs=1)
     return folder / "lab", manifest
 
 

@@ -1,7 +1,6 @@
 """Real training on a dozen tiny photos, and on doubles of the network where the loop itself is looked at."""
 
 import dataclasses
-import hashlib
 import math
 import re
 import time
@@ -10,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from conftest import Clock, write_photos
+from conftest import Clock, write_lab
 from torch import Tensor, nn
 
 from chromascape.color.metrics import METRICS, Metric
@@ -30,7 +28,7 @@ from chromascape.learning.learner import Progress, build_learner
 from chromascape.learning.losses import LOSSES, Loss, build_loss
 from chromascape.learning.training import Trained, train
 from chromascape.params import Params, Train
-from chromascape.photos.shards import Shards, write_shards
+from chromascape.photos.shards import Shards
 
 SIZE = 64
 N_TRAIN, N_VAL = 12, 3
@@ -53,12 +51,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 def shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shards, Shards]:
     """Twelve photos for training, in two files, and three for choosing the epoch."""
     folder = tmp_path_factory.mktemp("shards")
-    paths = write_photos(folder / "photos", N_TRAIN + N_VAL, width=80, height=72)
-    manifest = pd.DataFrame({"path": [path.name for path in paths], "verdict": "accepted"})
-    manifest["sha256"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-    manifest["split"] = ["train"] * N_TRAIN + ["val"] * N_VAL
-    manifest[["left", "top", "right", "bottom", "width", "height"]] = 0, 0, 80, 72, 80, 72
-    write_shards(folder / "lab", folder / "photos", manifest, SIZE, "crop", 7 * 3 * SIZE**2 / 1e6, jobs=1)
+    write_lab(folder, side=SIZE, shard_mb=7 * 3 * SIZE**2 / 1e6, train=N_TRAIN, val=N_VAL)
     photos = Shards(folder / "lab", ["train"])
     assert len(photos.arrays) == 2
     return photos, Shards(folder / "lab", ["val"])

@@ -12,7 +12,7 @@ from typing import Any
 import mlflow
 import pytest
 from conftest import REPOSITORY, set_up_store
-from registered import OUTSIDE, evaluated_run
+from registered import alone_in, evaluated_run
 from services import BUCKET, Postgres
 from sqlalchemy import create_engine, text
 
@@ -32,13 +32,8 @@ pytestmark = pytest.mark.no_cover
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    for name in (*OUTSIDE, "MLFLOW_DEFAULT_ARTIFACT_ROOT"):
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    mlflow.set_tracking_uri(None)
+    with alone_in(tmp_path, monkeypatch):
+        yield tmp_path
 
 
 @pytest.fixture

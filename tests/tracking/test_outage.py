@@ -180,7 +180,7 @@ def test_whatever_happens_to_the_server_the_run_is_whole_in_the_end(gate: Gate, 
     assert hung.returncode == 1 and len(hung.stderr.splitlines()) == 1 and "Traceback" not in hung.stderr
     assert kept.stat().st_size == size  # nothing is measured again
     gate.mode = "slow"
-    done = run_stage(project, "evaluate")
+    done = run_stage(project, "evaluate", measured=True)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert not kept.exists() and digests == {path: sha256_of_file(path) for path in project.glob("metrics/*.json")}
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY, changed_params, lay_code, make_photo
 from PIL import Image
-from registered import OUTSIDE, TRAINING, evaluated_run, write_model, write_outputs
+from registered import OUTSIDE, TRAINING, alone_in, evaluated_run, write_model, write_outputs
 from warm import run_python, warm_path
 
 from chromascape import cli
@@ -36,16 +36,9 @@ from chromascape.tracking.stream import stream_training
 @pytest.fixture(autouse=True)
 def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder to work in, with an empty store."""
-    for name in OUTSIDE:
-        monkeypatch.setenv(name, "")  # so that what a test or MLflow sets is taken back
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    monkeypatch.chdir(tmp_path)
     shutil.copy(empty_store, tmp_path / "mlflow.db")
-    yield tmp_path
-    while mlflow.active_run():
-        mlflow.end_run()
-    mlflow.set_tracking_uri(None)
+    with alone_in(tmp_path, monkeypatch) as folder:
+        yield folder
 
 
 @pytest.fixture

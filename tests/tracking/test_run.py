@@ -19,7 +19,7 @@ from conftest import make_photo
 from filelock import FileLock
 from mlflow.entities import Run
 from PIL import Image
-from registered import CURVES, FIGURES, OUTSIDE, TRAINING, evaluated_run, write_outputs
+from registered import CURVES, FIGURES, TRAINING, alone_in, evaluated_run, write_outputs
 
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.errors import ChromascapeError
@@ -35,16 +35,9 @@ from chromascape.tracking.stream import stream_training
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder to work in; nothing that MLflow keeps in this process comes in or goes out."""
-    for name in OUTSIDE:
-        monkeypatch.setenv(name, "")  # so that what a test or MLflow sets is taken back
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     monkeypatch.setattr(sys, "path", sys.path.copy())  # loading a model adds its code
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    while mlflow.active_run():
-        mlflow.end_run()
-    mlflow.set_tracking_uri(None)
+    with alone_in(tmp_path, monkeypatch) as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import mlflow
 import pytest
 import requests
-from registered import OUTSIDE, write_outputs
+from registered import alone_in, write_outputs
 from services import BUCKET, Postgres, free_port, mlflow_server, with_user
 from sqlalchemy import create_engine, inspect, text
 
@@ -36,14 +36,9 @@ def server(postgres: Postgres, runs_bucket: dict[str, str], tmp_path_factory: py
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    for name in (*OUTSIDE, "MLFLOW_DEFAULT_ARTIFACT_ROOT"):
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    mlflow.set_tracking_uri(None)
+    with alone_in(tmp_path, monkeypatch):
+        yield tmp_path
 
 
 @pytest.fixture

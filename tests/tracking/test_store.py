@@ -29,7 +29,7 @@ def make_project(folder: Path) -> None:
     write_photos(folder / "photos", 12)
     write_params(folder, SMALL)
     for name in ("validate", "preprocess"):
-        assert run_stage(folder, name).returncode == 0
+        assert run_stage(folder, name, measured=True).returncode == 0
     (folder / "mlflow.db").unlink(missing_ok=True)
 
 

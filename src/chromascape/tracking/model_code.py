@@ -5,6 +5,8 @@ have the model's few modules in place of the installed package, and of two model
 """
 
 import re
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
@@ -21,7 +23,7 @@ OWN_NAME = re.compile(rf'(^\s*(?:from|import) |\(")({PACKAGE.name})(?=[. ])', re
 
 def copy_code(place: Path) -> Path:
     """Write the code into a package in `place`; returns the package's folder."""
-    texts = {file.relative_to(PACKAGE): file.read_text(encoding="utf-8") for file in _files()}
+    texts = {file.relative_to(PACKAGE): file.read_text(encoding="utf-8") for file in _files(LEFT_OUT)}
     name = f"{PACKAGE.name}_{digest({file.as_posix(): text for file, text in texts.items()})[:12]}"
     for file, text in texts.items():
         target = place / name / file
@@ -32,12 +34,18 @@ def copy_code(place: Path) -> Path:
 
 def requirements() -> list[str]:
     """Exact versions of the packages that the code imports; a local suffix such as +cpu is no version to ask for."""
-    imported = {name.partition(".")[0] for file in _files() for name in imported_names(file)}
-    known = packages_distributions()
+    imported = {name.partition(".")[0] for file in _files(LEFT_OUT) for name in imported_names(file)}
+    known = _packages()
     here = imported & known.keys() - {PACKAGE.name}  # those that the code can do without may be missing
     packages = {name if name in known[name] else known[name][0] for name in here}  # three bring a part of `mlflow`
     return [f"{name}=={version(name).split('+')[0]}" for name in sorted(packages, key=str.lower)]
 
 
-def _files() -> set[Path]:
-    return {SCRIPT, *closure(SCRIPT, skip=LEFT_OUT)}
+@cache  # it reads the list of files of every package
+def _packages() -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
+@cache  # a process keeps its code
+def _files(left_out: tuple[str, ...]) -> set[Path]:
+    return {SCRIPT, *closure(SCRIPT, skip=left_out)}
