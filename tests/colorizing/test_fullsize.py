@@ -166,9 +166,9 @@ def colorize(photo: Any, side: int = 64) -> Any:
 def passes(monkeypatch: pytest.MonkeyPatch, photo: np.ndarray) -> tuple[float, float]:
     """How often each pixel of a photo is read, and how often L* is taken of a color."""
     read, measured = [], []
-    rows, steps = Photo.rows, lab.steps
+    rows, steps = Photo.rows, srgb.steps
     monkeypatch.setattr(Photo, "rows", lambda self, part: (read.append(part.stop - part.start), rows(self, part))[1])
-    monkeypatch.setattr(lab, "steps", lambda rgb: (measured.append(rgb.shape[0]), steps(rgb))[1])
+    monkeypatch.setattr(srgb, "steps", lambda rgb: (measured.append(rgb.shape[0]), steps(rgb))[1])
     colorize(Image.fromarray(photo))
     return (sum(read) - 1) / len(photo), sum(measured) / len(photo)  # a row is read to see whether there is color
 
