@@ -15,6 +15,8 @@ from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.fullsize import FullSize, Light, interpolation, resize, slopes, strips
 from chromascape.photos.pixels import Photo
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 def tower(side: int = 768) -> np.ndarray:
     """A white tower in a blue sky and a dark green hill, Lab (side, side, 3), with edges of one pixel."""
