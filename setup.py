@@ -16,5 +16,6 @@ setup(
             py_limited_api=True,  # it has no use for Python, so that one serves all versions
             optional=True,
         )
-    ]
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

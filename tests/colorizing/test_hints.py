@@ -9,7 +9,7 @@ import pytest
 from conftest import REPOSITORY
 from PIL import Image
 
-from chromascape.color import lab
+from chromascape.color import kernel, lab
 from chromascape.colorizing import hints
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.fullsize import resize
@@ -240,6 +240,7 @@ def test_a_photo_of_24_megapixels_is_solved_once_and_at_the_size_of_a_small_one(
         return blocks(lightness, known)
 
     monkeypatch.setattr(hints, "_blocks", counted)
+    monkeypatch.setattr(kernel, "library", lambda: None)
     monkeypatch.setattr(
         "chromascape.colorizing.colorizer.to_srgb", lambda light, ab, dtype: np.zeros((*light.shape, 3), dtype)
     )
