@@ -11,7 +11,7 @@ export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 PORT ?= 5000
 PIP := --quiet --disable-pip-version-check -c constraints.txt
 # Where there is a C compiler, the second is compiled by the first.
-COMPILED := setup.py src/chromascape/color/kernel.c
+COMPILED := $(wildcard setup.py src/chromascape/color/kernel.c)
 # The programs of an environment name the folder that it was made in: in a project that was moved or copied it is new.
 MOVED := $(shell test ! -s .venv/place || test "$$(cat .venv/place)" = "$$(pwd -P)" || echo moved)
 
