@@ -18,8 +18,7 @@ from speed import photo
 
 from chromascape import Colorizer
 from chromascape.color import kernel, lab, srgb
-from chromascape.colorizing import fullsize
-from chromascape.colorizing.colorizer import _strip_by_kernel
+from chromascape.colorizing import fullsize, laying
 from chromascape.photos import reading
 from chromascape.photos.pixels import Photo, Strip, assemble
 from chromascape.photos.writing import FORMATS
@@ -82,7 +81,7 @@ def by_kernel(clock: Clock, light: fullsize.Light, colors: fullsize.FullSize) ->
     """The strips, each in one call."""
     table, scan = light.table(), SimpleNamespace(light=light, pictures=[])
     with clock.step("L*, a* and b*, sRGB"):
-        return [_strip_by_kernel(scan, colors, table, rows) for rows in fullsize.strips(HEIGHT, WIDTH)]
+        return [laying.by_kernel(scan, colors, table, rows) for rows in fullsize.strips(HEIGHT, WIDTH)]
 
 
 def main() -> None:

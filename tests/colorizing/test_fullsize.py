@@ -9,8 +9,7 @@ from conftest import make_photo
 from PIL import Image
 
 from chromascape.color import lab, srgb
-from chromascape.colorizing import colorizer as colorizing
-from chromascape.colorizing import fullsize
+from chromascape.colorizing import fullsize, laying
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.fullsize import FullSize, Light, interpolation, resize, slopes, strips
 from chromascape.photos.pixels import Photo
@@ -212,7 +211,7 @@ def test_one_core_and_two_give_the_same_picture(monkeypatch: pytest.MonkeyPatch)
     photo, pictures = make_photo(3, 900, 601), []
     for cores in (1, 2, 5):
         monkeypatch.setattr(fullsize, "cpu_threads", lambda cores=cores: cores)
-        monkeypatch.setattr(colorizing, "cpu_threads", lambda cores=cores: cores)
+        monkeypatch.setattr(laying, "cpu_threads", lambda cores=cores: cores)
         pictures.append(colorize(photo))
     np.testing.assert_array_equal(pictures[0], pictures[1])
     np.testing.assert_array_equal(pictures[0], pictures[2])

@@ -241,9 +241,7 @@ def test_a_photo_of_24_megapixels_is_solved_once_and_at_the_size_of_a_small_one(
 
     monkeypatch.setattr(hints, "_blocks", counted)
     monkeypatch.setattr(kernel, "library", lambda: None)
-    monkeypatch.setattr(
-        "chromascape.colorizing.colorizer.to_srgb", lambda light, ab, dtype: np.zeros((*light.shape, 3), dtype)
-    )
+    monkeypatch.setattr("chromascape.color.srgb.to_srgb", lambda light, ab, dtype: np.zeros((*light.shape, 3), dtype))
     for shape in ((400, 600), (4000, 6000)):
         Colorizer.load().colorize(np.full(shape, 128, np.uint8), hints=[Hint(0.5, 0.5, "red")])
     assert solved == [(72, 48)] * 2

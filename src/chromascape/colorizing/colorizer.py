@@ -1,7 +1,6 @@
 """Weights and a photo of any size in, a color photo out."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -9,18 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chromascape.color import kernel, lab
-from chromascape.color.srgb import by_kernel, to_srgb
+from chromascape.color import lab
 from chromascape.colorizing import model_files
-from chromascape.colorizing.fullsize import FullSize, resize, strips
+from chromascape.colorizing.fullsize import FullSize, resize
 from chromascape.colorizing.hints import Hints, change
+from chromascape.colorizing.laying import laid
 from chromascape.colorizing.like import Reference, colors_of
 from chromascape.colorizing.onnx_network import OnnxNetwork, graph_of
 from chromascape.colorizing.padding import predict
 from chromascape.colorizing.scans import Scan
 from chromascape.devices import check_device
 from chromascape.errors import ChromascapeError, how_to_install
-from chromascape.parallel import cpu_threads, in_threads
 from chromascape.photos.pixels import Photo, Strip, assemble
 from chromascape.photos.reading import upright
 
@@ -203,12 +201,7 @@ class Colorizer:
         if hints != ():
             ab = ab + change(scan.small, ab, hints)
         colors = FullSize(ab, scan.small, photo.height, photo.width, self.network.cell)
-        if photo.dtype == np.uint8 and kernel.library():
-            table = scan.light.table()
-            one, parts = partial(_strip_by_kernel, scan, colors, table), strips(photo.height, photo.width)
-        else:
-            one, parts = partial(_strip, scan, colors, photo.dtype), colors.rows()
-        yield from in_threads(one, parts, cpu_threads())
+        yield from laid(colors, scan, photo.dtype)
 
     def small(self, photo: Photo, negative: bool = False) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A photo at working size: its L* (h, w) in 0..100, and the network's own a* and b* for it, (h, w, 2)."""
@@ -263,28 +256,6 @@ class Colorizer:
         """The network's scaled colors (H, W, C) in 0..1 for scaled L* (H, W)."""
         colors: NDArray[np.float32] = predict(self.network, scaled[None, None])[0].transpose(1, 2, 0)
         return colors
-
-
-def _strip(scan: Scan, colors: FullSize, dtype: np.dtype[Any], rows: slice) -> Strip:
-    """Rows in color, by NumPy."""
-    values, alpha = scan.light.rows(rows)
-    picture = np.empty((*values.shape[:2], 3), dtype)
-    for columns in colors.columns(rows):
-        lightness = scan.light.measure(values[:, columns])
-        ab = colors.ab(rows, columns, lightness)
-        if scan.pictures:
-            ab = ab * scan.cover(colors.height, colors.width, rows, columns)
-        picture[:, columns] = to_srgb(lightness, ab, dtype)
-    return rows, picture, alpha
-
-
-def _strip_by_kernel(scan: Scan, colors: FullSize, table: NDArray[np.float32] | None, rows: slice) -> Strip:
-    """Rows in 8-bit color, by the compiled kernel; `table` is that of `Light.table`."""
-    values, alpha = scan.light.rows(rows)
-    whole = slice(0, colors.width)
-    cover = scan.cover(colors.height, colors.width, rows, whole) if scan.pictures else None
-    values = scan.light.measure(values) if table is None else values
-    return rows, by_kernel(values, table, colors.planes, colors.places(rows), cover), alpha
 
 
 def scale_chroma(picture: NDArray[np.floating], factor: float) -> NDArray[np.float32]:
