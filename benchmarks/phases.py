@@ -2,7 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/phases.py
 
-Prints the least of some rounds, in milliseconds: by NumPy alone, and by the compiled kernel where there is one.
+Prints the least of some rounds, in milliseconds of the CPU, which other work on the machine changes little: by NumPy
+alone, and by the compiled kernel where there is one.
 """
 
 import io
@@ -36,9 +37,9 @@ class Clock:
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Measure a block."""
-        begun = time.perf_counter()
+        begun = time.process_time()
         yield
-        self.rounds[-1][name] += time.perf_counter() - begun
+        self.rounds[-1][name] += time.process_time() - begun
 
 
 def one_round(clock: Clock, colorizer: Colorizer, data: bytes) -> None:
