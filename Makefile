@@ -10,6 +10,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 PORT ?= 5000
 PIP := --quiet --disable-pip-version-check -c constraints.txt
+# Where there is a C compiler, the second is compiled by the first.
+COMPILED := $(wildcard setup.py src/chromascape/color/kernel.c)
 # The programs of an environment name the folder that it was made in: in a project that was moved or copied it is new.
 MOVED := $(shell test ! -s .venv/place || test "$$(cat .venv/place)" = "$$(pwd -P)" || echo moved)
 
@@ -62,7 +64,7 @@ screenshots: .venv/test.stamp  ## the pictures of docs/images, from the runs and
 	$(BIN)/python docs/screenshots.py
 
 clean:  ## remove the environment; photos, models and runs stay
-	rm -rf .venv
+	rm -rf .venv build src/chromascape/color/_kernel.*
 
 moved:
 	@echo "this folder was moved or copied: its environment .venv is made again"
@@ -73,12 +75,12 @@ $(BIN)/python: $(MOVED)
 		|| { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is another: make PYTHON=python3.11"; exit 1; }
 	"$(PYTHON)" -m venv .venv
 
-.venv/run.stamp: pyproject.toml constraints.txt $(MOVED) | $(BIN)/python
+.venv/run.stamp: pyproject.toml $(COMPILED) constraints.txt $(MOVED) | $(BIN)/python
 	$(BIN)/python -m pip install $(PIP) -e '.[pipeline,sample]'
 	@pwd -P > .venv/place
 	@touch $@
 
-.venv/test.stamp: pyproject.toml constraints.txt $(MOVED) | $(BIN)/python
+.venv/test.stamp: pyproject.toml $(COMPILED) constraints.txt $(MOVED) | $(BIN)/python
 	$(BIN)/python -m pip install $(PIP) -e '.[dev]'
 	@pwd -P > .venv/place
 	@touch .venv/run.stamp $@

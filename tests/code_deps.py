@@ -10,6 +10,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # What these stages leave in MLflow is a result of theirs, so tracking and the model that is served decide it.
 RECORDED = {"evaluate", "register"}
 RECORDING = {"chromascape.serving", "chromascape.tracking"}
+COMPILED = {".pyc", ".so", ".pyd"}
 LINE = re.compile(r"      - ((?:src|stages)/\S+)\n")
 
 
@@ -20,7 +21,7 @@ def code_deps(script: Path) -> list[str]:
     used = sources | set().union(*(named(source) for source in sources))
     package = REPOSITORY / "src/chromascape"
     for folder in sorted(path for path in package.iterdir() if path.is_dir()):
-        files = {file for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc"}
+        files = {file for file in folder.rglob("*") if file.is_file() and file.suffix not in COMPILED}
         if files and all(used & {file, *file.parents} for file in files):
             used = {folder} | {path for path in used if not path.is_relative_to(folder)}
     shown = [path.relative_to(REPOSITORY).as_posix() for path in used]
@@ -30,9 +31,11 @@ def code_deps(script: Path) -> list[str]:
 def named(source: Path) -> set[Path]:
     """What a module names in a string: a file or folder of data beside it, or a module that others run by its path.
 
+    And the C that has its name.
+
     `"report.html.j2"` in judging/report.py is such a file; `"mlflow_model.py"` names the one module of that name.
     """
-    found: set[Path] = set()
+    found = {source.with_suffix(".c")} if source.with_suffix(".c").is_file() else set()
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"\w[\w.-]*", node.value):
             near = source.parent / node.value

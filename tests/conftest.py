@@ -36,7 +36,7 @@ from pebble import ProcessPool
 from PIL import Image
 
 from chromascape import parallel, workers
-from chromascape.color import lab
+from chromascape.color import kernel, lab
 from chromascape.files import sha256_of_file
 from chromascape.params import Params
 from chromascape.photos import reading, source
@@ -53,6 +53,17 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # What a shell starts in the background ignores Ctrl-C, and so does all that it starts: tests that send it need it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(params=["compiled", "NumPy"])
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Both ways to compute a photo at full size: by the kernel of color/kernel.c, and by NumPy."""
+    if request.param == "compiled" and not kernel.library():
+        pytest.skip("color/kernel.c was not compiled here: pip install -e . where there is a C compiler")
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "NumPy":
+            patch.setattr(kernel, "library", lambda: None)
+        yield request.param
 
 
 def make_photo(seed: int, width: int = 160, height: int = 144) -> np.ndarray:

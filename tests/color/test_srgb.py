@@ -5,9 +5,8 @@ import pytest
 from conftest import REPOSITORY
 from PIL import Image
 
-from chromascape.color import lab
+from chromascape.color import kernel, lab, srgb
 from chromascape.color.srgb import AT_ONCE, to_srgb
-from chromascape.colorizing import colorizer
 from chromascape.colorizing.colorizer import Colorizer
 
 
@@ -68,7 +67,8 @@ def test_landscapes_in_both_styles_are_within_a_level_of_the_formulas(
         pairs.append((found[outside], colors[outside]))
         return found
 
-    monkeypatch.setattr(colorizer, "to_srgb", kept)
+    monkeypatch.setattr(kernel, "library", lambda: None)
+    monkeypatch.setattr(srgb, "to_srgb", kept)
     gray = Image.open(REPOSITORY / f"data/landscapes/{name}.jpg").convert("L")
     for style in ("faithful", "vivid"):
         Colorizer.load().colorize(gray, style)

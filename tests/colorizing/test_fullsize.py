@@ -9,10 +9,12 @@ from conftest import make_photo
 from PIL import Image
 
 from chromascape.color import lab, srgb
-from chromascape.colorizing import fullsize, scans
+from chromascape.colorizing import fullsize, laying
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.fullsize import FullSize, Light, interpolation, resize, slopes, strips
 from chromascape.photos.pixels import Photo
+
+pytestmark = pytest.mark.usefixtures("way")
 
 
 def tower(side: int = 768) -> np.ndarray:
@@ -165,9 +167,9 @@ def colorize(photo: Any, side: int = 64) -> Any:
 def passes(monkeypatch: pytest.MonkeyPatch, photo: np.ndarray) -> tuple[float, float]:
     """How often each pixel of a photo is read, and how often L* is taken of a color."""
     read, measured = [], []
-    rows, steps = Photo.rows, lab.steps
+    rows, steps = Photo.rows, srgb.steps
     monkeypatch.setattr(Photo, "rows", lambda self, part: (read.append(part.stop - part.start), rows(self, part))[1])
-    monkeypatch.setattr(lab, "steps", lambda rgb: (measured.append(rgb.shape[0]), steps(rgb))[1])
+    monkeypatch.setattr(srgb, "steps", lambda rgb: (measured.append(rgb.shape[0]), steps(rgb))[1])
     colorize(Image.fromarray(photo))
     return (sum(read) - 1) / len(photo), sum(measured) / len(photo)  # a row is read to see whether there is color
 
@@ -209,7 +211,7 @@ def test_one_core_and_two_give_the_same_picture(monkeypatch: pytest.MonkeyPatch)
     photo, pictures = make_photo(3, 900, 601), []
     for cores in (1, 2, 5):
         monkeypatch.setattr(fullsize, "cpu_threads", lambda cores=cores: cores)
-        monkeypatch.setattr(scans, "cpu_threads", lambda cores=cores: cores)
+        monkeypatch.setattr(laying, "cpu_threads", lambda cores=cores: cores)
         pictures.append(colorize(photo))
     np.testing.assert_array_equal(pictures[0], pictures[1])
     np.testing.assert_array_equal(pictures[0], pictures[2])

@@ -9,7 +9,7 @@ import pytest
 from conftest import REPOSITORY
 from PIL import Image
 
-from chromascape.color import lab
+from chromascape.color import kernel, lab
 from chromascape.colorizing import hints
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.fullsize import resize
@@ -240,9 +240,8 @@ def test_a_photo_of_24_megapixels_is_solved_once_and_at_the_size_of_a_small_one(
         return blocks(lightness, known)
 
     monkeypatch.setattr(hints, "_blocks", counted)
-    monkeypatch.setattr(
-        "chromascape.colorizing.scans.to_srgb", lambda light, ab, dtype: np.zeros((*light.shape, 3), dtype)
-    )
+    monkeypatch.setattr(kernel, "library", lambda: None)
+    monkeypatch.setattr("chromascape.color.srgb.to_srgb", lambda light, ab, dtype: np.zeros((*light.shape, 3), dtype))
     for shape in ((400, 600), (4000, 6000)):
         Colorizer.load().colorize(np.full(shape, 128, np.uint8), hints=[Hint(0.5, 0.5, "red")])
     assert solved == [(72, 48)] * 2

@@ -134,3 +134,9 @@ def test_processes_that_train_together_are_compared_with_the_gpus(
     assert finding == Finding("ok", "train.devices", "2 processes train, each on a GPU")
     with pytest.raises(ChromascapeError, match=r"^train\.devices: 3 processes, but this machine has 2 GPUs"):
         machine.devices(make_params({"train.devices": 3}))
+
+
+def test_the_kernel_is_named_where_it_is_compiled_and_where_it_is_not(way: str) -> None:
+    (finding,) = machine.compiled(None)
+    assert finding.level == ("ok" if way == "compiled" else "note")
+    assert ("NumPy takes its place" in finding.text) == (way == "NumPy")

@@ -70,7 +70,7 @@ def lightness(values: NDArray[Any]) -> NDArray[np.float32]:
 
 def steps(rgb: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """Luminance Y of uint8 sRGB (H, W, 3) in steps of 1/65535, (H, W)."""
-    red, green, blue = _steps_of_level()
+    red, green, blue = steps_of_level()
     total = red.take(rgb[..., 0])
     total += green.take(rgb[..., 1])
     total += blue.take(rgb[..., 2])
@@ -170,7 +170,7 @@ def _lightness_of_level(size: int) -> NDArray[np.float32]:
 
 
 @cache
-def _steps_of_level() -> NDArray[np.uint16]:
+def steps_of_level() -> NDArray[np.uint16]:
     """Steps of 1/65535 of Y that each 8-bit level of R, G and B adds, (3, 256); of white they are 65535."""
     return np.rint(_FROM_LINEAR[1][:, None] * _LINEAR * 65535).astype(np.uint16)
 

@@ -1,12 +1,13 @@
 """Lab to the sRGB of a large picture, by tables: what `lab.fit_to_srgb` and `lab.lab_to_levels` give, in one pass."""
 
+import ctypes
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromascape.color import lab
+from chromascape.color import kernel, lab
 from chromascape.color.lab import Float
 
 STEPS = 16_384  # of linear light in the table of levels: a fifth of a level where the encoding is steepest
@@ -44,6 +45,31 @@ def to_srgb(lightness: Float, ab: Float, dtype: np.dtype[Any]) -> NDArray[Any]:
     for channel in range(3):  # three times as fast as one copy of all
         picture[..., channel] = levels[channel].reshape(lightness.shape)
     return picture
+
+
+def steps(rgb: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """`lab.steps`, by the compiled kernel where there is one."""
+    return kernel.luminance(rgb, lab.steps_of_level()) if kernel.library() else lab.steps(rgb)
+
+
+def by_kernel(
+    values: NDArray[Any],
+    table: NDArray[np.float32] | None,
+    planes: NDArray[np.float32],
+    places: tuple[NDArray[np.int32], NDArray[np.float32]],
+    cover: NDArray[np.float32] | None = None,
+) -> NDArray[np.uint8]:
+    """Rows of a photo as 8-bit sRGB, as `to_srgb` gives them, see `kernel.colors`.
+
+    Returns:
+        (h, W, 3), a view of four bytes a pixel, the last of which is 255: Pillow takes such rows as they are.
+    """
+    return kernel.colors(values, table, planes, *places, cover, _space(), _level_of_step())[..., :3]
+
+
+@cache
+def _space() -> kernel.Space:
+    return kernel.Space((ctypes.c_float * 9)(*lab.TO_LINEAR.ravel()), lab.LOWEST, lab.HIGHEST, _TOE)
 
 
 def _encoded(linear: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:

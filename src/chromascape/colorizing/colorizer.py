@@ -10,8 +10,9 @@ from PIL import Image
 
 from chromascape.color import lab
 from chromascape.colorizing import model_files
-from chromascape.colorizing.fullsize import resize
+from chromascape.colorizing.fullsize import FullSize, resize
 from chromascape.colorizing.hints import Hints, change
+from chromascape.colorizing.laying import laid
 from chromascape.colorizing.like import Reference, colors_of
 from chromascape.colorizing.onnx_network import OnnxNetwork, graph_of
 from chromascape.colorizing.padding import predict
@@ -204,7 +205,8 @@ class Colorizer:
         ab = scan.colors(of_picture)
         if hints != ():
             ab = ab + change(scan.small, ab, hints)
-        return scan.strips(ab, self.network.cell)
+        colors = FullSize(ab, scan.small, photo.height, photo.width, self.network.cell)
+        return laid(colors, scan, photo.dtype)
 
     def small(
         self, photo: Photo, negative: bool = False

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chromascape.color import lab
+from chromascape.color import kernel, lab, srgb
 from chromascape.parallel import cpu_threads, in_threads
 from chromascape.photos.pixels import Photo
 
@@ -57,12 +57,18 @@ def resize(values: Float, height: int, width: int) -> NDArray[np.float32]:
 
 
 def reduced(
-    part: Callable[[slice], NDArray[np.float32]], height: int, width: int, new_height: int, new_width: int
-) -> NDArray[np.float32]:
-    """A plane of (height, width) at another size, averaged strip by strip; `part` gives the values of rows."""
+    part: Callable[[slice], NDArray[Any]], height: int, width: int, new_height: int, new_width: int,
+    table: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:  # fmt: skip
+    """A plane of (height, width) at another size, averaged strip by strip.
+
+    `part` gives the values of rows; or places in a table of values, where there is a compiled kernel.
+    """
     block = max(1, int(min(height / new_height, width / new_width) / REDUCING_GAP))
 
     def strip(rows: slice) -> NDArray[np.float32]:
+        if kernel.library():
+            return kernel.block_means(part(rows), table, block)
         return np.asarray(Image.fromarray(part(rows)).reduce(block))
 
     parts = in_threads(strip, strips(height, width, block), cpu_threads())
@@ -90,9 +96,10 @@ class Light:
         self._kept: NDArray[np.uint16] | None = None
         self._all_kept = False  # once it was measured
         values, alpha = photo.rows(slice(0, 1))
+        self._integers = values.dtype if values.ndim == 2 and values.dtype.kind == "u" else None
         if values.ndim == 3 and values.dtype == np.uint8 and alpha is None and not luma:
             self._kept = np.empty((photo.height, photo.width), np.uint16)
-            self.measure = lab.lightness_of_steps
+            self._integers, self.measure = self._kept.dtype, lab.lightness_of_steps
 
     def small(self, height: int, width: int) -> NDArray[np.float32]:
         """L* at the size (height, width), 0..100; transparent parts are composed on white."""
@@ -100,10 +107,12 @@ class Light:
         def part(rows: slice) -> NDArray[np.float32]:
             values, alpha = self.rows(rows) if self._all_kept else self._positive(rows)
             if self._kept is not None and not self._all_kept:
-                values = self._kept[rows] = lab.steps(values)
-            return self.measure(values if alpha is None else on_white(values, alpha))
+                values = self._kept[rows] = srgb.steps(values)
+            values = values if alpha is None else on_white(values, alpha)
+            return self.measure(values) if table is None else values
 
-        small = reduced(part, self.height, self.width, height, width)
+        table = self.table()
+        small = reduced(part, self.height, self.width, height, width, table)
         self._all_kept = self._kept is not None
         if self._all_kept and self.photo.read_once and self.photo.image is not None:
             self.photo.image.close()
@@ -112,6 +121,12 @@ class Light:
     def rows(self, rows: slice) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
         """What `measure` takes of these rows, after `small`, and their alpha where there is transparency."""
         return self._positive(rows) if self._kept is None else (self._kept[rows], None)
+
+    def table(self) -> NDArray[np.float32] | None:
+        """L* of every value that `rows` may give; None where these are colors or floats, or no kernel was compiled."""
+        if not kernel.library() or self._integers is None:
+            return None
+        return self.measure(np.arange(np.iinfo(self._integers).max + 1, dtype=self._integers)[None])[0]
 
     def stretch(self, small: Float, parts: Sequence[Float]) -> NDArray[np.float32]:
         """Stretch L* from black to white if it spans too little, as in a negative whose clear film is not white.
@@ -165,10 +180,10 @@ class FullSize:
         coarse = resize(lightness, *grid)
         slope = resize(slopes(coarse, resize(ab, *grid)), h, w)
         planes = (*np.moveaxis(ab, -1, 0), *np.moveaxis(slope, -1, 0), resize(coarse, h, w))
-        self.planes = np.stack([resize(plane, h, width) for plane in planes])
+        self.planes = widened(np.stack([*planes]).astype(np.float32), width)
 
     def rows(self) -> Iterator[slice]:
-        """The photo's rows, as many at a time as a tile has."""
+        """The photo's rows, as many at a time as a tile of NumPy's has."""
         tall = max(1, min(TILE_ROWS, TILE_PIXELS // self.width, 3 * self.height // self.planes.shape[1]))
         yield from (slice(top, min(top + tall, self.height)) for top in range(0, self.height, tall))
 
@@ -176,6 +191,12 @@ class FullSize:
         """The photo's columns, as many at a time as a tile of these rows has: mostly all."""
         wide = max(1, TILE_PIXELS // (rows.stop - rows.start))
         yield from (slice(left, min(left + wide, self.width)) for left in range(0, self.width, wide))
+
+    def places(self, rows: slice) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The row of the planes above each of these rows, and the share of the one below."""
+        if len(self.planes) == 2:
+            return np.arange(rows.start, rows.stop, dtype=np.int32), np.zeros(rows.stop - rows.start, np.float32)
+        return places(self.planes.shape[1], self.height, rows.start, rows.stop)
 
     def ab(self, rows: slice, columns: slice, lightness: Float) -> NDArray[np.float32]:
         """a* and b* (2, h, w) of a tile with this L* (h, w)."""
@@ -189,20 +210,34 @@ class FullSize:
         return colors[:2]
 
 
+def widened(planes: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """Planes (N, h, w), enlarged across to (N, h, width)."""
+    count, h, w = planes.shape
+    if kernel.library():
+        return kernel.widen(planes.reshape(count * h, w), *places(w, width, 0, width)).reshape(count, h, width)
+    return np.stack([resize(plane, h, width) for plane in planes])
+
+
+def places(short: int, long: int, start: int, stop: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Where those from `start` to `stop` of `long` places are among `short`: after which, and the share of the next."""
+    at = np.clip((np.arange(start, stop) + 0.5) * short / long - 0.5, 0, short - 1)
+    before = np.minimum(at.astype(np.int32), max(short - 2, 0))
+    return before, (at - before).astype(np.float32)
+
+
 def interpolation(short: int, long: int, start: int, stop: int) -> tuple[NDArray[np.float32], slice]:
     """Linear interpolation of `short` places to those from `start` to `stop` of `long`; edges are repeated.
 
     Returns:
         A matrix (stop - start, few), the weights of a few short places, and the slice of these.
     """
-    at = np.clip((np.arange(start, stop) + 0.5) * short / long - 0.5, 0, short - 1)
-    before = np.minimum(at.astype(int), max(short - 2, 0))
+    before, share = places(short, long, start, stop)
     first, last = int(before[0]), min(int(before[-1]) + 2, short)
-    weights = np.zeros((len(at), last - first), np.float32)
-    places, share = np.arange(len(at)), at - before
-    weights[places, before - first] = 1 - share
+    weights = np.zeros((len(before), last - first), np.float32)
+    each = np.arange(len(before))
+    weights[each, before - first] = 1 - share
     if short > 1:
-        weights[places, before - first + 1] = share
+        weights[each, before - first + 1] = share
     return weights, slice(first, last)
 
 

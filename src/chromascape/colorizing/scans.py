@@ -1,15 +1,13 @@
 """A photo as the network sees it: at working size, the right way round, and without the paper around its pictures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromascape.color.srgb import to_srgb
 from chromascape.colorizing.borders import Box, find_pictures, shape
-from chromascape.colorizing.fullsize import FullSize, Light, resize
-from chromascape.parallel import cpu_threads, in_threads
-from chromascape.photos.pixels import Photo, Strip
+from chromascape.colorizing.fullsize import Light, resize
+from chromascape.photos.pixels import Photo
 
 Float = NDArray[np.floating]
 
@@ -74,24 +72,6 @@ class Scan:
 
     def _colors_of_part(self, part: Float, of: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Float:
         return resize(of(resize(part, *self._size(*part.shape))), *part.shape)
-
-    def strips(self, ab: NDArray[np.float32], cell: int) -> Iterator[Strip]:
-        """The photo from top to bottom in these colors, (h, w, 2) of the plane `small`: see `Colorizer.strips`."""
-        photo = self.light.photo
-        colors = FullSize(ab, self.small, photo.height, photo.width, cell)
-
-        def strip(rows: slice) -> Strip:
-            values, alpha = self.light.rows(rows)
-            picture = np.empty((*values.shape[:2], 3), photo.dtype)
-            for columns in colors.columns(rows):
-                lightness = self.light.measure(values[:, columns])
-                part = colors.ab(rows, columns, lightness)
-                if self.pictures:
-                    part = part * self.cover(photo.height, photo.width, rows, columns)
-                picture[:, columns] = to_srgb(lightness, part, photo.dtype)
-            return rows, picture, alpha
-
-        return in_threads(strip, colors.rows(), cpu_threads())
 
     def without_paper(self, ab: NDArray[np.float32]) -> NDArray[np.float32]:
         """Colors (h, w, 2) of the plane `small`, none on paper."""

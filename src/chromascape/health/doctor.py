@@ -6,7 +6,7 @@ from typing import Any
 from chromascape.errors import ChromascapeError, explain_os_error
 from chromascape.health import Finding
 from chromascape.health.leftovers import checkpoints, locks, outputs
-from chromascape.health.machine import data, device, devices, disk, engine, experiments, precision, versions
+from chromascape.health.machine import compiled, data, device, devices, disk, engine, experiments, precision, versions
 from chromascape.health.mlflow_store import store
 from chromascape.learning.checks import check_train
 from chromascape.params import Params, load_params
@@ -15,6 +15,7 @@ from chromascape.photos.rules import check_policy
 # To add a check: a function from the params to findings, named here. Those of the first table need no params.
 ALWAYS: dict[str, Callable[[Params | None], list[Finding]]] = {
     "versions": versions,
+    "kernel": compiled,
     "device": device,
     "locks": locks,
     "checkpoints": checkpoints,

@@ -6,6 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 from chromascape import __version__
+from chromascape.color import kernel
 from chromascape.devices import pick_device
 from chromascape.disk import bytes_of, check_disk, free_bytes, shard_bytes, shown_bytes
 from chromascape.errors import ChromascapeError
@@ -38,6 +39,14 @@ def _version(name: str, tested: str | None) -> Finding:
     if tested and version.partition("+")[0] != tested:  # torch's ends in "+cpu"
         return Finding("note", name, f"{version}; tested with {tested} (constraints.txt)")
     return Finding("ok", name, version)
+
+
+def compiled(params: Params | None) -> list[Finding]:
+    """Whether photos are colorized by the compiled kernel."""
+    if kernel.library():
+        return [Finding("ok", "kernel", "color/kernel.c is compiled: photos are colorized by it")]
+    why = "color/kernel.c is not compiled for this version: NumPy takes its place, which takes about twice as long"
+    return [Finding("note", "kernel", f"{why}; with a C compiler, install Chromascape again")]
 
 
 def device(params: Params | None) -> list[Finding]:

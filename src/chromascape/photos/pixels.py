@@ -88,7 +88,7 @@ class Photo:
         if self._transform is not None:
             return np.asarray(ImageCms.applyTransform(strip, self._transform)), alpha
         if strip.mode not in ("1", "L"):
-            return np.asarray(strip.convert("RGB")), alpha
+            return _levels(strip if strip.mode == "RGB" else strip.convert("RGB")), alpha
         levels = np.asarray(strip.convert("L"))
         return (levels if self._curve is None else self._curve.astype(np.uint8)[levels]), alpha
 
@@ -111,11 +111,27 @@ def assemble(photo: Photo, strips: Iterable[Strip], widen: int = 1) -> Image.Ima
     """An 8-bit image from strips that are `widen` times as wide as the photo: RGBA if it has transparency, else RGB."""
     picture = Image.new("RGBA" if photo.alpha else "RGB", (widen * photo.width, photo.height), None)
     for rows, colors, alpha in strips:
-        strip = Image.fromarray(_eight_bit(colors))
-        if alpha is not None:
-            strip.putalpha(Image.fromarray(alpha))
-        picture.paste(strip, (0, rows.start))
+        picture.paste(_image(_eight_bit(colors), alpha), (0, rows.start))
     return picture
+
+
+def _image(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> Image.Image:
+    """Rows (h, W, 3) with their alpha as an image; of rows that lie four bytes apart, their memory itself."""
+    four, size = rgb.base, rgb.shape[1::-1]
+    if isinstance(four, np.ndarray) and four.shape == (*size[::-1], 4) and four.ctypes.data == rgb.ctypes.data:
+        if alpha is not None:
+            four[..., 3] = alpha
+        return Image.frombuffer("RGBA", size, four, "raw", "RGBA", 0, 1)  # also pasted into RGB as it is
+    picture = Image.fromarray(rgb)
+    if alpha is not None:
+        picture.putalpha(Image.fromarray(alpha))
+    return picture
+
+
+def _levels(picture: Image.Image) -> NDArray[np.uint8]:
+    """RGB (H, W, 3), whose pixels lie four bytes apart, as in Pillow: that is half the work of three."""
+    pixels = np.frombuffer(picture.tobytes("raw", "RGBX"), np.uint8)
+    return pixels.reshape(picture.height, picture.width, 4)[..., :3]
 
 
 def on_white(picture: Image.Image) -> Image.Image:
