@@ -478,7 +478,8 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     """Reading the tests is not measured, which takes twice as long; our own modules, all of which they import, are."""
     if hasattr(session.config, "workerinput"):
         for module in pkgutil.walk_packages(chromascape.__path__, "chromascape."):
-            importlib.import_module(module.name)
+            if not module.name.endswith("._kernel"):  # what was compiled of kernel.c is no module
+                importlib.import_module(module.name)
         for name in ("compare", "run"):
             load_file(REPOSITORY / "experiments" / f"{name}.py")
         with no_tracing():

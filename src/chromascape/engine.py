@@ -108,9 +108,8 @@ class Cluster:
                     waiting.append((values, self._client.submit(chunk.run, pure=False)))
                 if not waiting:
                     return
-                values, future = waiting[0]
-                found = self._outcome(future, title)
-                waiting.popleft()
+                found = self._outcome(waiting[0][1], title)
+                values = waiting.popleft()[0]  # and no name keeps the future, whose result is freed
                 yield from zip(values, found, strict=True)
         finally:
             with suppress(Exception):  # the scheduler may be gone
