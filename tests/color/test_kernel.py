@@ -143,6 +143,8 @@ def test_arrays_of_other_shapes_and_types_are_not_given_to_c() -> None:
         kernel.block_means(light, None, 0)
     with pytest.raises(ValueError):
         kernel.luminance(np.zeros((2, 4, 3), np.uint16), lab.steps_of_level())  # type: ignore[arg-type]
+    narrow = np.lib.stride_tricks.as_strided(np.zeros(9, np.uint8), (3, 1, 3), (3, 4, 1))  # not four bytes apart
+    assert kernel.luminance(narrow, lab.steps_of_level()).tolist() == [[0]] * 3
     with pytest.raises(ValueError):
         kernel.widen(light, np.int32([3]), np.float32([0]))
 
@@ -155,6 +157,16 @@ def test_both_ways_measure_luminance(way: str) -> None:
 def test_the_version_in_c_is_that_in_python() -> None:
     text = Path(kernel.__file__).with_suffix(".c").read_text(encoding="utf-8")
     assert int(re.search(r"#define CHROMASCAPE_VERSION (\d+)", text)[1]) == kernel.VERSION  # type: ignore[index]
+
+
+@built
+def test_one_that_cannot_be_loaded_hides_none_that_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"_kernel{suffix}" for suffix in kernel.EXTENSION_SUFFIXES]
+    built_here = next(file for name in names if (file := Path(kernel.__file__).with_name(name)).exists())
+    (tmp_path / names[0]).write_bytes(b"no library")
+    (tmp_path / names[-1]).write_bytes(built_here.read_bytes())
+    monkeypatch.setattr(kernel, "__file__", str(tmp_path / "kernel.py"))
+    assert kernel.library.__wrapped__() is not None
 
 
 @pytest.mark.parametrize("case", ["damaged", "another version", "missing"])

@@ -207,6 +207,13 @@ def test_strips_of_a_row_and_photos_below_the_grid_keep_their_lightness(size: tu
     assert np.abs(lab.lightness(picture) - lab.lightness(levels)).max() < 1
 
 
+@pytest.mark.parametrize("size", [(300, 200), (50, 40)], ids=["enlarged", "not enlarged"])
+def test_strips_of_any_height_give_the_same_picture(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+    whole = colorize(make_photo(3, *size))
+    monkeypatch.setattr(fullsize, "READ_PIXELS", 7 * size[0])
+    np.testing.assert_array_equal(colorize(make_photo(3, *size)), whole)
+
+
 def test_one_core_and_two_give_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     photo, pictures = make_photo(3, 900, 601), []
     for cores in (1, 2, 5):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from chromascape.cli import main
 from chromascape.color import lab
-from chromascape.colorizing import scans
+from chromascape.colorizing import fullsize, scans
 from chromascape.colorizing.colorizer import Colorizer
 from chromascape.colorizing.hints import Hint
 from chromascape.colorizing.like import Reference
@@ -94,6 +94,14 @@ def test_paper_is_gray_whatever_its_tint_and_the_picture_has_its_colors(colorize
     np.testing.assert_allclose(lab.lightness(colors), lab.lightness(scan), atol=0.6)  # paper and picture keep their own
     blue, orange = (lab.rgb_to_lab(colors)[inner][:, part, 2].mean() for part in (slice(0, 100), slice(-100, None)))
     assert blue < -30 and orange > 30
+
+
+def test_paper_is_where_it_is_whatever_the_height_of_strips(
+    colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    whole = colorizer.colorize(page())
+    monkeypatch.setattr(fullsize, "READ_PIXELS", 9 * (WIDE + 2 * MARGIN))
+    np.testing.assert_array_equal(colorizer.colorize(page()), whole)
 
 
 def test_the_picture_has_the_colors_that_it_has_alone(colorizer: Colorizer) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -134,6 +135,14 @@ def test_processes_that_train_together_are_compared_with_the_gpus(
     assert finding == Finding("ok", "train.devices", "2 processes train, each on a GPU")
     with pytest.raises(ChromascapeError, match=r"^train\.devices: 3 processes, but this machine has 2 GPUs"):
         machine.devices(make_params({"train.devices": 3}))
+
+
+def test_a_kernel_that_is_older_than_its_source_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "kernel.c").touch()
+    monkeypatch.setattr(machine.kernel, "__file__", str(tmp_path / "kernel.py"))
+    monkeypatch.setattr(machine.kernel, "library", lambda: SimpleNamespace(_name=__file__))  # older than this moment
+    (finding,) = machine.compiled(None)
+    assert finding.level == "note" and "newer" in finding.text
 
 
 def test_the_kernel_is_named_where_it_is_compiled_and_where_it_is_not(way: str) -> None:

@@ -31,9 +31,10 @@ def library() -> ctypes.CDLL | None:
         if file.exists():
             try:
                 loaded = ctypes.CDLL(str(file))
-                return loaded if loaded.chromascape_version() == VERSION else None
+                if loaded.chromascape_version() == VERSION:
+                    return loaded
             except (OSError, AttributeError):  # of another system, or no such function
-                return None
+                continue
     return None
 
 
@@ -45,13 +46,13 @@ def luminance(rgb: NDArray[np.uint8], table: NDArray[np.uint16]) -> NDArray[np.u
     """
     height, width, channels = rgb.shape
     _check(table, np.uint16, (3, 256))
-    if rgb.strides != (4 * width, 4, 1):
+    four = rgb.strides == (4 * width, 4, 1)
+    if not four:
         rgb = np.ascontiguousarray(rgb)
     if channels != 3 or rgb.dtype != np.uint8:
         raise ValueError(f"expected uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}")
     out = np.empty((height, width), np.uint16)
-    apart = 4 if rgb.size and rgb.strides[1] == 4 else 3
-    _call("luminance", _at(rgb), _SIZE(out.size), _SIZE(apart), _at(table), _at(out))
+    _call("luminance", _at(rgb), _SIZE(out.size), _SIZE(4 if four else 3), _at(table), _at(out))
     return out
 
 

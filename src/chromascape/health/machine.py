@@ -43,7 +43,10 @@ def _version(name: str, tested: str | None) -> Finding:
 
 def compiled(params: Params | None) -> list[Finding]:
     """Whether photos are colorized by the compiled kernel."""
-    if kernel.library():
+    library, source = kernel.library(), Path(kernel.__file__).with_name("kernel.c")
+    if library and source.exists() and source.stat().st_mtime > Path(library._name).stat().st_mtime:
+        return [Finding("note", "kernel", "color/kernel.c is newer than what was compiled: install Chromascape again")]
+    if library:
         return [Finding("ok", "kernel", "color/kernel.c is compiled: photos are colorized by it")]
     why = "color/kernel.c is not compiled for this version: NumPy takes its place, which takes about twice as long"
     return [Finding("note", "kernel", f"{why}; with a C compiler, install Chromascape again")]

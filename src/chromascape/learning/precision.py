@@ -144,7 +144,11 @@ def _kept_times(params: Train, side: int, file: Path) -> Times:
 
 
 def _key(params: Train, side: int) -> str:
-    """What the times are kept by. The loss, the optimizer and `ema`, a small part of a step, are left out."""
+    """What the times are kept by.
+
+    The loss, the optimizer, `ema` and `freeze_norm`, a small part of a step, are left out, as is the pass of the model
+    that is distilled.
+    """
     size = f"{params.network}, {params.batch_size} photos of {params.side or side} pixels"
     versions = f"Chromascape {__version__}, torch {torch.__version__}"
     return f"{size}; {versions}; {torch.get_num_threads()} threads of {cpu_name()}"
