@@ -13,7 +13,6 @@ from chromascape import Colorizer
 from chromascape.color import lab
 from chromascape.colorizing.colorizer import SHIPPED
 from chromascape.judging.damaged import pictures_by_damage
-from chromascape.photos.damage import FIXED
 
 LANDSCAPES = Path(__file__).parent.parent / "data/landscapes"
 IMAGES = Path(__file__).parent / "images"
@@ -48,9 +47,9 @@ def rows(colorizers: list[Colorizer], name: str) -> list[dict[str, Image.Image]]
         left, upper = (image.width - short) // 2, (image.height - short) // 2
         square = image.convert("RGB").resize((SIDE, SIDE), box=(left, upper, left + short, upper + short))
     photo = lab.quantise(lab.rgb_to_lab(np.asarray(square))).transpose(2, 0, 1)
-    found = [pictures_by_damage(colorizer, photo) for colorizer in colorizers]
-    gray = {label: Image.fromarray(found[0][label][:SIDE]) for label in FIXED}
-    return [gray, *({label: Image.fromarray(both[label][SIDE:]) for label in FIXED} for both in found)]
+    found = [pictures_by_damage(colorizer, photo, WORST) for colorizer in colorizers]
+    gray = {label: Image.fromarray(both[:SIDE]) for label, both in found[0].items()}
+    return [gray, *({label: Image.fromarray(both[SIDE:]) for label, both in each.items()} for each in found)]
 
 
 if __name__ == "__main__":

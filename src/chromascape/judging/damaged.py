@@ -1,5 +1,7 @@
 """What a model is worth on photos that are damaged as old ones are: `photos.damage.FIXED` at fixed strengths."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -46,10 +48,12 @@ def worst_damages(gains: pd.DataFrame, count: int = 3) -> list[str]:
     return [str(label) for label in gains.mean().drop("none").nsmallest(count).index]
 
 
-def pictures_by_damage(colorizer: Colorizer, quantised: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
+def pictures_by_damage(
+    colorizer: Colorizer, quantised: NDArray[np.uint8], labels: Iterable[str] = tuple(FIXED)
+) -> dict[str, NDArray[np.uint8]]:
     """A photo as each damage leaves it, in gray, above what the model makes of it: sRGB (2 H, W, 3) by damage."""
     found = {}
-    for label in FIXED:
+    for label in labels:
         damaged = _planes_last(measured(quantised, label))
         colored = lab.join(damaged[..., 0], colorizer.predict_ab(damaged[..., 0]))
         found[label] = np.concatenate([_shown(scale_chroma(damaged, 0)), _shown(colored)])

@@ -60,20 +60,18 @@ class Learner:
         return colors.float()
 
 
-def distilled(learner: Learner, lightness: Tensor, target: Tensor) -> Tensor:
-    """What to learn where the shipped model is distilled (Hinton et al. 2015): its colors, in part.
+def distilled(learner: Learner, teacher: Network, lightness: Tensor, target: Tensor) -> Tensor:
+    """What to learn where a teacher is distilled (Hinton et al. 2015): its colors, in part.
 
-    A damaged photo's own colors can't be known from it; those that the model gives to the undamaged photo can, nearly.
-    So gradients have less noise, and what the model knows of clean photos stays.
+    A damaged photo's own colors can't be known from it; those that the teacher gives the undamaged photo can, nearly.
+    So gradients have less noise, and what the teacher knows of clean photos stays.
 
     Args:
         lightness: scaled L* (N, 1, H, W) of the undamaged photos.
         target: their scaled ab (N, 2, H, W).
     """
-    if learner.teacher is None:
-        return target
     with torch.no_grad():
-        return target.lerp(learner.predict(learner.teacher, lightness), learner.params.distill)
+        return target.lerp(learner.predict(teacher, lightness), learner.params.distill)
 
 
 def initial_network(params: Train) -> Network:

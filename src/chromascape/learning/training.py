@@ -126,8 +126,8 @@ def _train_epoch(learner: Learner, photos: Shards, progress: Progress, checkpoin
             count = len(batches[progress.step])  # of all processes
             with uninterrupted():
                 lightness, target = _tensors(learner, quantised[:, :3])
-                if params.distill:
-                    target = distilled(learner, _planes(learner, quantised[:, 3:]), target)
+                if learner.teacher is not None:
+                    target = distilled(learner, learner.teacher, _seen_by_teacher(learner, quantised), target)
                 loss = take_step(learner, lightness, target, ranks.weight(count))
                 progress.losses.append(ranks.sum(loss * len(quantised)))
                 progress.lr = float(learner.schedule.get_last_lr()[0])
@@ -221,9 +221,9 @@ def _tensors(learner: Learner, quantised: Tensor) -> tuple[Tensor, Tensor]:
     return lightness.contiguous(memory_format=torch.channels_last), target
 
 
-def _planes(learner: Learner, quantised: Tensor) -> Tensor:
-    """Quantised L* (N, 1, H, W) on the CPU as what the shipped model sees, scaled, on the device."""
-    moved = quantised.to(learner.device, non_blocking=True)
+def _seen_by_teacher(learner: Learner, quantised: Tensor) -> Tensor:
+    """The fourth of the planes on the CPU as scaled L* (N, 1, H, W) on the device."""
+    moved = quantised[:, 3:].to(learner.device, non_blocking=True)
     return (moved.float() / lab.LEVELS).contiguous(memory_format=torch.channels_last)
 
 
