@@ -70,7 +70,7 @@ def train_params(make_params: MakeParams) -> Callable[..., Train]:
 
 
 class Tiny(Network):
-    """A network of two weights that remembers what it saw in training; `fails` is raised instead of an answer."""
+    """A network of two weights that remembers what it saw, in training and else; `fails` is raised, not answered."""
 
     multiple = 32
 
@@ -79,12 +79,12 @@ class Tiny(Network):
         self.layer = nn.Conv2d(1, 2, 1)
         self.fails = fails
         self.seen: list[Tensor] = []
+        self.validated: list[Tensor] = []
 
     def forward(self, lightness: Tensor) -> Tensor:
         if self.fails:
             raise self.fails
-        if self.training:
-            self.seen.append(lightness.clone())
+        (self.seen if self.training else self.validated).append(lightness.clone())
         return self.layer(lightness)
 
 
@@ -618,6 +618,20 @@ def test_the_shipped_model_s_colors_of_the_undamaged_photo_are_learned_in_part(
     assert float(targets[0].mean()) == pytest.approx(float(expected.mean()), abs=1e-5)
     assert float(targets[0].std()) == pytest.approx(float(expected.std()), abs=1e-5)
     assert abs(float(tiny.seen[0].mean()) - float(photos[:, :1].mean())) > 1e-3  # what learns sees the damage
+
+
+def test_an_epoch_is_chosen_by_photos_that_are_damaged_as_in_training_alike_in_each(
+    monkeypatch: pytest.MonkeyPatch, shards: tuple[Shards, Shards], train_params: Callable[..., Train]
+) -> None:
+    clean, _ = all_photos(shards[1])
+    gray = set()
+    for share in (0.0, 1.0):
+        tiny, _ = use_tiny(monkeypatch)
+        history = train(*shards, train_params(epochs=2, damage=share, working_size=0, batch_size=N_TRAIN)).history
+        first, second = tiny.validated
+        assert torch.equal(first, second) and torch.equal(first, clean) is (share == 0)
+        gray.add(history[0]["gray_val_loss"])
+    assert len(gray) == 1
 
 
 def test_with_luma_the_network_sees_it_in_place_of_lightness(

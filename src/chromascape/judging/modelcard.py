@@ -14,7 +14,7 @@ PICTURE = "damage.jpg"  # beside the card
 NOTHING_HELD_OUT = " All three splits were trained on, so no figure measured on them is a held-out one."
 
 
-def model_card(params: Params, summary: dict[str, Any], shipped_saw: int, damage: "pd.DataFrame | None" = None) -> str:
+def model_card(params: Params, summary: dict[str, Any], shipped_saw: int, damage: "pd.DataFrame") -> str:
     """Markdown: on what and how the weights were trained, and how good they are.
 
     Args:
@@ -84,10 +84,8 @@ def _figures(summary: dict[str, Any], shipped_saw: int) -> str:
 | gray | {summary["gray_val_psnr_db"]:.2f} |"""
 
 
-def _damage(gains: "pd.DataFrame | None") -> str:
+def _damage(gains: "pd.DataFrame") -> str:
     """Gain over gray under each damage of old photos, as a table, and a picture of the worst ones."""
-    if gains is None:
-        return ""
     means, wins, worst = gains.mean(), (gains > 0).mean(), ", ".join(worst_damages(gains))
     rows = "\n".join(f"| {label} | {means[label]:+.2f} | {100 * wins[label]:.0f} % |" for label in gains)
     return f"""

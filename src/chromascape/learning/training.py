@@ -14,7 +14,7 @@ from torch import Tensor
 from chromascape.color import lab
 from chromascape.devices import Precision
 from chromascape.errors import ChromascapeError
-from chromascape.learning.augment import to_side
+from chromascape.learning.augment import damage, draw, to_side
 from chromascape.learning.batches import prepared
 from chromascape.learning.checkpoints import Checkpoints, uninterrupted
 from chromascape.learning.choosing import LOSS, cost, sum_of_metric
@@ -127,7 +127,8 @@ def _train_epoch(learner: Learner, photos: Shards, progress: Progress, checkpoin
             with uninterrupted():
                 lightness, target = _tensors(learner, quantised[:, :3])
                 if learner.teacher is not None:
-                    target = distilled(learner, learner.teacher, _seen_by_teacher(learner, quantised), target)
+                    undamaged = _scaled(learner, quantised[:, 3:]).contiguous(memory_format=torch.channels_last)
+                    target = distilled(learner, learner.teacher, undamaged, target)
                 loss = take_step(learner, lightness, target, ranks.weight(count))
                 progress.losses.append(ranks.sum(loss * len(quantised)))
                 progress.lr = float(learner.schedule.get_last_lr()[0])
@@ -177,26 +178,33 @@ def _end_epoch(learner: Learner, n_photos: int, val_photos: Shards, progress: Pr
 def _validate(learner: Learner, photos: Shards, gray: bool = False) -> dict[str, float]:
     """`val_loss` and `val_` of the metric that chooses: means over whole photos, at the size that will be seen.
 
+    The network sees the same share of them damaged as of the training photos, each alike in every epoch: weights for
+    old photos would not be chosen by clean ones alone.
+
     Args:
         gray: take the figures of the gray photo itself, beside which all others are read.
     """
     network, side = learner.evaluated.eval(), learner.params.working_size or photos.side
     choose_by, totals = learner.params.choose_by, {"val_loss": 0.0, f"val_{learner.params.choose_by}": 0.0}
     title = "validation, gray" if gray else "validation"
+    generator = torch.Generator().manual_seed(learner.params.seed)
     with ProgressBar(len(photos), title, quiet=learner.ranks.rank > 0) as bar:
         for batch in _batches(np.arange(len(photos)), learner.params.batch_size):
-            rows = batch[learner.ranks.own(len(batch))]
-            if not len(rows):  # fewer photos than processes
+            own, chances = learner.ranks.own(len(batch)), draw(len(batch), generator)
+            if not len(batch[own]):  # fewer photos than processes
                 continue
-            true = to_side(photos.read(rows), side)
+            true = to_side(photos.read(batch[own]), side)
             lightness, target = _tensors(learner, torch.from_numpy(true))
             if gray:
                 quantised = true.copy()
                 quantised[:, 1:] = lab.NEUTRAL
                 colors = _tensors(learner, torch.from_numpy(quantised))[1]
             else:
+                if learner.params.damage:
+                    damaged = damage(true, learner.params.damage, chances[own])
+                    lightness, _ = _tensors(learner, torch.from_numpy(damaged))
                 colors = learner.predict(network, lightness)
-            totals["val_loss"] += float(learner.loss(colors, target)) * len(rows)
+            totals["val_loss"] += float(learner.loss(colors, target)) * len(colors)
             if choose_by != LOSS:
                 totals[f"val_{choose_by}"] += sum_of_metric(choose_by, true, colors)
             bar.add(len(batch))
@@ -210,8 +218,8 @@ def _tensors(learner: Learner, quantised: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         quantised: Lab (N, 3, H, W) on the CPU; the results are on the device.
     """
-    moved = quantised.to(learner.device, non_blocking=True)
-    lightness, target = moved[:, :1].float() / lab.LEVELS, moved[:, 1:].float() / lab.LEVELS
+    scaled = _scaled(learner, quantised)
+    lightness, target = scaled[:, :1], scaled[:, 1:].contiguous()
     if learner.params.input == "luma":
         luma = lab.luma(lab.dequantise(quantised.numpy().transpose(0, 2, 3, 1)))
         lightness = torch.from_numpy(lab.scale_lightness(luma))[:, None].to(learner.device)
@@ -221,10 +229,9 @@ def _tensors(learner: Learner, quantised: Tensor) -> tuple[Tensor, Tensor]:
     return lightness.contiguous(memory_format=torch.channels_last), target
 
 
-def _seen_by_teacher(learner: Learner, quantised: Tensor) -> Tensor:
-    """The fourth of the planes on the CPU as scaled L* (N, 1, H, W) on the device."""
-    moved = quantised[:, 3:].to(learner.device, non_blocking=True)
-    return (moved.float() / lab.LEVELS).contiguous(memory_format=torch.channels_last)
+def _scaled(learner: Learner, quantised: Tensor) -> Tensor:
+    """Quantised planes (N, C, H, W) on the CPU, scaled to 0..1 on the device."""
+    return quantised.to(learner.device, non_blocking=True).float() / lab.LEVELS
 
 
 def _batches(rows: NDArray[np.integer], size: int) -> list[NDArray[np.integer]]:
