@@ -8,9 +8,9 @@ from torch.nn import functional as F
 from chromascape.photos.damage import DAMAGES, changed
 
 Chances = list[list[float]]
-MOST = 5  # damages on one photo
+MOST = 3  # damages on one photo
 SCAN = ("blur", "fading", "vignette", "grain", "jpeg")  # what old prints that were scanned have together
-SCANS = 0.35  # the share of the damaged photos that get just these
+SCANS = 0.4  # the share of the damaged photos that get just these
 
 
 def draw(count: int, generator: torch.Generator) -> Chances:
@@ -60,7 +60,7 @@ def to_side(quantised: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def damage(quantised: NDArray[np.uint8], share: float, chances: Chances) -> NDArray[np.uint8]:
-    """Apply one to five damages, or those of an old scan, at random strengths to a share of the photos.
+    """Apply one to three damages, or those of an old scan, at random strengths to a share of the photos.
 
     The damage depends only on the photo's own chances, so threads and resuming don't change it, and the generator
     that drew the chances draws nothing more for it.
