@@ -144,8 +144,9 @@ def test_the_metric_that_chose_the_epoch_is_in_the_summary_and_on_the_card(
     chosen = replace(trained, history=rows, best_epoch=1)
     summary = results.training_summary(chosen, colorizer, 3, 4, PSNR, "abc", "psnr_db")
     assert (summary["chosen_by"], summary["chosen_value"], summary["gray_chosen_value"]) == ("psnr_db", 23.0, 21.5)
-    card = model_card(make_params({"train.choose_by": "psnr_db"}), summary, 0)
+    gains = pd.DataFrame({"none": [1.0]})
+    card = model_card(make_params({"train.choose_by": "psnr_db"}), summary, 0, gains)
     assert "| 1: validation loss 1.0000, gray's 0.7000; chosen by `psnr_db`: 23.0000, gray's 21.5000 |" in card
     by_loss = results.training_summary(trained, colorizer, 3, 4, PSNR, "abc")
     assert (by_loss["chosen_by"], by_loss["chosen_value"], by_loss["gray_chosen_value"]) == ("loss", 0.5, 0.7)
-    assert "| 2: validation loss 0.5000, gray's 0.7000 |" in model_card(make_params(), by_loss, 0)
+    assert "| 2: validation loss 0.5000, gray's 0.7000 |" in model_card(make_params(), by_loss, 0, gains)
