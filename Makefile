@@ -74,6 +74,8 @@ $(BIN)/python: $(MOVED)
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is another: make PYTHON=python3.11"; exit 1; }
 	"$(PYTHON)" -m venv .venv
+	@# The pip that comes with Python 3.11 takes much longer to find the packages' versions.
+	$(BIN)/python -m pip install $(PIP) pip==25.3
 
 .venv/run.stamp: pyproject.toml $(COMPILED) constraints.txt $(MOVED) | $(BIN)/python
 	$(BIN)/python -m pip install $(PIP) -e '.[pipeline,sample]'
