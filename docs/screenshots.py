@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from PIL import Image
 from tqdm import tqdm
@@ -121,8 +122,8 @@ def _wait(address: str, server: "subprocess.Popen[bytes]", seconds: float = 180)
 def _links(port: int) -> dict[str, str]:
     from chromascape.tracking.page import links
 
-    os.environ["PORT"] = str(port)
-    return links()
+    with patch.dict(os.environ, PORT=str(port)):
+        return links()
 
 
 def shoot(browser: Any, name: str, address: str, width: int, height: int, awaited: str = "img") -> None:
@@ -140,9 +141,8 @@ def shoot(browser: Any, name: str, address: str, width: int, height: int, awaite
 def shoot_terminal(browser: Any, name: str, typed: str, command: list[str]) -> None:
     """What a command prints where the terminal is wide enough, as a picture."""
     program = str(Path(sys.executable).with_name(command[0]))
-    usual = {name: value for name, value in os.environ.items() if name != "PORT"}  # which `_links` sets
     done = subprocess.run(
-        [program, *command[1:]], capture_output=True, text=True, check=True, env=usual | {"COLUMNS": "200"}
+        [program, *command[1:]], capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "200"}
     )
     said = "\n".join(line.rstrip() for line in done.stdout.replace(str(Path.cwd()), "...").splitlines()).strip("\n")
     page = new_page(browser, 800, 600)
